@@ -1,0 +1,59 @@
+"""Writing that leaves either the old file or the new one, never half of one."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+
+def write_atomically(target: Path, write: Callable[[Path], None]) -> None:
+    """Calls `write` with a temporary path beside `target` (same suffix), then flushes it to disk and renames it.
+
+    Raises what `write` raises; the temporary file is gone then and `target` is untouched.
+    """
+    target = Path(target)
+    handle, name = tempfile.mkstemp(prefix=".writing-", suffix="".join(target.suffixes), dir=target.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        os.chmod(temporary, 0o666 & ~_umask())
+        _flush(temporary)
+        os.replace(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _flush_folder(target.parent)
+
+
+def write_text(target: Path, text: str) -> None:
+    """`write_atomically` for text: UTF-8, line ends as given."""
+    write_atomically(target, lambda path: path.write_bytes(text.encode("utf-8")))
+
+
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file, read in pieces."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _flush(path: Path) -> None:
+    with open(path, "rb+") as stream:
+        os.fsync(stream.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    if os.name == "nt":  # a folder can't be opened for fsync on Windows; the rename is journalled there
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,35 @@
+"""Small helpers on `SimpleITK.Image`: arrays in and out, resampling to another image's grid, boxes in millimetres."""
+
+import numpy as np
+import SimpleITK as sitk
+
+
+def array(image: sitk.Image) -> np.ndarray:
+    """A copy of the voxels, axes (z, y, x)."""
+    return sitk.GetArrayFromImage(image)
+
+
+def like(voxels: np.ndarray, image: sitk.Image) -> sitk.Image:
+    """An image of these voxels (z, y, x) on the grid of `image`."""
+    out = sitk.GetImageFromArray(np.ascontiguousarray(voxels))
+    out.CopyInformation(image)
+    return out
+
+
+def to_grid_of(image: sitk.Image, grid: sitk.Image, outside: float, nearest: bool = False) -> sitk.Image:
+    """`image` sampled at the voxel centres of `grid`: linear (or nearest), `outside` where it has no voxels."""
+    interpolator = sitk.sitkNearestNeighbor if nearest else sitk.sitkLinear
+    return sitk.Resample(image, grid, sitk.Transform(), interpolator, float(outside))
+
+
+def extent_mm(image: sitk.Image) -> np.ndarray:
+    """Corners of the box in LPS millimetres that holds every voxel (outer faces): array (3, 2), rows x, y, z."""
+    size = np.array(image.GetSize())
+    corners = np.array(np.meshgrid(*[(-0.5, n - 0.5) for n in size], indexing="ij")).reshape(3, -1).T
+    points = np.array([image.TransformContinuousIndexToPhysicalPoint(c.tolist()) for c in corners])
+    return np.stack([points.min(0), points.max(0)], axis=1)
+
+
+def voxel_ml(image: sitk.Image) -> float:
+    """Volume of one voxel in millilitres."""
+    return float(np.prod(image.GetSpacing())) / 1000.0

@@ -1,0 +1,65 @@
+"""What travels between the rooms: a segmentation with its history, a lesion with its figures."""
+
+from dataclasses import dataclass, field
+
+import SimpleITK as sitk
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which model or adapter made a result: its name, version and the sha256 of its weights (hex)."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that was done, and the wall-clock seconds it took."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """What the network said of one study, on the CT grid (PET grid when there is no CT), in LPS millimetres.
+
+    probability: float32 in 0..1; label: uint8, 1 where probability >= threshold.
+    inputs: "ct+pet", "ct" or "pet". device: in words ("CPU, 2 threads"). precision: "float32", "bfloat16", "float16".
+    roi_mm: (x0, x1, y0, y1, z0, z1) of the region that was looked at, None for all of the study.
+    notes: (code, sentence) of what the user should know about the run (outside the known region, memory ladder ...).
+    """
+
+    probability: sitk.Image
+    label: sitk.Image
+    threshold: float
+    model: Identity
+    adapter: Identity | None
+    inputs: str
+    device: str
+    precision: str
+    roi_mm: tuple[float, float, float, float, float, float] | None = None
+    steps: tuple[Step, ...] = ()
+    notes: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass
+class Lesion:
+    """One 26-connected component of the label and its figures; definitions: `results.measure`.
+
+    PET figures are None without a PET. volume_ml is the contour's volume, which is not the MTV.
+    """
+
+    number: int
+    volume_ml: float
+    centroid_mm: tuple[float, float, float]
+    tracking_uid: str
+    suv_max: float | None = None
+    suv_mean: float | None = None
+    suv_peak: float | None = None
+    mtv_ml: float | None = None
+    mtv_rule: str | None = None
+    tlg: float | None = None
+    kept: bool = field(default=True)

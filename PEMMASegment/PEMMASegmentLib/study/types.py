@@ -1,0 +1,82 @@
+"""A PET/CT study as the rest of the library sees it, and what a user may type in where headers lack it."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import SimpleITK as sitk
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+
+@dataclass(frozen=True)
+class Warning:  # noqa: A001 - the field's word; the builtin is not used here
+    """Something true that the user should know: code, one sentence, what to do."""
+
+    code: str
+    sentence: str
+    way_out: str = ""
+
+
+@dataclass(frozen=True)
+class Typed:
+    """Values that a user typed because the headers lack them; each one used is flagged in all results.
+
+    weight_kg: kg; height_m: m; dose_bq: administered activity in Bq; injection_time: "HHMMSS" or "YYYYMMDDHHMMSS".
+    """
+
+    weight_kg: float | None = None
+    height_m: float | None = None
+    dose_bq: float | None = None
+    injection_time: str | None = None
+
+
+@dataclass(frozen=True)
+class Suv:
+    """How the PET became SUVbw: the route in words and the factor on rescaled values (None if it differs per slice)."""
+
+    route: str
+    factor: float | None
+    typed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A series that was seen: its kind, whether it was chosen, and why (or why not)."""
+
+    series_uid: str
+    modality: str
+    description: str
+    slices: int
+    chosen: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class PetCtStudy:
+    """One patient's CT (HU, int16) and PET (SUVbw, float32) in LPS millimetres; either may be None, not both.
+
+    ct_headers, pet_headers: pydicom data sets without pixels, in the order of the image's slices (index k of the z axis);
+    empty for a NIfTI study. study_key: a stable text made of UIDs (or of the voxels' hash), never of a name.
+    spacing regularity, choice of series and SUV assumptions are told in `warnings` and `candidates`.
+    """
+
+    ct: sitk.Image | None
+    pet: sitk.Image | None
+    ct_headers: tuple["Dataset", ...] = ()
+    pet_headers: tuple["Dataset", ...] = ()
+    suv: Suv | None = None
+    warnings: tuple[Warning, ...] = ()
+    candidates: tuple[Candidate, ...] = field(default=())
+    study_key: str = ""
+    kind: str = "dicom"
+
+    @property
+    def grid(self) -> sitk.Image:
+        """The image on whose grid labels lie: the CT, or the PET when there is no CT."""
+        return self.ct if self.ct is not None else self.pet
+
+    @property
+    def grid_headers(self) -> tuple["Dataset", ...]:
+        """Headers of the series that `grid` came from."""
+        return self.ct_headers if self.ct is not None else self.pet_headers
