@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Warning:  # noqa: A001 - the field's word; the builtin is not used here
+class StudyWarning:
     """Something true that the user should know: code, one sentence, what to do."""
 
     code: str
@@ -66,7 +66,7 @@ class PetCtStudy:
     ct_headers: tuple["Dataset", ...] = ()
     pet_headers: tuple["Dataset", ...] = ()
     suv: Suv | None = None
-    warnings: tuple[Warning, ...] = ()
+    warnings: tuple[StudyWarning, ...] = ()
     candidates: tuple[Candidate, ...] = field(default=())
     study_key: str = ""
     kind: str = "dicom"
