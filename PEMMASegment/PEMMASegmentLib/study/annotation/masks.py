@@ -1,0 +1,64 @@
+"""Masks on a grid of their own to a label on the study's grid: as they are where the grids agree, else resampled."""
+
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from ...core import PemmaError
+from ...core.images import like, to_grid_of
+from ..nifti import read_volume
+from ..types import StudyWarning
+
+_SAME_VOXEL = 0.05  # voxels by which the corners of equal grids may differ (headers in float32)
+
+
+def read_mask(file: Path, grid: sitk.Image) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
+    """An image file of labels (above zero: tumour) or probabilities (0.5 or more) on `grid`, and warnings."""
+    image = read_volume(file, sitk.sitkFloat32)
+    voxels = sitk.GetArrayViewFromImage(image)
+    if not np.isfinite(voxels).all() or voxels.min() < 0:
+        raise PemmaError("mask-values", "the mask holds negative values or NaN", "give a mask of 0 and 1", file.name)
+    return put_on(like((voxels >= 0.5).astype(np.uint8), image), grid, file.name)
+
+
+def put_on(mask: sitk.Image, grid: sitk.Image, place: str) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
+    """A mask (0, 1) as uint8 on `grid`: voxel for voxel where the grids agree, else linear and 0.5 or more.
+
+    Raises PemmaError when marked voxels are there but none in the grid.
+    """
+    if same_grid(mask, grid):
+        return like(sitk.GetArrayFromImage(mask).astype(np.uint8), grid), ()
+    inside = to_grid_of(sitk.Cast(_padded(mask), sitk.sitkFloat32), grid, outside=0.0)
+    label = sitk.Cast(inside >= 0.5, sitk.sitkUInt8)
+    marked = _marked_ml(mask)
+    if marked and not _marked_ml(label):
+        raise PemmaError(
+            "annotation-outside",
+            "the annotation lies outside the study's volume, or is finer than its voxels",
+            "give the annotation of this study",
+            place,
+        )
+    notes = (StudyWarning("annotation-resampled", "the annotation has another grid than the study and was resampled"),)
+    if _marked_ml(label) < 0.8 * marked:
+        lost = f"{marked - _marked_ml(label):.1f} of {marked:.1f} ml of the annotation are lost on the study's grid"
+        notes += (StudyWarning("annotation-cut", lost, "check that annotation and study belong together"),)
+    return label, notes
+
+
+def same_grid(a: sitk.Image, b: sitk.Image) -> bool:
+    """Whether both images have their voxels in the same places."""
+    if a.GetSize() != b.GetSize():
+        return False
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in a.GetSize()], indexing="ij")).reshape(3, -1).T
+    points = [b.TransformPhysicalPointToContinuousIndex(a.TransformIndexToPhysicalPoint(c.tolist())) for c in corners]
+    return bool(np.abs(np.array(points) - corners).max() <= _SAME_VOXEL)
+
+
+def _padded(mask: sitk.Image) -> sitk.Image:
+    """One empty voxel more all round, so that a mask at its image's face ends half a voxel further out."""
+    return sitk.ConstantPad(mask, [1] * 3, [1] * 3, 0)
+
+
+def _marked_ml(mask: sitk.Image) -> float:
+    return float(np.count_nonzero(sitk.GetArrayViewFromImage(mask)) * np.prod(mask.GetSpacing()) / 1000)

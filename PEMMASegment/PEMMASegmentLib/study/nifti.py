@@ -1,0 +1,174 @@
+"""A folder of `ct.nii.gz` (HU), `pet.nii.gz` (SUVbw) and perhaps `mask.nii.gz` as a `PetCtStudy`."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..core import PemmaError
+from ..core.images import extent_mm
+from .types import Candidate, PetCtStudy, StudyWarning, Suv
+
+CT_FILE, PET_FILE, MASK_FILE = "ct.nii.gz", "pet.nii.gz", "mask.nii.gz"
+
+_MOST_VOXELS = 2**31  # a 512 x 512 x 2000 CT has a quarter of this
+_HIGHEST_SUV = 500.0
+_HIGHEST_BODY_MEDIAN = 50.0
+_SUV_FACTOR = "the PET must be SUVbw: convert it, or load the DICOM series"
+
+
+def is_nifti_study(folder: Path) -> bool:
+    """Whether the folder holds `ct.nii.gz` or `pet.nii.gz`."""
+    return any((Path(folder) / name).is_file() for name in (CT_FILE, PET_FILE))
+
+
+def load(folder: Path) -> PetCtStudy:
+    """The study in a folder for which `is_nifti_study` holds. Raises PemmaError with the file's name."""
+    ct, pet = (Path(folder) / name for name in (CT_FILE, PET_FILE))
+    return from_files(ct if ct.is_file() else None, pet if pet.is_file() else None)
+
+
+def from_files(ct_file: Path | None, pet_file: Path | None) -> PetCtStudy:
+    """A study of one or two image files that SimpleITK reads: CT in HU, PET in SUVbw; at least one is given.
+
+    Raises PemmaError for files that can't be read, aren't volumes, hold impossible values, or lie apart in space.
+    """
+    files = [file for file in (ct_file, pet_file) if file is not None]
+    if not files:
+        raise PemmaError("study-empty", "neither a CT nor a PET is there", "give a folder with at least one of them")
+    ct, ct_notes = _read_ct(ct_file) if ct_file else (None, ())
+    pet, pet_notes = _read_pet(pet_file) if pet_file else (None, ())
+    overlap_notes = _overlap(ct, pet) if ct is not None and pet is not None else ()
+    return PetCtStudy(
+        ct=ct,
+        pet=pet,
+        suv=Suv("SUVbw as the file gives it", 1.0) if pet is not None else None,
+        warnings=(*ct_notes, *pet_notes, *overlap_notes),
+        candidates=tuple(_candidate(f, "CT" if f == ct_file else "PT", ct if f == ct_file else pet) for f in files),
+        study_key=_key(ct, pet),
+        kind="nifti",
+    )
+
+
+def read_volume(file: Path, pixel_type: int) -> sitk.Image:
+    """A 3D image in LPS millimetres with the file's slope and intercept applied; `pixel_type` as in sitk.ReadImage.
+
+    Raises PemmaError when the file can't be read, is not a volume, or declares more voxels than any scan has.
+    """
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(file))
+    reader.SetOutputPixelType(pixel_type)
+    try:
+        reader.ReadImageInformation()
+        _check_shape(reader, file)
+        image = reader.Execute()
+    except RuntimeError as error:  # SimpleITK's only exception: damaged, truncated, or a sheared geometry
+        raise PemmaError(
+            "image-unreadable", "the image file can't be read", "write it again as NIfTI", Path(file).name
+        ) from error
+    return _only_geometry(image[..., 0] if image.GetDimension() == 4 else image)
+
+
+def _check_shape(reader: sitk.ImageFileReader, file: Path) -> None:
+    size = reader.GetSize()
+    if len(size) < 3 or min(size[:3]) < 2 or any(n > 1 for n in size[3:]) or reader.GetNumberOfComponents() > 1:
+        shape = " x ".join(map(str, size))
+        raise PemmaError("image-not-a-volume", f"the image is not one volume ({shape})", "give one 3D image", file.name)
+    if np.prod(size, dtype=float) > _MOST_VOXELS:
+        raise PemmaError("image-too-large", "the image declares an impossible size", "write it again", file.name)
+
+
+def _only_geometry(image: sitk.Image) -> sitk.Image:
+    """Without the header fields of the file, which may hold a name."""
+    for key in image.GetMetaDataKeys():
+        if not key.endswith("form_code"):
+            image.EraseMetaData(key)
+    return image
+
+
+def _finite(image: sitk.Image, file: Path) -> np.ndarray:
+    voxels = sitk.GetArrayViewFromImage(image)
+    if not np.isfinite(voxels).all():
+        raise PemmaError(
+            "image-not-finite", "the image holds voxels that are no numbers", "replace NaN and infinity", file.name
+        )
+    return voxels
+
+
+def _read_ct(file: Path) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
+    image = read_volume(file, sitk.sitkFloat32)
+    voxels = _finite(image, file)
+    low, high = float(voxels.min()), float(voxels.max())
+    if high - low < 50 or low < -32768:
+        raise PemmaError(
+            "ct-not-hu", f"the CT's values run from {low:g} to {high:g}, not HU", "convert it to HU", file.name
+        )
+    notes = _place_unknown(image, file)
+    if low > -200:
+        sentence = f"no voxel of the CT is air (lowest value {low:g}); its values may not be HU"
+        notes += (StudyWarning("ct-hu-doubtful", sentence, "check that the CT is in HU"),)
+    return sitk.Cast(sitk.Clamp(sitk.Round(image), sitk.sitkFloat32, -32768, 32767), sitk.sitkInt16), notes
+
+
+def _read_pet(file: Path) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
+    image = read_volume(file, sitk.sitkFloat32)
+    voxels = _finite(image, file)
+    return image, _place_unknown(image, file) + suv_notes(voxels, file.name)
+
+
+def suv_notes(voxels: np.ndarray, place: str) -> tuple[StudyWarning, ...]:
+    """What is odd about SUVbw values (any shape). Raises PemmaError when they can't be SUVbw."""
+    low, high = float(voxels.min()), float(voxels.max())
+    if low == high:
+        sentence = f"every voxel of the PET is {low:g}; a missing PET is not a PET of zeros"
+        return (StudyWarning("pet-empty", sentence, "leave the PET out if there is none"),)
+    body = voxels[voxels > 0.1 * min(high, 5.0)]
+    median = float(np.median(body)) if body.size else 0.0
+    if high > _HIGHEST_SUV or median > _HIGHEST_BODY_MEDIAN:
+        sentence = f"the PET's values are no SUV (highest {high:.4g}, median in the body {median:.4g})"
+        raise PemmaError("pet-suv-implausible", sentence, _SUV_FACTOR, place)
+    if low < 0:
+        return (StudyWarning("pet-negative", f"the PET has negative values (lowest {low:.3g}); they are kept"),)
+    return ()
+
+
+def _place_unknown(image: sitk.Image, file: Path) -> tuple[StudyWarning, ...]:
+    codes = [image.GetMetaData(k) for k in ("qform_code", "sform_code") if image.HasMetaDataKey(k)]
+    if codes and all(code == "0" for code in codes):
+        sentence = f"{file.name} does not say where in space it lies (qform and sform code 0)"
+        return (StudyWarning("image-place-unknown", sentence, "write it with its qform or sform"),)
+    return ()
+
+
+def _overlap(ct: sitk.Image, pet: sitk.Image) -> tuple[StudyWarning, ...]:
+    """Rules of DICOM pairing: less than a quarter of the PET's length on the CT is refused, less than 80 % is said."""
+    a, b = extent_mm(ct), extent_mm(pet)
+    shared = np.minimum(a[:, 1], b[:, 1]) - np.maximum(a[:, 0], b[:, 0])
+    share = shared[2] / (b[2, 1] - b[2, 0])
+    if (shared <= 0).any() or share < 0.25:
+        raise PemmaError(
+            "ct-pet-apart",
+            "CT and PET do not lie in the same place",
+            "check both images' geometry, or leave one out",
+            PET_FILE,
+        )
+    if share < 0.8:
+        return (StudyWarning("ct-pet-overlap", f"only {share:.0%} of the PET's length lies on the CT"),)
+    return ()
+
+
+def _candidate(file: Path, modality: str, image: sitk.Image) -> Candidate:
+    return Candidate("", modality, file.name, image.GetSize()[2], True, "named so in the folder")
+
+
+def _key(*images: sitk.Image | None) -> str:
+    """sha256 of voxels and geometry: the same for the same images, whatever their names."""
+    digest = hashlib.sha256()
+    for image in images:
+        if image is None:
+            digest.update(b"none")
+            continue
+        geometry = np.array([*image.GetSize(), *image.GetSpacing(), *image.GetOrigin(), *image.GetDirection()])
+        digest.update(np.round(geometry, 4).tobytes() + sitk.GetArrayViewFromImage(image).tobytes())
+    return digest.hexdigest()
