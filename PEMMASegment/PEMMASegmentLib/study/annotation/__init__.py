@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-import numpy as np
 import pydicom
 import SimpleITK as sitk
 from pydicom.errors import InvalidDicomError
@@ -135,4 +134,5 @@ def _dataset(file: Path) -> pydicom.Dataset:
     try:
         return pydicom.dcmread(file, force=True)
     except (InvalidDicomError, OSError, EOFError, ValueError) as error:
-        raise PemmaError("annotation-damaged", "the annotation file is damaged", "export it again", file.name) from error
+        sentence = "the annotation file is damaged"
+        raise PemmaError("annotation-damaged", sentence, "export it again", file.name) from error

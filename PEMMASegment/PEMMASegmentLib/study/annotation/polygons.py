@@ -1,11 +1,11 @@
-"""Closed contours in millimetres to voxels: even-odd at voxel centres, polygons of one slice combined by exclusive or."""
+"""Closed contours in millimetres to voxels: even-odd at voxel centres, polygons of a slice combined by exclusive or."""
 
 import numpy as np
 import SimpleITK as sitk
 from scipy.ndimage import distance_transform_edt
 
 from ...core import PemmaError
-from ...core.images import array, like, to_grid_of
+from ...core.images import like, to_grid_of
 from ..types import StudyWarning
 
 _OFF_PLANE_MM = 0.5  # a contour that leaves its own best plane by more is damaged

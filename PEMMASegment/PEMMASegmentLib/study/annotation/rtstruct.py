@@ -41,9 +41,9 @@ def clean_name(name: object) -> str:
 
 def frames_of(dataset: Dataset, roi: Roi) -> frozenset[str]:
     """Frame of Reference UIDs that the contours claim: the structure's own and the file's only one."""
-    listed = {str(i.FrameOfReferenceUID) for i in _items(dataset, "ReferencedFrameOfReferenceSequence") if "FrameOfReferenceUID" in i}
+    listed = {_text(item, "FrameOfReferenceUID") for item in _items(dataset, "ReferencedFrameOfReferenceSequence")}
     own = roi.frames | (listed if len(listed) == 1 else set())
-    return frozenset(own or ({str(dataset.FrameOfReferenceUID)} if dataset.get("FrameOfReferenceUID") else set()))
+    return frozenset((own or {_text(dataset, "FrameOfReferenceUID")}) - {""})
 
 
 def choose(rois: list[Roi], wanted: str | None) -> Roi:
@@ -59,24 +59,26 @@ def choose(rois: list[Roi], wanted: str | None) -> Roi:
         if len(found) != 1:
             raise PemmaError("annotation-roi", f"no single structure is named {wanted!r}", way_out)
         return found[0]
-    solid = [r for r in rois if r.contours] or rois
-    for choice in (solid, [r for r in solid if looks_like_tumour(r.name)]):
-        if len(choice) == 1:
-            return choice[0]
     if not rois:
         raise PemmaError("annotation-roi", "the RTSTRUCT holds no structure", "give another annotation")
-    raise PemmaError("annotation-roi", f"the RTSTRUCT holds {len(solid)} structures and none is the tumour by name", way_out)
+    solid = [r for r in rois if r.contours] or rois
+    tumours = [r for r in solid if looks_like_tumour(r.name)]
+    for choice in (solid, tumours):
+        if len(choice) == 1:
+            return choice[0]
+    sentence = f"of the RTSTRUCT's {len(solid)} structures {len(tumours)} are named like a tumour"
+    raise PemmaError("annotation-roi", sentence, way_out)
 
 
 def read_rois(dataset: Dataset) -> list[Roi]:
     """All structures of an RTSTRUCT in file order; structures of one name are one."""
-    contours = {_number(item, "ReferencedROINumber"): item for item in _items(dataset, "ROIContourSequence")}
+    contours = {_text(item, "ReferencedROINumber"): item for item in _items(dataset, "ROIContourSequence")}
     rois: dict[str, Roi] = {}
     for item in _items(dataset, "StructureSetROISequence"):
         name, frame = clean_name(item.get("ROIName")), item.get("ReferencedFrameOfReferenceUID")
         known = rois.get(name, Roi(name, frozenset()))
         rois[name] = Roi(name, known.frames | ({str(frame)} if frame else set()), known.contours, known.skipped)
-        drawn = contours.get(_number(item, "ROINumber"))
+        drawn = contours.get(_text(item, "ROINumber"))
         if drawn is not None:
             _read_contours(drawn, rois[name])
     return list(rois.values())
@@ -96,8 +98,8 @@ def _items(dataset: Dataset, keyword: str) -> list[Dataset]:
     return list(dataset.get(keyword) or [])
 
 
-def _number(item: Dataset, keyword: str) -> str:
-    return str(item.get(keyword, ""))
+def _text(item: Dataset, keyword: str) -> str:
+    return str(item.get(keyword) or "")
 
 
 def _read_contours(item: Dataset, roi: Roi) -> None:

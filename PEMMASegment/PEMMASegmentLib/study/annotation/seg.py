@@ -136,10 +136,8 @@ def _own_volume(dataset: Dataset, frames: list[Frame], numbers: set[int], place:
     """The chosen segments as a volume (uint8) on the grid that the frames themselves make up."""
     first = frames[0]
     normal = np.cross(*first.directions.T)
-    if any(
-        not np.allclose(f.directions, first.directions, atol=1e-3) or not np.allclose(f.spacing, first.spacing, rtol=1e-3)
-        for f in frames
-    ):
+    turned = any(not np.allclose(f.directions, first.directions, atol=1e-3) for f in frames)
+    if turned or any(not np.allclose(f.spacing, first.spacing, rtol=1e-3) for f in frames):
         raise _damaged(place, "its frames lie in different planes")
     along = np.array([f.position @ normal for f in frames])
     across = np.array([f.position - (f.position @ normal) * normal for f in frames])
