@@ -1,0 +1,152 @@
+"""Where there is body, how long it is, and the region of interest: boxes on a grid and in millimetres (LPS).
+
+An index box is an array (3, 2), rows x, y, z of a grid, with the outer faces of its voxels as continuous indices.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+from scipy import ndimage
+
+from ..core import PemmaError
+
+#: What counts as body: CT above this (HU), PET above this (SUVbw; muscle at rest has about 0.5, air below 0.05).
+BODY_ABOVE = {"ct": -500.0, "pet": 0.2}
+#: The body is looked for on every n-th voxel, about this far apart, mm.
+COARSE_MM = 4.0
+#: Smaller parts are noise or a crumb of the table, ml. The parts of one body need not touch: two legs, an arm.
+SMALLEST_PART_ML = 20.0
+#: A study whose body is this much longer than anything the model has seen is outside its region.
+LONGEST_FACTOR = 1.3
+
+Roi = tuple[float, float, float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Body:
+    """box: index box of all parts on the image searched. longest_mm: longest side of the box of the largest part."""
+
+    box: np.ndarray
+    longest_mm: float
+
+
+def find_body(image: sitk.Image, modality: str, roi_mm: Roi | None = None) -> Body:
+    """The body on a CT (HU) or PET (SUVbw), inside the region of interest if there is one.
+
+    Raises PemmaError "no-body" when nothing of at least 20 ml is above the threshold there, "roi" when the region of
+    interest holds no voxel.
+    """
+    steps = [max(1, round(COARSE_MM / s)) for s in image.GetSpacing()]
+    voxels = sitk.GetArrayViewFromImage(image)[tuple(slice(None, None, n) for n in reversed(steps))]
+    inside = voxels > BODY_ABOVE[modality]
+    if roi_mm is not None:
+        looked_at = voxels_inside(image, roi_mm, steps)
+        if not looked_at.any():
+            raise PemmaError("roi", "the region of interest lies beside the study",
+                             "give X0,X1,Y0,Y1,Z0,Z1 in mm in DICOM's axes (LPS)")
+        inside &= looked_at
+    voxel_ml = float(np.prod(image.GetSpacing()) * np.prod(steps)) / 1000.0
+    parts, largest = _parts(inside, SMALLEST_PART_ML / voxel_ml)
+    if largest is None:
+        where = "inside the region of interest " if roi_mm is not None else ""
+        raise PemmaError("no-body", f"nothing of a body is to be seen {where}on the {modality.upper()}",
+                         "choose another region with --roi" if roi_mm is not None else "check the series and its units")
+    box, solid = (_full_box(extent, steps, image.GetSize()) for extent in (parts, largest))
+    longest = float(((solid[:, 1] - solid[:, 0]) * image.GetSpacing()).max())
+    if roi_mm is not None:  # a box turned against the image is never longer than itself
+        longest = min(longest, max(roi_mm[1] - roi_mm[0], roi_mm[3] - roi_mm[2], roi_mm[5] - roi_mm[4]))
+    return Body(box, longest)
+
+
+def check_roi(roi_mm: Roi | None) -> None:
+    """Refuses a box whose faces are in the wrong order or not numbers."""
+    if roi_mm is None:
+        return
+    low, high = np.array(roi_mm[0::2], float), np.array(roi_mm[1::2], float)
+    if not (np.isfinite(low).all() and np.isfinite(high).all() and (low < high).all()):
+        raise PemmaError("roi", "the region of interest is empty",
+                         "give X0,X1,Y0,Y1,Z0,Z1 in mm in DICOM's axes (LPS), each pair rising")
+
+
+def check_length(longest_mm: float, known_mm: float, whole_study: bool) -> tuple[tuple[str, str], ...]:
+    """Notes for the result; raises PemmaError "outside-region" unless `whole_study`."""
+    if longest_mm <= LONGEST_FACTOR * known_mm:
+        return ()
+    found = f"the body is {longest_mm:.0f} mm long, the model knows regions of up to {known_mm:.0f} mm"
+    if not whole_study:
+        raise PemmaError("outside-region", found, "choose a region with --roi, or --whole-study to run all the same")
+    return (("outside-region",
+             f"run on the whole study although {found}: normal uptake there may be marked as lesion"),)
+
+
+def voxels_inside(image: sitk.Image, roi_mm: Roi, steps=(1, 1, 1)) -> np.ndarray:
+    """True where a voxel's centre lies in the box (mm, LPS): bool (z, y, x), of every steps-th voxel (x, y, z)."""
+    index = [np.arange(0, n, step, dtype=np.float32) for n, step in zip(image.GetSize(), steps, strict=True)]
+    x, y, z = np.meshgrid(*index, indexing="ij", sparse=True)
+    to_mm = np.array(image.GetDirection()).reshape(3, 3) * image.GetSpacing()
+    inside = True
+    for axis, origin in enumerate(image.GetOrigin()):
+        position = origin + to_mm[axis, 0] * x + to_mm[axis, 1] * y + to_mm[axis, 2] * z
+        inside = inside & (position >= roi_mm[2 * axis]) & (position <= roi_mm[2 * axis + 1])
+    return inside.transpose(2, 1, 0)
+
+
+def roi_corners(roi_mm: Roi) -> np.ndarray:
+    """The eight corners of a box in mm (LPS): (8, 3)."""
+    return _corners(np.array(roi_mm, float).reshape(3, 2))
+
+
+def box_corners(image: sitk.Image, box: np.ndarray) -> np.ndarray:
+    """The eight corners of an index box in mm (LPS): (8, 3)."""
+    return np.array([image.TransformContinuousIndexToPhysicalPoint(corner.tolist()) for corner in _corners(box)])
+
+
+def whole_box(image: sitk.Image) -> np.ndarray:
+    """The index box that holds all voxels."""
+    return np.stack([np.full(3, -0.5), np.array(image.GetSize()) - 0.5], axis=1)
+
+
+def index_box(points_mm: np.ndarray, grid: sitk.Image, margin_mm: float = 0.0) -> np.ndarray:
+    """Smallest box of whole voxels of `grid` around points (n, 3), with a margin: int (3, 2), start and stop of x, y, z.
+
+    It is cut to the grid. A start that is not below its stop says that the points lie beside the grid.
+    """
+    index = np.array([grid.TransformPhysicalPointToContinuousIndex(point.tolist()) for point in points_mm])
+    margin = margin_mm / np.array(grid.GetSpacing())
+    start = np.floor(np.round(index.min(0) - margin + 0.5, 3)).astype(int)
+    stop = np.ceil(np.round(index.max(0) + margin + 0.5, 3)).astype(int)
+    return np.stack([np.maximum(start, 0), np.minimum(stop, grid.GetSize())], axis=1)
+
+
+def _parts(inside: np.ndarray, smallest: float):
+    """Extents (slices z, y, x) of all parts of at least `smallest` voxels, and of the largest; None, None if none.
+
+    Which is the largest is asked after an opening, so that a table's rim under the patient does not lengthen the body.
+    """
+    parts, count = ndimage.label(inside)
+    sizes = np.bincount(parts.ravel(), minlength=count + 1)
+    sizes[0] = 0
+    kept = (sizes >= smallest)[parts]
+    if not kept.any():
+        return None, None
+    solid, count = ndimage.label(ndimage.binary_opening(np.pad(kept, 1, mode="edge"))[1:-1, 1:-1, 1:-1])
+    if not count:
+        return _extent(kept), _extent(kept)
+    return _extent(kept), _extent(solid == 1 + np.bincount(solid.ravel())[1:].argmax())
+
+
+def _extent(mask: np.ndarray) -> tuple[slice, ...]:
+    return ndimage.find_objects(mask.astype(np.uint8))[0]
+
+
+def _full_box(extent: tuple[slice, ...], steps, size) -> np.ndarray:
+    """Index box on the full image of an extent (z, y, x) among every steps-th voxel; the voxels between are inside."""
+    rows = []
+    for part, step, n in zip(reversed(extent), steps, size, strict=True):
+        rows.append((max(part.start * step - (step - 1), 0) - 0.5, min((part.stop - 1) * step + step, n) - 0.5))
+    return np.array(rows)
+
+
+def _corners(box: np.ndarray) -> np.ndarray:
+    return np.array(np.meshgrid(*box, indexing="ij")).reshape(3, -1).T
