@@ -1,0 +1,55 @@
+"""The command `pemma-segment`: one file a command, nothing but arguments, calls and printing.
+
+Until the arguments are known to be right nothing heavy is imported, so that `--help` answers at once.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from .. import __version__
+from . import demo, evaluate, inspect, models, segment, train
+from .options import ending_with_values
+
+DONE, FAILED, CANCELLED = 0, 1, 130  # 2, wrong usage, is argparse's own
+COMMANDS = (demo, inspect, segment, evaluate, train, models)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and gives its exit code: 0 done, 1 refused or failed, 2 wrong usage, 130 cancelled."""
+    given = sys.argv[1:] if arguments is None else arguments
+    options = parser().parse_args(ending_with_values(given))
+    try:
+        return _run(options)
+    except KeyboardInterrupt:
+        print("cancelled", file=sys.stderr)
+        return CANCELLED
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands with their options."""
+    whole = argparse.ArgumentParser(
+        prog="pemma-segment",
+        description="Segments tumours on PET/CT. For research only, not a medical device.",
+        allow_abbrev=False,
+    )
+    whole.add_argument("--version", action="version", version=f"pemma-segment {__version__}")
+    commands = whole.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.add_to(commands)
+    return whole
+
+
+def _run(options: argparse.Namespace) -> int:
+    from ..core import Cancelled, PemmaError
+    from .terminal import Terminal
+
+    terminal = Terminal(as_json=options.json, quiet=options.quiet)
+    try:
+        return DONE if options.run(options, terminal) else FAILED
+    except PemmaError as error:
+        terminal.error(error)
+        return FAILED
+    except Cancelled:
+        terminal.say("cancelled")
+        return CANCELLED

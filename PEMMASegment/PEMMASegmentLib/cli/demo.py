@@ -1,0 +1,53 @@
+"""`pemma-segment demo`: the bundled patient from DICOM files to lesions, compared with the expert's contour."""
+
+import argparse
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import options as shared
+
+if TYPE_CHECKING:
+    from .terminal import Terminal
+
+PATIENT = "STS_008"
+
+
+def add_to(commands) -> None:
+    parser = shared.command(commands, "demo", run, "segment the bundled patient")
+    parser.add_argument(
+        "--out", type=Path, default=Path("pemma-demo"), metavar="DIR", help="default: ./pemma-demo"
+    )
+    shared.add_segment_options(parser)
+    shared.add_study_options(parser)
+
+
+def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
+    from .. import results
+    from ..core import metrics
+    from ..results import table
+    from ..study import annotation
+    from . import work
+    from .evaluate import label_of_lesions
+
+    results.check_out(options.out)
+    model = work.load_model(options)
+    with tempfile.TemporaryDirectory() as folder, terminal.progress(PATIENT) as progress:
+        unpack(Path(folder))
+        done = work.segment(Path(folder), model, options, progress)
+        truth, _ = annotation.read(annotation.find(Path(folder)), done.study)
+    work.write(options.out, done, options)
+    work.warn(terminal, done)
+    dice = metrics.dice(label_of_lesions(done), truth)
+    words = f"{table.as_text(done.lesions)}\nDice against the expert's contour: {dice:.2f}\nwritten to {options.out}"
+    terminal.result({"study": PATIENT, "dice": dice, "out": str(options.out)}, words)
+    return True
+
+
+def unpack(folder: Path) -> None:
+    """The bundled patient's DICOM files into `folder`."""
+    from ..core.resources import resources
+
+    with zipfile.ZipFile(resources() / "SampleData" / f"{PATIENT}.zip") as archive:
+        archive.extractall(folder)

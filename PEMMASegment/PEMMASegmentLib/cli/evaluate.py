@@ -1,0 +1,119 @@
+"""`pemma-segment evaluate`: segment and compare with the annotation found in the study or given."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import options as shared
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+    from ..network.files import Model
+    from .terminal import Terminal
+
+TITLES = {
+    "study": "study", "dice": "Dice", "surface_dice_2mm": "surface Dice 2 mm", "surface_dice_5mm": "surface Dice 5 mm",
+    "missed_ml": "missed ml", "extra_ml": "extra ml", "blind_dice": "blind Dice",
+}
+
+
+def add_to(commands) -> None:
+    parser = shared.command(commands, "evaluate", run, "segment studies and compare with their annotations")
+    parser.add_argument("studies", type=Path, nargs="+", metavar="STUDY", help="folder of DICOM or NIfTI files")
+    parser.add_argument(
+        "--annotation", type=Path, metavar="FILE", help="RTSTRUCT, SEG or mask (default: the one in the study)"
+    )
+    shared.add_annotation_options(parser)
+    shared.add_segment_options(parser)
+    shared.add_study_options(parser)
+    parser.set_defaults(usage_error=parser.error)
+
+
+def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
+    if options.annotation is not None and len(options.studies) > 1:
+        options.usage_error("--annotation goes with one STUDY")
+    from . import work
+    from .terminal import for_each
+
+    model = work.load_model(options)
+    cases, failed = for_each(options.studies, lambda study: evaluate_one(study, model, options, terminal), terminal)
+    if cases:
+        answer = {**summary(cases), "failed": failed}
+        terminal.result(answer, in_words(answer))
+    elif terminal.as_json:
+        terminal.result({"cases": [], "mean_dice": None, "interval_95": None, "failed": failed}, "")
+    return not failed
+
+
+def evaluate_one(study: Path, model: "Model", options: argparse.Namespace, terminal: "Terminal") -> dict:
+    """One row of the answer. Raises PemmaError "no-annotation" when there is nothing to compare with."""
+    from ..core import PemmaError
+    from ..study import annotation
+    from . import work
+    from .terminal import base_name
+
+    name = base_name(study)
+    file = options.annotation or annotation.find(study)
+    if file is None:
+        raise PemmaError("no-annotation", "the study has no RTSTRUCT, SEG or mask", "give one with --annotation FILE")
+    with terminal.progress(name) as progress:
+        done = work.segment(study, model, options, progress)
+        truth, notes = annotation.read(file, done.study, roi_name=options.annotation_roi)
+        found = label_of_lesions(done)
+        figures = compare(found, truth)
+    work.warn(terminal, done)
+    terminal.warnings(notes)
+    return {"study": name, **figures}
+
+
+def label_of_lesions(done) -> "sitk.Image":
+    """The label of what `segment` would write: without components that are too small for a lesion."""
+    import numpy as np
+
+    from ..core.images import like
+    from ..results.components import components
+
+    numbers, _ = components(done.segmentation.label)
+    kept = [lesion.number for lesion in done.lesions]
+    return like(np.isin(numbers, kept).astype(np.uint8), done.segmentation.label)
+
+
+def compare(found: "sitk.Image", truth: "sitk.Image") -> dict:
+    """The figures of one case; both labels on the study's grid."""
+    from ..core import metrics
+
+    return {
+        "dice": metrics.dice(found, truth),
+        "surface_dice_2mm": metrics.surface_dice(found, truth, 2.0),
+        "surface_dice_5mm": metrics.surface_dice(found, truth, 5.0),
+        "missed_ml": metrics.missed_ml(found, truth),
+        "extra_ml": metrics.extra_ml(found, truth),
+        "blind_dice": metrics.blind_dice(truth),
+    }
+
+
+def summary(cases: list[dict]) -> dict:
+    """The cases with their mean Dice and its interval over patients (None for a single one)."""
+    from ..core.metrics import bootstrap_interval
+
+    dice = [case["dice"] for case in cases]
+    interval = bootstrap_interval(dice)
+    return {"cases": cases, "mean_dice": sum(dice) / len(dice), "interval_95": list(interval) if interval else None}
+
+
+def in_words(answer: dict) -> str:
+    """Table and mean for a reader."""
+    from .terminal import table
+
+    rows = [[_cell(case[key]) for key in TITLES] for case in answer["cases"]]
+    interval = answer["interval_95"]
+    spread = f" (95 % interval {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
+    count = len(answer["cases"])
+    left_out = f"; {len(answer['failed'])} failed and are left out" if answer["failed"] else ""
+    mean = f"mean Dice {answer['mean_dice']:.3f}{spread}, {count} {'study' if count == 1 else 'studies'}{left_out}"
+    return f"{table(list(TITLES.values()), rows)}\n{mean}"
+
+
+def _cell(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:.3f}"

@@ -1,0 +1,78 @@
+"""`pemma-segment models list|show|import|remove`: what is installed, checked by hash."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import options as shared
+
+if TYPE_CHECKING:
+    from .terminal import Terminal
+
+
+def add_to(commands) -> None:
+    parser = commands.add_parser("models", help="what models are installed", allow_abbrev=False)
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    shared.command(actions, "list", list_models, "list the installed models, checked by hash")
+    show = shared.command(actions, "show", show_model, "show a model's card")
+    taken = shared.command(actions, "import", import_model, "copy a model folder to your models")
+    taken.add_argument("folder", type=Path, metavar="DIR", help="folder with model.json and model.safetensors")
+    removed = shared.command(actions, "remove", remove_model, "delete one of your models")
+    for action in (show, removed):
+        action.add_argument("model", metavar="NAME", help="name of an installed model")
+
+
+def list_models(options: argparse.Namespace, terminal: "Terminal") -> bool:
+    from ..core import PemmaError
+    from ..network import files
+    from .terminal import table
+
+    rows = []
+    for folder in files.installed():
+        try:
+            rows.append({**_identity(folder), "check": "ok"})
+        except PemmaError as error:
+            rows.append({"name": folder.name, "version": "", "sha256": "", "check": f"{error.sentence} [{error.code}]"})
+    words = [[row["name"], row["version"], row["sha256"][:12], row["check"]] for row in rows]
+    terminal.result({"models": rows}, table(["model", "version", "sha256", "check"], words))
+    return all(row["check"] == "ok" for row in rows)
+
+
+def show_model(options: argparse.Namespace, terminal: "Terminal") -> bool:
+    import json
+
+    from ..network import files
+
+    folder = files.find_model(options.model)
+    identity = _identity(folder)
+    card = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    words = (folder / "README.md").read_text(encoding="utf-8") if (folder / "README.md").is_file() else ""
+    title = f"{identity['name']} {identity['version']} {identity['sha256']}"
+    terminal.result({**identity, "card": card}, f"{title}\n\n{words}")
+    return True
+
+
+def import_model(options: argparse.Namespace, terminal: "Terminal") -> bool:
+    from ..network import library
+
+    identity = _identity(options.folder)
+    library.import_model(options.folder, identity["name"])
+    terminal.result(identity, f"imported {identity['name']} {identity['version']}")
+    return True
+
+
+def remove_model(options: argparse.Namespace, terminal: "Terminal") -> bool:
+    from ..network import files, library
+
+    folder = files.find_model(options.model)
+    library.remove_model(folder)
+    terminal.result({"removed": folder.name}, f"removed {folder.name}")
+    return True
+
+
+def _identity(folder: Path) -> dict:
+    """Name, version and hash of a model folder whose weights have been checked against its card."""
+    from ..network import files
+
+    identity = files.check(folder)
+    return {"name": identity.name, "version": identity.version, "sha256": identity.sha256}

@@ -1,0 +1,94 @@
+"""What the user sees: progress and words on stderr, results on stdout."""
+
+import contextlib
+import json
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from ..core import PemmaError, Progress, no_progress
+
+SECONDS_IN_A_LOG = 10.0  # between two lines of a bar that nobody watches
+
+
+class Terminal:
+    """Prints for people, or one JSON object for programs."""
+
+    def __init__(self, as_json: bool, quiet: bool):
+        self.as_json, self.quiet = as_json, quiet
+
+    def say(self, words: str) -> None:
+        """A line on stderr."""
+        print(words, file=sys.stderr)
+
+    def result(self, value: dict, words: str) -> None:
+        """The command's answer on stdout: as JSON or in words."""
+        print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) if self.as_json else words)
+
+    def error(self, error: PemmaError, study: str = "") -> None:
+        """One line: `error: sentence (way out) [code]`."""
+        self.say(" ".join(f"error: {study}{': ' if study else ''}{error}".split()))
+
+    def warnings(self, warnings: Sequence) -> None:
+        """A line each; `warnings` have code, sentence and way_out."""
+        for warning in warnings:
+            way_out = f" ({warning.way_out})" if warning.way_out else ""
+            self.say(f"warning: {warning.sentence}{way_out} [{warning.code}]")
+
+    @contextlib.contextmanager
+    def progress(self, words: str) -> Iterator[Progress]:
+        """A bar on stderr for as long as the block runs; yields the callback to hand down."""
+        if self.quiet:
+            yield no_progress
+            return
+        from tqdm import tqdm
+
+        interval = 0.1 if sys.stderr.isatty() else SECONDS_IN_A_LOG
+        layout = "{desc} {percentage:3.0f}%|{bar}| {elapsed} {postfix}"
+        with tqdm(total=1.0, desc=words, mininterval=interval, bar_format=layout, file=sys.stderr) as bar:
+
+            def show(fraction: float, step: str) -> None:
+                bar.set_postfix_str(step, refresh=False)
+                bar.update(max(0.0, min(fraction, 1.0) - bar.n))
+
+            yield show
+
+
+def for_each(studies: Sequence[Path], do: Callable[[Path], dict], terminal: Terminal) -> tuple[list[dict], list[dict]]:
+    """Results of `do(study)`, and for each study that failed `study` and `error`; one failing does not stop the rest.
+
+    What is no PemmaError is a bug: its traceback goes to stderr.
+    """
+    done, failed = [], []
+    for study in studies:
+        name = base_name(study)
+        try:
+            done.append(do(study))
+        except PemmaError as error:
+            terminal.error(error, name if len(studies) > 1 else "")
+            failed.append({"study": name, "error": {"code": error.code, "sentence": error.sentence,
+                                                    "way_out": error.way_out, "place": error.place}})
+        except Exception as error:
+            if len(studies) == 1:
+                raise
+            traceback.print_exc()
+            failed.append({"study": name, "error": {"code": "bug", "sentence": type(error).__name__,
+                                                    "way_out": "report the traceback above", "place": ""}})
+    return done, failed
+
+
+def base_name(study: Path) -> str:
+    """The last part of a study's path, also of `.` or `..`."""
+    return study.resolve().name
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns of text: the first to the left, the others to the right."""
+    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
+    lines = [
+        "  ".join(f"{cell:<{width}}" if i == 0 else f"{cell:>{width}}"
+                  for i, (cell, width) in enumerate(zip(row, widths, strict=True)))
+        for row in (header, *rows)
+    ]
+    return "\n".join(line.rstrip() for line in lines)

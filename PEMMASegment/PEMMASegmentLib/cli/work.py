@@ -1,0 +1,85 @@
+"""What demo, segment and evaluate do alike: load a study and a model, segment, measure, write."""
+
+import argparse
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import inference, results, study
+from ..core import Lesion, Progress, Segmentation, Step
+from ..core.progress import part
+from ..network import files
+from .terminal import Terminal
+
+if TYPE_CHECKING:
+    from ..network.files import Model
+
+LOADED, SEGMENTED = 0.15, 0.95  # shares of the progress
+
+
+@dataclass(frozen=True)
+class Segmented:
+    """A study and what was found in it."""
+
+    study: "study.PetCtStudy"
+    segmentation: Segmentation
+    lesions: list[Lesion]
+
+
+def load_study(folder: Path, options: argparse.Namespace, need: str | None, progress: Progress) -> "study.PetCtStudy":
+    """The study as the options want it read; `need`: the modalities that must be there, None for any."""
+    typed = study.Typed(options.weight_kg, options.height_m, options.dose_bq, options.injection_time)
+    return study.load(
+        folder, ct_series=options.ct_series, pet_series=options.pet_series, typed=typed, need=need, progress=progress
+    )
+
+
+def load_model(options: argparse.Namespace) -> "Model":
+    """The model that --model names, or the bundled one."""
+    return files.load_model(files.find_model(options.model))
+
+
+def segment(folder: Path, model: "Model", options: argparse.Namespace, progress: Progress) -> Segmented:
+    """Loads, segments and measures one study."""
+    started = time.perf_counter()
+    need = None if options.inputs == "auto" else options.inputs
+    loaded = load_study(folder, options, need, part(progress, 0, LOADED))
+    read = Step("load", time.perf_counter() - started)
+    found = inference.segment(
+        loaded, model, inputs=options.inputs, device=options.device, threshold=options.threshold, roi_mm=options.roi,
+        whole_study=options.whole_study, progress=part(progress, LOADED, SEGMENTED),
+    )
+    started = time.perf_counter()
+    lesions = results.measure(
+        found.label, loaded.pet, min_volume_ml=options.min_volume, mtv_rule=options.mtv_rule,
+        key=result_key(loaded, found),
+    )
+    measured = Step("measure", time.perf_counter() - started)
+    return Segmented(loaded, replace(found, steps=(read, *found.steps, measured)), lesions)
+
+
+def write(out: Path, done: Segmented, options: argparse.Namespace) -> list[Path]:
+    """The result's files in `out`."""
+    return results.write_all(
+        out, done.study, done.segmentation, done.lesions, segments=options.segments, command_options=of_result(options)
+    )
+
+
+def of_result(options: argparse.Namespace) -> dict:
+    """The options that shape a result beside what the segmentation itself tells."""
+    return {"segments": options.segments, "min_volume_ml": options.min_volume, "mtv_rule": options.mtv_rule}
+
+
+def result_key(loaded: "study.PetCtStudy", found: Segmentation) -> str:
+    """Study, model, adapter and options in one text, for UIDs that come out the same in the same run."""
+    adapter = found.adapter.sha256 if found.adapter else "none"
+    parts = (loaded.study_key, found.model.sha256, adapter, found.inputs, found.threshold, found.roi_mm)
+    return "|".join(map(str, parts))
+
+
+def warn(terminal: Terminal, done: Segmented) -> None:
+    """Says what the study and the run have to tell."""
+    terminal.warnings(done.study.warnings)
+    for code, sentence in done.segmentation.notes:
+        terminal.say(f"warning: {sentence} [{code}]")
