@@ -42,5 +42,5 @@ def import_model(source: Path, name: str) -> Path:
 def remove_model(folder: Path) -> None:
     """Deletes one of the user's models. Raises PemmaError "model-bundled" for a folder that is not among them."""
     if folder.resolve().parent != models_folder().resolve():
-        raise PemmaError("model-bundled", f"{folder.name} is not one of your own models", "only imported ones are removed")
+        raise PemmaError("model-bundled", f"{folder.name} is not an imported model", "only those can be removed")
     shutil.rmtree(folder)

@@ -1,0 +1,200 @@
+"""Model folders: `model.safetensors`, `model.json` and `README.md`, read into typed objects or refused with a reason."""
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..core import Identity, PemmaError
+from ..core.files import sha256_of, write_atomically, write_text
+from ..core.resources import resources
+from .architecture import Architecture, Preprocessing
+
+SCHEMA = 1
+WEIGHTS, CARD = "model.safetensors", "model.json"
+_WAY_OUT = "import the model folder again, or name another one with --model"
+
+
+@dataclass(frozen=True)
+class Label:
+    """One class of the output with its SNOMED CT codes (scheme SCT)."""
+
+    value: int
+    name: str
+    category_code: str
+    type_code: str
+
+
+@dataclass(frozen=True)
+class Region:
+    """The part of the body that the model knows: in words, and the longest extent (mm) of its training images."""
+
+    words: str
+    longest_mm: float
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """The contents of model.json.
+
+    threshold: by inputs ("ct+pet", "ct", "pet"), chosen on the selection patients. sha256: of the weights' file.
+    provenance: data, split, stages with what was trained, library version; no patient's identity.
+    """
+
+    name: str
+    version: str
+    architecture: Architecture
+    preprocessing: Preprocessing
+    labels: tuple[Label, ...]
+    region: Region
+    threshold: dict[str, float]
+    sha256: str = ""
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """All modalities that the model takes, CT first."""
+        return ("ct", *self.architecture.modalities)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network in evaluation mode with its card."""
+
+    card: ModelCard
+    net: Any  # network.pemma.Pemma; Any, so that reading a card needs no torch
+    folder: Path
+
+    @property
+    def identity(self) -> Identity:
+        return Identity(self.card.name, self.card.version, self.card.sha256)
+
+
+def models_folder() -> Path:
+    """Where the user's own models lie (architecture.md: platformdirs, moved by PEMMA_SEGMENT_HOME)."""
+    import os
+
+    from platformdirs import user_data_path
+
+    home = os.environ.get("PEMMA_SEGMENT_HOME")
+    return (Path(home) if home else user_data_path("pemma-segment", appauthor=False)) / "models"
+
+
+def installed() -> list[Path]:
+    """Model folders, the bundled ones first, then the user's."""
+    folders = [resources() / "Models", models_folder()]
+    return [m for f in folders if f.is_dir() for m in sorted(f.iterdir()) if (m / CARD).is_file()]
+
+
+def find_model(name_or_folder: str | Path | None = None) -> Path:
+    """The folder of a model given by name or path; the bundled one when nothing is given."""
+    known = installed()
+    if name_or_folder is None:
+        if known:
+            return known[0]
+        raise PemmaError("model-missing", "no model is installed", "install one with `pemma-segment models import`")
+    by_name = {m.name: m for m in reversed(known)}
+    if str(name_or_folder) in by_name:
+        return by_name[str(name_or_folder)]
+    folder = Path(name_or_folder)
+    if (folder / CARD).is_file():
+        return folder
+    names = ", ".join(by_name) or "none"
+    raise PemmaError("model-unknown", f"no model is called {folder.name!r}; installed are: {names}",
+                     "name one of these, or a folder that holds model.json", folder.name)
+
+
+def read_card(folder: Path) -> ModelCard:
+    """model.json as a typed object; PemmaError with the reason when it does not fit."""
+    try:
+        raw = json.loads((Path(folder) / CARD).read_text("utf-8"))
+    except FileNotFoundError:
+        raise PemmaError("model-missing", "the folder holds no model.json", _WAY_OUT, Path(folder).name) from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise PemmaError("model-damaged", f"model.json can't be read: {error}", _WAY_OUT, CARD) from error
+    schema = raw.get("schema") if isinstance(raw, dict) else None
+    if schema != SCHEMA:
+        newer = isinstance(schema, int) and schema > SCHEMA
+        raise PemmaError("model-schema", f"model.json has schema {schema!r}, this version reads {SCHEMA}",
+                         "update PEMMASegment" if newer else _WAY_OUT, CARD)
+    try:
+        return _card(raw)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise PemmaError("model-damaged", f"model.json does not describe a model: {error}", _WAY_OUT, CARD) from error
+
+
+def check(folder: Path) -> ModelCard:
+    """The card of a folder whose weights have the hash that the card states."""
+    card = read_card(folder)
+    weights = Path(folder) / WEIGHTS
+    if not weights.is_file():
+        raise PemmaError("model-damaged", "the folder holds no model.safetensors", _WAY_OUT, WEIGHTS)
+    found = sha256_of(weights)
+    if found != card.sha256:
+        raise PemmaError("model-hash", f"the weights have sha256 {found[:12]}..., model.json states "
+                         f"{card.sha256[:12]}...", _WAY_OUT, WEIGHTS)
+    return card
+
+
+def load_model(folder: Path) -> Model:
+    """Checks the folder's hash, builds the network and loads its weights in float32."""
+    import torch
+    from safetensors.torch import load_file
+
+    from .pemma import Pemma
+
+    card = check(folder)
+    tensors = load_file(str(Path(folder) / WEIGHTS))
+    bad = [name for name, t in tensors.items() if not torch.isfinite(t).all()]
+    if bad:
+        raise PemmaError("model-weights", f"the weights hold numbers that are not finite ({bad[0]})", _WAY_OUT, WEIGHTS)
+    net = Pemma(card.architecture)
+    fits = {name: t.shape for name, t in net.state_dict().items()}
+    wrong = sorted(set(fits) ^ set(tensors)) or [n for n, t in tensors.items() if t.shape != fits[n]]
+    if wrong:
+        raise PemmaError("model-weights", f"{len(wrong)} tensors do not fit the architecture, the first is {wrong[0]}",
+                         _WAY_OUT, WEIGHTS)
+    net.load_state_dict({name: t.float() for name, t in tensors.items()})
+    return Model(card, net.requires_grad_(False).eval(), Path(folder))
+
+
+def save_model(folder: Path, net: Any, card: ModelCard, readme: str, dtype: Any = None) -> ModelCard:
+    """Writes a model folder; weights as `dtype` (float32 when None). Returns the card with the weights' hash."""
+    from dataclasses import replace
+
+    from safetensors.torch import save_file
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: t.detach().cpu().to(dtype or t.dtype).contiguous() for name, t in net.state_dict().items()}
+    write_atomically(folder / WEIGHTS, lambda path: save_file(tensors, str(path)))
+    card = replace(card, sha256=sha256_of(folder / WEIGHTS))
+    write_text(folder / CARD, json.dumps({"schema": SCHEMA, "library": __version__, **asdict(card)}, indent=1) + "\n")
+    write_text(folder / "README.md", readme)
+    return card
+
+
+def _card(raw: dict) -> ModelCard:
+    threshold = {str(k): float(v) for k, v in raw["threshold"].items()}
+    if not all(0 < v < 1 for v in threshold.values()):
+        raise ValueError("thresholds must lie between 0 and 1")
+    return ModelCard(
+        name=str(raw["name"]),
+        version=str(raw["version"]),
+        architecture=from_json(Architecture, raw["architecture"]),
+        preprocessing=from_json(Preprocessing, raw["preprocessing"]),
+        labels=tuple(from_json(Label, item) for item in raw["labels"]),
+        region=from_json(Region, raw["region"]),
+        threshold=threshold,
+        sha256=str(raw["sha256"]),
+        provenance=dict(raw.get("provenance", {})),
+    )
+
+
+def from_json(kind: type, raw: dict) -> Any:
+    """A dataclass from a JSON object: lists become tuples, unknown keys are refused by name."""
+    unknown = set(raw) - {f.name for f in fields(kind)}
+    if unknown:
+        raise ValueError(f"unknown keys {sorted(unknown)} in {kind.__name__}")
+    return kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in raw.items()})
