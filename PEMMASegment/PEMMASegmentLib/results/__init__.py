@@ -1,0 +1,24 @@
+"""Segmentation to lesions with their figures, and to the files of a result: DICOM-SEG, table, picture, record."""
+
+from .measure import MTV_RULES, measure, rule_in_words, totals
+from .preview import write_preview
+from .record import SCHEMA, write_json
+from .seg import write_label_nifti, write_seg
+from .table import as_text, write_csv
+from .write import check_out, write_all
+
+__all__ = [
+    "MTV_RULES",
+    "SCHEMA",
+    "as_text",
+    "check_out",
+    "measure",
+    "rule_in_words",
+    "totals",
+    "write_all",
+    "write_csv",
+    "write_json",
+    "write_label_nifti",
+    "write_preview",
+    "write_seg",
+]

@@ -1,0 +1,94 @@
+"""Which share of each PET voxel a lesion covers: exact where the grids are parallel, sampled where they are rotated."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import SimpleITK as sitk
+from scipy import sparse
+
+from .components import Box
+
+#: parallel means: going through the whole lesion, no voxel drifts sideways by more than this share of a PET voxel
+_DRIFT = 0.02
+_SAMPLES = (4, 10)  # points a PET voxel and axis: at least, at most
+
+
+def covered_voxels(lesion: np.ndarray, box: Box, label: sitk.Image, pet: sitk.Image) -> np.ndarray:
+    """Indices (n, 3), z y x, of the PET voxels of which `lesion` covers half or more.
+
+    lesion: bool (z, y, x), the part of the label's grid that `box` cuts out. label, pet: for their grids.
+    """
+    matrix, shift = _label_to_pet(label, pet, box)
+    low, high = _pet_box(matrix, shift, lesion.shape, pet)
+    if np.any(low >= high):
+        return np.empty((0, 3), int)
+    shares = _exact if _parallel(matrix, lesion.shape) else _sampled
+    planes = shares(lesion, matrix, shift, low, high)
+    found = [np.argwhere(plane >= 0.5 - 1e-6) + low[1:] for plane in planes]
+    return np.concatenate([np.insert(at, 0, low[0] + k, axis=1) for k, at in enumerate(found)])
+
+
+def _label_to_pet(label: sitk.Image, pet: sitk.Image, box: Box) -> tuple[np.ndarray, np.ndarray]:
+    """PET index (z, y, x) = matrix @ index in the box (z, y, x) + shift."""
+    start = [box[2].start, box[1].start, box[0].start]
+    origin = pet.TransformPhysicalPointToContinuousIndex(label.TransformIndexToPhysicalPoint(start))
+    directions = [np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing() for image in (label, pet)]
+    matrix = np.linalg.solve(directions[1], directions[0])
+    return matrix[::-1, ::-1], np.array(origin[::-1])
+
+
+def _pet_box(matrix, shift, shape, pet) -> tuple[np.ndarray, np.ndarray]:
+    """First and one past the last PET index (z, y, x) that the box of the lesion can touch."""
+    corners = np.array(np.meshgrid(*[(-0.5, n - 0.5) for n in shape], indexing="ij")).reshape(3, -1)
+    inside = matrix @ corners + shift[:, None]
+    low = np.floor(inside.min(1) + 0.5).astype(int)
+    high = np.ceil(inside.max(1) + 0.5).astype(int)
+    return np.maximum(low, 0), np.minimum(high, pet.GetSize()[::-1])
+
+
+def _parallel(matrix: np.ndarray, shape: tuple[int, ...]) -> bool:
+    sideways = np.abs(matrix - np.diag(np.diag(matrix))) * np.array(shape)
+    return bool(np.all(sideways < _DRIFT))
+
+
+def _exact(lesion, matrix, shift, low, high) -> Iterator[np.ndarray]:
+    """Shares (y, x) of one PET plane after another, from the overlaps of the voxels along each axis."""
+    along_z, along_y, along_x = (
+        _overlaps(matrix[a, a], shift[a], lesion.shape[a], low[a], high[a]) for a in range(3)
+    )  # each sparse, (PET voxels, label voxels)
+    for k in range(along_z.shape[0]):
+        row = along_z[[k]]
+        share = np.zeros((along_y.shape[0], along_x.shape[0]))
+        for j, weight in zip(row.indices, row.data, strict=True):
+            share += weight * ((along_y @ lesion[j].astype(float)) @ along_x.T)
+        yield share
+
+
+def _overlaps(step: float, start: float, count: int, low: int, high: int) -> sparse.csr_array:
+    """Overlap of label voxels with PET voxels along one axis, in PET voxels: sparse (high - low, count)."""
+    centres = start + step * np.arange(count)
+    left, right = centres - abs(step) / 2, centres + abs(step) / 2
+    pet = np.arange(low, high)[:, None]
+    return sparse.csr_array(np.clip(np.minimum(right, pet + 0.5) - np.maximum(left, pet - 0.5), 0, None))
+
+
+def _sampled(lesion, matrix, shift, low, high) -> Iterator[np.ndarray]:
+    """As `_exact`, by counting points of a regular lattice in each PET voxel that fall into the lesion."""
+    back = np.linalg.inv(matrix)
+    per_axis = np.clip(np.ceil(2 * np.abs(back).max(0)), *_SAMPLES).astype(int)
+    offsets = [(np.arange(n) + 0.5) / n - 0.5 for n in per_axis]
+    rows, columns = np.arange(low[1], high[1]), np.arange(low[2], high[2])
+    for k in range(low[0], high[0]):
+        share = np.zeros((len(rows), len(columns)))
+        for z, y, x in np.array(np.meshgrid(*offsets, indexing="ij")).reshape(3, -1).T:
+            points = np.array(np.meshgrid([k + z], rows + y, columns + x, indexing="ij")).reshape(3, -1)
+            share += _hits(lesion, back @ (points - shift[:, None])).reshape(share.shape)
+        yield share / np.prod(per_axis)
+
+
+def _hits(lesion: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Whether the voxel nearest to each index of `at` (3, n) belongs to the lesion."""
+    index = np.rint(at).astype(int)
+    inside = np.all((index >= 0) & (index < np.array(lesion.shape)[:, None]), axis=0)
+    index[:, ~inside] = 0
+    return lesion[tuple(index)] & inside

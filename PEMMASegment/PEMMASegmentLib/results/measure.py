@@ -1,0 +1,131 @@
+"""Lesions of a label and their figures: contour volume, SUVmax, SUVmean, SUVpeak, MTV, TLG.
+
+Definitions (PET figures on the PET's own voxels, those of which the lesion covers half or more):
+    volume_ml          voxels of the label times voxel volume: of the contour, which is not the MTV
+    suv_max, suv_mean  over the lesion's PET voxels
+    mtv_ml             volume of the lesion's PET voxels at or above the rule
+    tlg                SUVmean inside the MTV times MTV, g
+    suv_peak           highest mean in a sphere of 1 cm3 centred on any voxel of the lesion (IBSI's global intensity peak)
+"""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..core import Lesion, PemmaError
+from ..core.images import voxel_ml
+from .components import Box, components
+from .covered import covered_voxels
+from .uids import uid_of
+
+#: rule -> threshold in SUV for a lesion of this SUVmax
+_RULES: dict[str, Callable[[float], float]] = {
+    "41%": lambda suv_max: 0.41 * suv_max,
+    "50%": lambda suv_max: 0.50 * suv_max,
+    "suv2.5": lambda suv_max: 2.5,
+    "suv4": lambda suv_max: 4.0,
+    "contour": lambda suv_max: -np.inf,
+}
+MTV_RULES = tuple(_RULES)
+_WORDS = {"41%": "41% of SUVmax", "50%": "50% of SUVmax", "suv2.5": "SUV >= 2.5", "suv4": "SUV >= 4"}
+
+#: a sphere of 1 cm3, mm
+PEAK_RADIUS = (3000 / (4 * np.pi)) ** (1 / 3)
+
+
+def rule_in_words(rule: str) -> str:
+    """What a title says: "41% of SUVmax", "SUV >= 4", "all of the contour"."""
+    return _WORDS.get(rule, "all of the contour")
+
+
+def measure(
+    label: sitk.Image, pet: sitk.Image | None, *, min_volume_ml: float = 0.5, mtv_rule: str = "41%", key: str = ""
+) -> list[Lesion]:
+    """The lesions of `label` (non-zero is tumour), largest first, numbered from 1 as `components` numbers them.
+
+    pet: SUVbw, its own grid; None leaves its figures None. min_volume_ml: smaller components are no lesions.
+    key: text (study, model, adapter) from which, with the voxels, tracking UIDs are made.
+    Raises PemmaError "mtv-rule" for a rule that is not in MTV_RULES.
+    """
+    if mtv_rule not in _RULES:
+        raise PemmaError("mtv-rule", f"there is no MTV rule {mtv_rule!r}", f"choose one of {', '.join(MTV_RULES)}")
+    smallest = int(np.ceil(min_volume_ml / voxel_ml(label) - 1e-9))
+    numbers, boxes = components(label, max(smallest, 1))
+    suv = None if pet is None else sitk.GetArrayViewFromImage(pet)
+    lesions = []
+    for number, box in enumerate(boxes, start=1):
+        inside = numbers[box] == number  # (z, y, x)
+        lesion = _contour(number, inside, box, label, key)
+        if pet is not None:
+            _add_pet_figures(lesion, lesion_pet_voxels(inside, box, label, pet), suv, pet, mtv_rule)
+        lesions.append(lesion)
+    return lesions
+
+
+def totals(lesions: Iterable[Lesion]) -> dict[str, float | int | None]:
+    """Sums over the kept lesions, and the highest SUVmax; None where no lesion has the figure."""
+    kept = [lesion for lesion in lesions if lesion.kept]
+    sums = {name: _of(kept, name, sum) for name in ("volume_ml", "mtv_ml", "tlg")}
+    return {"number": len(kept), **sums, "suv_max": _of(kept, "suv_max", max)}
+
+
+def lesion_pet_voxels(inside: np.ndarray, box: Box, label: sitk.Image, pet: sitk.Image) -> np.ndarray:
+    """Indices (n, 3), z y x, of a lesion's PET voxels: half covered, else the one under the centroid, else none."""
+    voxels = covered_voxels(inside, box, label, pet)
+    if len(voxels):
+        return voxels
+    index = np.array(pet.TransformPhysicalPointToIndex(_centroid(inside, box, label)))
+    within = np.all((index >= 0) & (index < pet.GetSize()))
+    return index[None, ::-1] if within else voxels
+
+
+def sphere_means(suv: np.ndarray, spacing: tuple[float, ...], at: np.ndarray, radius: float = PEAK_RADIUS) -> np.ndarray:
+    """Mean of the voxels whose centres lie within `radius` mm of each voxel of `at`; beyond the border there are none.
+
+    suv: (z, y, x). spacing: mm, x y z as SimpleITK gives it. at: indices (n, 3), z y x. Returns (n,).
+    """
+    step = np.array(spacing[::-1])
+    reach = np.floor(radius / step + 1e-6).astype(int)
+    offsets = np.array(np.meshgrid(*[np.arange(-r, r + 1) for r in reach], indexing="ij")).reshape(3, -1).T
+    offsets = offsets[np.linalg.norm(offsets * step, axis=1) <= radius + 1e-6]
+    total, count = np.zeros(len(at)), np.zeros(len(at))
+    for offset in offsets:
+        index = at + offset
+        exists = np.all((index >= 0) & (index < suv.shape), axis=1)
+        total[exists] += suv[tuple(index[exists].T)]
+        count += exists
+    return total / count
+
+
+def _contour(number: int, inside: np.ndarray, box: Box, label: sitk.Image, key: str) -> Lesion:
+    place = repr([(part.start, part.stop) for part in box])
+    return Lesion(
+        number=number,
+        volume_ml=float(np.count_nonzero(inside) * voxel_ml(label)),
+        centroid_mm=tuple(float(c) for c in _centroid(inside, box, label)),
+        tracking_uid=uid_of("lesion", key, place, np.packbits(inside).tobytes()),
+    )
+
+
+def _centroid(inside: np.ndarray, box: Box, label: sitk.Image) -> tuple[float, ...]:
+    """Mean of the voxel centres, LPS millimetres."""
+    index = np.array([axis.mean() for axis in np.nonzero(inside)]) + [part.start for part in box]
+    return label.TransformContinuousIndexToPhysicalPoint(index[::-1].tolist())
+
+
+def _add_pet_figures(lesion: Lesion, voxels: np.ndarray, suv: np.ndarray, pet: sitk.Image, rule: str) -> None:
+    lesion.mtv_rule = rule
+    if not len(voxels):  # the lesion lies outside the PET: its figures stay None
+        return
+    values = suv[tuple(voxels.T)].astype(float)
+    lesion.suv_max, lesion.suv_mean = float(values.max()), float(values.mean())
+    lesion.suv_peak = float(sphere_means(suv, pet.GetSpacing(), voxels).max())
+    active = values[values >= _RULES[rule](values.max())]
+    lesion.mtv_ml = float(len(active) * voxel_ml(pet))
+    lesion.tlg = float(active.sum() * voxel_ml(pet))  # 1 ml weighs 1 g
+
+
+def _of(lesions: list[Lesion], name: str, combine: Callable) -> float | None:
+    values = [value for lesion in lesions if (value := getattr(lesion, name)) is not None]
+    return combine(values) if values else None

@@ -1,0 +1,75 @@
+"""`result.json`: what was done, with what, and what came out; UIDs, never names."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from .. import __version__
+from ..core import Identity, Lesion, Segmentation
+from ..core.files import sha256_of, write_text
+from ..study.types import PetCtStudy
+from .measure import totals
+from .table import kept
+
+SCHEMA = "pemma-segment/result/1"
+
+
+def write_json(
+    path: Path,
+    study: PetCtStudy,
+    segmentation: Segmentation,
+    lesions: Sequence[Lesion],
+    files: Sequence[Path] = (),
+    notes: Sequence[tuple[str, str]] = (),
+) -> None:
+    """Writes the record; files: the other files of this result, notes: (code, sentence) that writing them gave."""
+    record = {
+        "schema": SCHEMA,
+        "software": {"name": "PEMMASegment", "version": __version__},
+        "model": _identity(segmentation.model),
+        "adapter": _identity(segmentation.adapter),
+        "study": _study(study),
+        "suv": asdict(study.suv) if study.suv else None,
+        "warnings": _warnings(study, [*segmentation.notes, *notes]),
+        "inputs": segmentation.inputs,
+        "device": segmentation.device,
+        "precision": segmentation.precision,
+        "threshold": segmentation.threshold,
+        "roi_mm": segmentation.roi_mm,
+        "steps": [asdict(step) for step in segmentation.steps],
+        "lesions": [_lesion(lesion) for lesion in kept(lesions)],
+        "totals": totals(lesions),
+        "files": [{"name": file.name, "sha256": sha256_of(file)} for file in files],
+    }
+    write_text(path, json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _identity(identity: Identity | None) -> dict | None:
+    return None if identity is None else asdict(identity)
+
+
+def _study(study: PetCtStudy) -> dict:
+    grid = study.grid_headers[0] if study.grid_headers else {}
+    return {
+        "kind": study.kind,
+        "key": study.study_key,
+        "study_uid": _uid(grid, "StudyInstanceUID"),
+        "frame_of_reference_uid": _uid(grid, "FrameOfReferenceUID"),
+        "ct_series_uid": _uid(study.ct_headers[0] if study.ct_headers else {}, "SeriesInstanceUID"),
+        "pet_series_uid": _uid(study.pet_headers[0] if study.pet_headers else {}, "SeriesInstanceUID"),
+    }
+
+
+def _uid(header, keyword: str) -> str | None:
+    value = header.get(keyword)
+    return None if value is None else str(value)
+
+
+def _warnings(study: PetCtStudy, notes: Sequence[tuple[str, str]]) -> list[dict]:
+    told = [asdict(warning) for warning in study.warnings]
+    return told + [{"code": code, "sentence": sentence, "way_out": ""} for code, sentence in notes]
+
+
+def _lesion(lesion: Lesion) -> dict:
+    return {key: value for key, value in asdict(lesion).items() if key != "kept"}

@@ -1,0 +1,225 @@
+"""DICOM Segmentation of the lesions: BINARY, on the grid of the CT (or PET) that it references, checked before it stands.
+
+Codes: category SCT 49755003, type SCT 108369006, algorithm family DCM 123110. UIDs are made from the content.
+"""
+
+import json
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import SimpleITK as sitk
+
+from .. import __version__
+from ..core import Identity, Lesion, PemmaError, Segmentation
+from ..core.files import write_atomically
+from ..study.types import PetCtStudy
+from .components import components
+from .measure import rule_in_words
+from .sources import clean_sources, match_slices
+from .table import kept
+from .uids import uid_of
+
+if TYPE_CHECKING:
+    import highdicom as hd
+    from pydicom import Dataset
+
+#: more lesions than this become one segment
+MOST_SEGMENTS = 200
+SERIES_NUMBER = 900
+SERIES_DESCRIPTION = "PEMMASegment tumours, research use only"
+MAKER, MODEL_NAME = "PEMMASegment project", "PEMMASegment"
+
+
+def write_seg(
+    path: Path,
+    study: PetCtStudy,
+    segmentation: Segmentation,
+    lesions: Sequence[Lesion],
+    *,
+    segments: str = "each",
+    command_options: dict | None = None,
+) -> tuple[tuple[str, str], ...]:
+    """Writes the kept lesions, those of `measure(segmentation.label, ...)`; returns notes (code, sentence) for the user.
+
+    segments: "each" lesion a segment, or "one" segment for all. command_options: numbers and switches among them are
+    recorded with the algorithm's parameters and enter the UIDs; words are not (they may be paths).
+    Raises PemmaError "seg-empty" without a kept lesion and "seg-no-headers" for a study that has no DICOM headers.
+    """
+    lesions = kept(lesions)
+    if not lesions:
+        raise PemmaError("seg-empty", "there is no lesion to write into a DICOM-SEG", "the other results are complete")
+    if not study.grid_headers:
+        raise PemmaError("seg-no-headers", "a study without DICOM headers can't be referenced by a DICOM-SEG")
+    notes = ()
+    if segments == "each" and len(lesions) > MOST_SEGMENTS:
+        segments = "one"
+        notes = (("seg-merged", f"{len(lesions)} lesions stand in one segment of the DICOM-SEG (over {MOST_SEGMENTS})"),)
+    numbers = segment_numbers(segmentation.label, lesions, segments)  # (z, y, x)
+    parameters = _parameters(segmentation, lesions[0].mtv_rule, command_options or {})
+    with warnings.catch_warnings():  # highdicom warns of odd patient names and quotes them
+        warnings.simplefilter("ignore", UserWarning)
+        seg = _build(study, segmentation, lesions, segments, numbers, parameters)
+    write_atomically(path, lambda temporary: _save_and_compare(seg, temporary, numbers, segmentation.label))
+    return notes
+
+
+def write_label_nifti(
+    path: Path, segmentation: Segmentation, lesions: Sequence[Lesion], *, segments: str = "each"
+) -> None:
+    """The kept lesions as NIfTI on the label's grid: 1, 2 ... in the order of the table, or 1 for all."""
+    image = sitk.GetImageFromArray(segment_numbers(segmentation.label, kept(lesions), segments))
+    image.CopyInformation(segmentation.label)
+    write_atomically(path, lambda temporary: sitk.WriteImage(image, str(temporary), useCompression=True))
+
+
+def segment_numbers(label: sitk.Image, lesions: Sequence[Lesion], segments: str) -> np.ndarray:
+    """Segment number of each voxel (z, y, x), 0 outside the lesions: uint8, uint16 for more than 255 segments."""
+    segment_of = np.zeros(max((lesion.number for lesion in lesions), default=0) + 1, np.uint16)
+    for segment, lesion in enumerate(lesions, start=1):
+        segment_of[lesion.number] = 1 if segments == "one" else segment
+    components_, _ = components(label)
+    out = np.empty(components_.shape, np.uint8 if segment_of.max() < 256 else np.uint16)
+    for plane, into in zip(components_, out, strict=True):  # whole bodies: no second array of 32 bits
+        into[:] = segment_of[np.where(plane < len(segment_of), plane, 0)]
+    return out
+
+
+def _build(study, segmentation, lesions, segments, numbers, parameters) -> "hd.seg.Segmentation":
+    import highdicom as hd
+
+    sources = clean_sources(study.grid_headers)
+    content = _content_key(study, segmentation, lesions, parameters, numbers)
+    seg = hd.seg.Segmentation(
+        source_images=sources,
+        pixel_array=numbers,
+        segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+        segment_descriptions=_descriptions(lesions, segments, _algorithm(segmentation, parameters)),
+        series_instance_uid=uid_of("series", *content),
+        series_number=SERIES_NUMBER,
+        sop_instance_uid=uid_of("instance", *content),
+        instance_number=1,
+        manufacturer=MAKER,
+        manufacturer_model_name=MODEL_NAME,
+        software_versions=__version__,
+        device_serial_number=segmentation.model.sha256[:16] or "none",
+        content_label="TUMOUR",
+        content_description=f"Tumours, {len(lesions)} lesion{'s' * (len(lesions) > 1)}, not verified, research use only",
+        series_description=SERIES_DESCRIPTION,
+        **({} if match_slices(study.grid, study.grid_headers) else _own_planes(study.grid)),
+    )
+    _fix_organization_uid(seg, uid_of("organization", *content))
+    if "BodyPartExamined" in sources[0]:
+        seg.BodyPartExamined = sources[0].BodyPartExamined
+    return seg
+
+
+def _content_key(study, segmentation, lesions, parameters, numbers) -> list[bytes | str]:
+    lesion_uids = [lesion.tracking_uid for lesion in lesions]
+    described = json.dumps([__version__, study.study_key, segmentation.roi_mm, parameters, lesion_uids])
+    return [described, repr(numbers.shape), numbers.max().tobytes(), np.packbits(numbers != 0).tobytes()]
+
+
+def _descriptions(lesions, segments, algorithm) -> list["hd.seg.SegmentDescription"]:
+    if segments == "one":
+        return [_description(1, "Tumour", "tumours", uid_of(*(lesion.tracking_uid for lesion in lesions)), algorithm)]
+    return [
+        _description(n, f"Tumour {lesion.number}", f"lesion {lesion.number}", lesion.tracking_uid, algorithm)
+        for n, lesion in enumerate(lesions, start=1)
+    ]
+
+
+def _description(number, words, tracking_id, tracking_uid, algorithm) -> "hd.seg.SegmentDescription":
+    import highdicom as hd
+    from pydicom.sr.codedict import codes
+
+    return hd.seg.SegmentDescription(
+        segment_number=number,
+        segment_label=words,
+        segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
+        segmented_property_type=codes.SCT.Neoplasm,
+        algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
+        algorithm_identification=algorithm,
+        tracking_uid=tracking_uid,
+        tracking_id=tracking_id,
+    )
+
+
+def _algorithm(segmentation: Segmentation, parameters: dict[str, str]) -> "hd.AlgorithmIdentificationSequence":
+    import highdicom as hd
+    from pydicom.sr.codedict import codes
+
+    model, adapter = segmentation.model, segmentation.adapter
+    version = model.version if adapter is None else f"{model.version} with adapter {adapter.name} {adapter.sha256[:12]}"
+    return hd.AlgorithmIdentificationSequence(
+        name=model.name[:64],
+        family=codes.DCM.ArtificialIntelligence,
+        version=version[:64],
+        source=f"{MODEL_NAME} {__version__}",
+        parameters=parameters,
+    )
+
+
+def _parameters(segmentation: Segmentation, mtv_rule: str | None, options: dict) -> dict[str, str]:
+    return {
+        "model_sha256": segmentation.model.sha256,
+        "adapter": _named(segmentation.adapter),
+        "threshold": f"{segmentation.threshold:g}",
+        "inputs": segmentation.inputs,
+        "mtv_rule": "none" if mtv_rule is None else rule_in_words(mtv_rule),
+        **{name: str(value) for name, value in sorted(options.items()) if isinstance(value, int | float)},
+    }
+
+
+def _named(adapter: Identity | None) -> str:
+    return "none" if adapter is None else f"{adapter.name} {adapter.version} sha256 {adapter.sha256}"
+
+
+def _own_planes(grid: sitk.Image) -> dict:
+    """Geometry of a grid that is not slice for slice the source's (resampled for uneven gaps, multi-frame sources)."""
+    import highdicom as hd
+
+    cosines = np.reshape(grid.GetDirection(), (3, 3))
+    column_step, row_step, plane_step = grid.GetSpacing()
+    return {
+        "plane_positions": [
+            hd.PlanePositionSequence("PATIENT", grid.TransformIndexToPhysicalPoint((0, 0, k)))
+            for k in range(grid.GetSize()[2])
+        ],
+        "plane_orientation": hd.PlaneOrientationSequence("PATIENT", cosines[:, :2].T.ravel().tolist()),
+        "pixel_measures": hd.PixelMeasuresSequence(
+            pixel_spacing=(row_step, column_step), slice_thickness=plane_step, spacing_between_slices=plane_step
+        ),
+    }
+
+
+def _fix_organization_uid(seg: "Dataset", uid: str) -> None:
+    """highdicom draws this one at random."""
+    for item in [*seg.DimensionOrganizationSequence, *seg.DimensionIndexSequence]:
+        item.DimensionOrganizationUID = uid
+
+
+def _save_and_compare(seg: "Dataset", path: Path, numbers: np.ndarray, grid: sitk.Image) -> None:
+    import pydicom
+
+    seg.save_as(path, enforce_file_format=True)
+    if not np.array_equal(_read_back(pydicom.dcmread(path), numbers, grid), numbers):
+        raise RuntimeError("the DICOM-SEG just written reads back differently")
+
+
+def _read_back(seg: "Dataset", like: np.ndarray, grid: sitk.Image) -> np.ndarray:
+    """Segment numbers (z, y, x) on `grid` from a file's frames, one frame in memory at a time."""
+    out = np.zeros_like(like)
+    shared = seg.SharedFunctionalGroupsSequence[0]
+    pixels = seg.Rows * seg.Columns
+    for n, frame in enumerate(seg.PerFrameFunctionalGroupsSequence):
+        position = [float(value) for value in frame.PlanePositionSequence[0].ImagePositionPatient]
+        k = round(grid.TransformPhysicalPointToContinuousIndex(position)[2])
+        group = frame if "SegmentIdentificationSequence" in frame else shared
+        first = n * pixels
+        packed = np.frombuffer(seg.PixelData[first // 8 : -(-(first + pixels) // 8)], np.uint8)
+        bits = np.unpackbits(packed, bitorder="little")[first % 8 :][:pixels]
+        out[k][bits.reshape(seg.Rows, seg.Columns) == 1] = group.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+    return out
