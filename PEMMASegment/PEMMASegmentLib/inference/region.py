@@ -84,10 +84,10 @@ def voxels_inside(image: sitk.Image, roi_mm: Roi, steps=(1, 1, 1)) -> np.ndarray
     """True where a voxel's centre lies in the box (mm, LPS): bool (z, y, x), of every steps-th voxel (x, y, z)."""
     index = [np.arange(0, n, step, dtype=np.float32) for n, step in zip(image.GetSize(), steps, strict=True)]
     x, y, z = np.meshgrid(*index, indexing="ij", sparse=True)
-    to_mm = np.array(image.GetDirection()).reshape(3, 3) * image.GetSpacing()
+    to_mm = (np.array(image.GetDirection()).reshape(3, 3) * image.GetSpacing()).tolist()  # floats keep float32 float32
     inside = True
-    for axis, origin in enumerate(image.GetOrigin()):
-        position = origin + to_mm[axis, 0] * x + to_mm[axis, 1] * y + to_mm[axis, 2] * z
+    for (along_x, along_y, along_z), axis, origin in zip(to_mm, range(3), image.GetOrigin(), strict=True):
+        position = origin + along_x * x + along_y * y + along_z * z
         inside = inside & (position >= roi_mm[2 * axis]) & (position <= roi_mm[2 * axis + 1])
     return inside.transpose(2, 1, 0)
 
@@ -108,7 +108,7 @@ def whole_box(image: sitk.Image) -> np.ndarray:
 
 
 def index_box(points_mm: np.ndarray, grid: sitk.Image, margin_mm: float = 0.0) -> np.ndarray:
-    """Smallest box of whole voxels of `grid` around points (n, 3), with a margin: int (3, 2), start and stop of x, y, z.
+    """Smallest box of whole voxels of `grid` around points (n, 3), with a margin: int (3, 2), start, stop of x, y, z.
 
     It is cut to the grid. A start that is not below its stop says that the points lie beside the grid.
     """

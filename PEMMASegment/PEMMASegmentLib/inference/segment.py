@@ -99,7 +99,9 @@ def _words(names) -> str:
 
 
 def _threshold(typed: float | None, model: Model, inputs: str) -> float:
-    value = model.card.threshold[inputs] if typed is None else typed
+    value = model.card.threshold.get(inputs) if typed is None else typed
+    if value is None:
+        raise PemmaError("threshold", f"the model states no threshold for {inputs}", "give one with --threshold")
     if not 0.0 < value <= 1.0:
         raise PemmaError("threshold", f"a threshold of {value:g} is no probability", "choose one above 0, up to 1")
     return float(value)
