@@ -26,7 +26,6 @@ def add_to(commands) -> None:
 def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
     from .. import results
     from ..core import metrics
-    from ..results import table
     from ..study import annotation
     from . import work
     from .evaluate import label_of_lesions
@@ -40,7 +39,7 @@ def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
     work.write(options.out, done, options)
     work.warn(terminal, done)
     dice = metrics.dice(label_of_lesions(done), truth)
-    words = f"{table.as_text(done.lesions)}\nDice against the expert's contour: {dice:.2f}\nwritten to {options.out}"
+    words = f"{results.as_text(done.lesions)}\nDice against the expert's contour: {dice:.2f}\nwritten to {options.out}"
     terminal.result({"study": PATIENT, "dice": dice, "out": str(options.out)}, words)
     return True
 

@@ -55,7 +55,7 @@ def evaluate_one(study: Path, model: "Model", options: argparse.Namespace, termi
 
     name = base_name(study)
     file = options.annotation or annotation.find(study)
-    if file is None:
+    if file is None and study.is_dir():
         raise PemmaError("no-annotation", "the study has no RTSTRUCT, SEG or mask", "give one with --annotation FILE")
     with terminal.progress(name) as progress:
         done = work.segment(study, model, options, progress)

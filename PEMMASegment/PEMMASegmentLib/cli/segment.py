@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,24 +53,53 @@ def places_of(studies: Sequence[Path], out: Path) -> dict[Path, Path]:
     places = {study: out / base_name(study) for study in studies}
     if len(set(places.values())) < len(studies):
         raise PemmaError("same-name", "two studies have folders of one name", "segment them one at a time")
-    if out.exists():
-        for entry in out.iterdir():
-            results.check_out(entry)
+    if out.is_dir():
+        _check_results_in(out)
+    else:
+        results.check_out(out)
     return places
+
+
+def _check_results_in(out: Path) -> None:
+    from .. import results
+    from ..core import PemmaError
+
+    for entry in out.iterdir():
+        if entry.name.startswith("."):  # left by a run that was killed, or the system's own
+            continue
+        if not entry.is_dir():
+            sentence = f"the folder for the results of several studies holds something else ({entry.name})"
+            raise PemmaError("out-not-empty", sentence, "name a new or an empty folder", out.name)
+        results.check_out(entry)
 
 
 def segment_one(study: Path, out: Path, model: "Model", options: argparse.Namespace, terminal: "Terminal") -> dict:
     """Segments one study into `out`, prints its table, and gives its part of the JSON answer."""
-    from ..results import table
+    from .. import results
+    from ..core import PemmaError
     from . import work
     from .terminal import base_name
 
     name = base_name(study)
     with terminal.progress(name) as progress:
-        done = work.segment(study, model, options, progress)
+        try:
+            done = work.segment(study, model, options, progress)
+        except PemmaError:
+            drop_earlier(out)
+            raise
         written = work.write(out, done, options)
     work.warn(terminal, done)
     if not terminal.as_json:
         files = ", ".join(path.name for path in written)
-        print(f"{name}\n{table.as_text(done.lesions)}\nwritten to {out}: {files}", flush=True)
+        print(f"{name}\n{results.as_text(done.lesions)}\nwritten to {out}: {files}", flush=True)
     return {"study": name, "out": str(out), "result": json.loads((out / "result.json").read_text(encoding="utf-8"))}
+
+
+def drop_earlier(out: Path) -> None:
+    """Removes an earlier result from `out`: after a refusal it would pass for the refused study's. Its record goes last."""
+    from .. import results
+
+    results.check_out(out)
+    if out.is_dir():
+        for entry in sorted(out.iterdir(), key=lambda entry: entry.name == "result.json"):
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()

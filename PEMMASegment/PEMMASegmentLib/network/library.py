@@ -1,4 +1,4 @@
-"""The user's own models: where they lie, how one is taken in and taken out. The bundled ones are never touched."""
+"""The user's own models: how one is taken in and taken out. The bundled ones are never touched."""
 
 import os
 import re
@@ -6,26 +6,14 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import platformdirs
-
 from ..core import PemmaError
-
-
-def home() -> Path:
-    """The folder of everything a user keeps: PEMMA_SEGMENT_HOME, or where the platform wants it."""
-    chosen = os.environ.get("PEMMA_SEGMENT_HOME")
-    return Path(chosen) if chosen else platformdirs.user_data_path("pemma-segment", appauthor=False)
-
-
-def models_folder() -> Path:
-    """The folder of the user's models; it need not be there yet."""
-    return home() / "models"
+from .files import models_folder
 
 
 def import_model(source: Path, name: str) -> Path:
-    """Copies a checked model folder to the user's models under `name`, whole or not at all; gives the new folder.
+    """Copies a model folder to the user's models under `name`, whole or not at all; gives the new folder.
 
-    Raises PemmaError "model-name" for a name that is no plain folder name, "model-exists" when there is one already.
+    What the copy holds is checked by who asked for it. Raises PemmaError "model-name" for a name that is no plain folder name, "model-exists" when there is one already.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", name):
         raise PemmaError("model-name", f"{name!r} can't name a model", "use letters, digits, dot, dash and underscore")

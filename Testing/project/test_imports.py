@@ -1,0 +1,106 @@
+"""Who may import whom (the table below), and what no room may import before it needs it."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+LIBRARY = Path(__file__).resolve().parents[2] / "PEMMASegment" / "PEMMASegmentLib"
+ANY = None
+
+#: room -> rooms and packages it may import, besides itself and the standard library
+MAY_IMPORT = {
+    "core": {"numpy", "scipy", "SimpleITK"},
+    "study": {"core", "pydicom", "numpy", "scipy", "SimpleITK"},
+    "results": {"core", "study", "pydicom", "highdicom", "matplotlib", "numpy", "scipy", "SimpleITK"},
+    "network": {"core", "torch", "monai", "safetensors", "platformdirs", "numpy", "SimpleITK", "einops"},
+    "adapters": {"core", "torch", "safetensors", "numpy"},
+    "inference": {"core", "study", "network", "adapters", "torch", "numpy", "scipy", "SimpleITK"},
+    "training": {
+        "core", "study", "network", "adapters", "torch", "monai", "safetensors", "numpy", "scipy", "SimpleITK", "pydicom",
+    },
+    "adaptation": {"core", "study", "training", "inference", "adapters", "network", "torch", "numpy", "SimpleITK"},
+    "report": {"core", "results", "network"},
+    "cli": ANY,
+    "": {"cli"},  # __init__.py and __main__.py
+}
+
+#: heavy packages that must not be imported with the room, only inside the function that needs them
+LAZY = {
+    "core": {"matplotlib", "torch"},
+    "study": {"matplotlib", "highdicom", "torch"},
+    "results": {"matplotlib", "highdicom", "torch"},
+    "report": {"network"},
+    "cli": {"torch", "monai", "highdicom", "matplotlib", "SimpleITK", "pydicom", "numpy", "scipy", "tqdm"},
+}
+
+
+def files() -> list[Path]:
+    return sorted(LIBRARY.rglob("*.py"))
+
+
+def room_of(file: Path) -> str:
+    parts = file.relative_to(LIBRARY).parts
+    return parts[0] if len(parts) > 1 else ""
+
+
+def imports(tree: ast.AST, file: Path) -> set[str]:
+    """Rooms (without a prefix) and top packages that the statements under `tree` import."""
+    package = ("PEMMASegmentLib", *file.relative_to(LIBRARY).parent.parts)
+    found = set()
+    for node in ast.walk(tree):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
+        if isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            base += tuple(node.module.split(".")) if node.module else ()
+            # `from .. import study` names the room itself
+            names = [".".join((*base, name)) for name in names] if base == ("PEMMASegmentLib",) else [".".join(base)]
+        found |= {top(name) for name in names}
+    return found
+
+
+def top(name: str) -> str:
+    parts = name.split(".")
+    if parts[0] != "PEMMASegmentLib":
+        return parts[0]
+    return parts[1] if len(parts) > 1 and (LIBRARY / parts[1]).is_dir() else "itself"
+
+
+def at_import(tree: ast.Module) -> ast.Module:
+    """The statements that run when the file is imported: no function bodies, nothing under TYPE_CHECKING."""
+
+    class Strip(ast.NodeTransformer):
+        def visit_FunctionDef(self, node):
+            return ast.Pass()
+
+        visit_AsyncFunctionDef = visit_FunctionDef
+
+        def visit_If(self, node):
+            return ast.Pass() if "TYPE_CHECKING" in ast.unparse(node.test) else self.generic_visit(node)
+
+    return Strip().visit(tree)
+
+
+@pytest.mark.parametrize("file", files(), ids=lambda file: file.relative_to(LIBRARY).as_posix())
+def test_imports_only_what_the_table_allows(file):
+    room = room_of(file)
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    allowed = MAY_IMPORT[room]
+    if allowed is not ANY:
+        outside = imports(tree, file) - sys.stdlib_module_names - {"__future__", "itself", room}
+        assert outside <= allowed, f"{room} may not import {sorted(outside - allowed)}"
+    early = imports(at_import(tree), file) & LAZY.get(room, set())
+    assert not early, f"{sorted(early)} belongs inside the function that needs it"
+
+
+def test_the_table_has_every_room():
+    rooms = {path.name for path in LIBRARY.iterdir() if path.is_dir() and any(path.glob("*.py"))}
+    assert rooms <= set(MAY_IMPORT)
+
+
+def test_a_broken_rule_is_seen(tmp_path):
+    file = LIBRARY / "core" / "made_up.py"
+    tree = ast.parse("def f():\n    import torch\n    from ..study import load\n    from .. import cli\nimport numpy\n")
+    assert imports(tree, file) == {"torch", "study", "cli", "numpy"}
+    assert imports(at_import(tree), file) == {"numpy"}
