@@ -7,6 +7,7 @@ import numpy as np
 import SimpleITK as sitk
 from pydicom import Dataset
 from pydicom.pixels import iter_pixels
+from pydicom.uid import ExplicitVRLittleEndian
 
 from ...core import PemmaError
 from ...core.images import like
@@ -123,13 +124,26 @@ def _masks(dataset: Dataset, frames: list[Frame], numbers: set[int], place: str)
     half = float(dataset.get("MaximumFractionalValue") or 255) / 2 if kind == "FRACTIONAL" else 0.5
     wanted = np.array(sorted(numbers))
     try:
-        for frame, pixels in zip(frames, iter_pixels(dataset), strict=True):
+        for frame, pixels in zip(frames, _pixels(dataset), strict=True):
             if kind == "LABELMAP":
                 yield np.isin(pixels, wanted).astype(np.uint8)
             else:
                 yield ((pixels >= half) & (frame.segment in numbers)).astype(np.uint8)
     except (AttributeError, NotImplementedError, RuntimeError, ValueError) as error:  # pydicom's ways to say so
         raise _damaged(place, "its pixels can't be decoded") from error
+
+
+def _pixels(dataset: Dataset) -> Iterator[np.ndarray]:
+    """The frames (rows, columns) in file order. Bits are unpacked here: pydicom iterates over whole bytes only."""
+    meta = getattr(dataset, "file_meta", Dataset())
+    if int(dataset.BitsAllocated) != 1 or meta.get("TransferSyntaxUID", ExplicitVRLittleEndian).is_encapsulated:
+        yield from iter_pixels(dataset)
+        return
+    pixels = int(dataset.Rows) * int(dataset.Columns)
+    packed = np.frombuffer(dataset.PixelData, np.uint8)
+    for start in range(0, int(dataset.get("NumberOfFrames") or 1) * pixels, pixels):
+        bits = np.unpackbits(packed[start // 8 : (start + pixels + 7) // 8], bitorder="little")
+        yield bits[start % 8 :][:pixels].reshape(dataset.Rows, dataset.Columns)
 
 
 def _own_volume(dataset: Dataset, frames: list[Frame], numbers: set[int], place: str) -> sitk.Image:

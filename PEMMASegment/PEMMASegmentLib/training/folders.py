@@ -1,0 +1,186 @@
+"""The annotated cases of a data folder: NIfTI cases, DICOM studies with RTSTRUCT or SEG, or nnU-Net's raw layout."""
+
+import json
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import pydicom
+import SimpleITK as sitk
+from pydicom.errors import InvalidDicomError
+
+from ..core import PemmaError
+from ..study import annotation, nifti
+from ..study.types import PetCtStudy
+
+_LAYOUTS = (
+    "give one sub-folder a case with ct.nii.gz, pet.nii.gz and mask.nii.gz, or one sub-folder a DICOM study with "
+    "RTSTRUCT or SEG, or nnU-Net's dataset.json, imagesTr and labelsTr"
+)
+_DATE = re.compile(r"_(\d{4}-\d{2}-\d{2}|\d{2}-\d{2}-\d{4})$")  # autoPET names its scans patient_date
+
+
+@dataclass(frozen=True)
+class CaseRef:
+    """An annotated case that can be read when its turn comes.
+
+    name: unique in the folder. patient: the same for all cases of a patient (a split is by patient).
+    read: () -> (study, label uint8 on `study.grid`); the annotation's warnings are among the study's.
+    """
+
+    name: str
+    patient: str
+    read: Callable[[], tuple[PetCtStudy, sitk.Image]]
+
+
+def cases(folder: Path, *, roi_name: str | None = None) -> list[CaseRef]:
+    """The annotated cases of a folder, ordered by name. roi_name: structure to use in DICOM annotations.
+
+    No image is read yet. Raises PemmaError: not one of the three layouts, layouts mixed, no case, a label missing.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise PemmaError("data-missing", "the data folder is not there", "check the path", folder.name)
+    if (folder / "dataset.json").is_file() or (folder / "imagesTr").is_dir():
+        found = _nnunet_cases(folder)
+    else:
+        found = _case_folders(folder, roi_name)
+    if not found:
+        raise PemmaError("data-empty", "the data folder holds no case", _LAYOUTS, folder.name)
+    return sorted(found, key=lambda case: case.name)
+
+
+def _case_folders(folder: Path, roi_name: str | None) -> list[CaseRef]:
+    subfolders = sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith("."))
+    as_nifti = [f for f in subfolders if nifti.is_nifti_study(f)]
+    patients = {f: patient for f in subfolders if f not in as_nifti and (patient := _patient_id(f)) is not None}
+    if as_nifti and patients:
+        raise PemmaError(
+            "data-mixed",
+            f"the data folder mixes {len(as_nifti)} NIfTI cases and {len(patients)} DICOM studies",
+            "keep each kind in a folder of its own",
+            folder.name,
+        )
+    if not as_nifti and not patients and nifti.is_nifti_study(folder):
+        raise PemmaError("data-one-case", "the data folder is a case itself", "give the folder above it", folder.name)
+    return _nifti_cases(as_nifti) if as_nifti else _dicom_cases(patients, roi_name)
+
+
+def _nifti_cases(folders: list[Path]) -> list[CaseRef]:
+    _refuse_unlabelled([f.name for f in folders if not (f / nifti.MASK_FILE).is_file()], nifti.MASK_FILE)
+    return [CaseRef(f.name, f.name, partial(_read_files, f / nifti.MASK_FILE, partial(nifti.load, f))) for f in folders]
+
+
+def _dicom_cases(patients: dict[Path, str], roi_name: str | None) -> list[CaseRef]:
+    """patients: study folder -> Patient ID, which serves to find studies of one patient and goes nowhere else."""
+    annotations = {f: annotation.find(f) for f in patients}
+    _refuse_unlabelled([f.name for f, file in annotations.items() if file is None], "an RTSTRUCT or SEG")
+    first: dict[str, str] = {}
+    found = []
+    for f, patient in patients.items():
+        name = first.setdefault(patient or f.name, f.name)
+        found.append(CaseRef(f.name, name, partial(_read_dicom, f, annotations[f], roi_name)))
+    return found
+
+
+def _refuse_unlabelled(names: list[str], what: str) -> None:
+    if names:
+        listed = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
+        raise PemmaError(
+            "data-label-missing", f"{len(names)} cases lack {what}: {listed}", "add it or take these cases out"
+        )
+
+
+def _patient_id(folder: Path) -> str | None:
+    """Patient ID of the first DICOM file below the folder ("" where it has none); None without DICOM."""
+    for root, subfolders, names in os.walk(folder):
+        subfolders.sort()
+        for name in sorted(names):
+            try:
+                tags = ["SOPClassUID", "PatientID"]
+                header = pydicom.dcmread(Path(root) / name, specific_tags=tags, stop_before_pixels=True)
+            except (InvalidDicomError, OSError, EOFError, ValueError):  # no DICOM, or damaged: look at the next one
+                continue
+            return str(header.get("PatientID") or "").strip()
+    return None
+
+
+def _read_files(label_file: Path, load: Callable[[], PetCtStudy]) -> tuple[PetCtStudy, sitk.Image]:
+    return _labelled(load(), label_file, None)
+
+
+def _read_dicom(folder: Path, label_file: Path, roi_name: str | None) -> tuple[PetCtStudy, sitk.Image]:
+    from ..study import load
+
+    return _labelled(load(folder), label_file, roi_name)
+
+
+def _labelled(study: PetCtStudy, label_file: Path, roi_name: str | None) -> tuple[PetCtStudy, sitk.Image]:
+    label, warnings = annotation.read(label_file, study, roi_name=roi_name)
+    return replace(study, warnings=(*study.warnings, *warnings)), label
+
+
+def _nnunet_cases(folder: Path) -> list[CaseRef]:
+    about = _dataset_json(folder)
+    ending = str(about.get("file_ending", ".nii.gz"))
+    ct, pet = _channels(about)
+    images = sorted(f.name for f in (folder / "imagesTr").glob(f"*{ending}"))
+    names = sorted({_without(name, rf"_\d{{4}}{re.escape(ending)}$") for name in images} - {None})
+    without = [name for name in names if not (folder / "labelsTr" / f"{name}{ending}").is_file()]
+    _refuse_unlabelled(without, "a label in labelsTr")
+    return [_nnunet_case(folder, name, ending, ct, pet) for name in names]
+
+
+def _nnunet_case(folder: Path, name: str, ending: str, ct: int | None, pet: int | None) -> CaseRef:
+    files = [None if n is None else folder / "imagesTr" / f"{name}_{n:04d}{ending}" for n in (ct, pet)]
+    there = [f if f is not None and f.is_file() else None for f in files]
+    if there == [None, None]:
+        sentence = f"case {name} has neither CT nor PET in imagesTr"
+        raise PemmaError("data-image-missing", sentence, "add one or take the case out")
+    load = partial(nifti.from_files, *there)
+    return CaseRef(name, _DATE.sub("", name), partial(_read_files, folder / "labelsTr" / f"{name}{ending}", load))
+
+
+def _without(name: str, pattern: str) -> str | None:
+    """The name without what the pattern matches at its end; None where it doesn't match."""
+    match = re.search(pattern, name)
+    return name[: match.start()] if match else None
+
+
+def _dataset_json(folder: Path) -> dict:
+    file = folder / "dataset.json"
+    try:
+        about = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise PemmaError(
+            "data-dataset-json", "dataset.json is missing or no JSON", "write it as nnU-Net asks", file.name
+        ) from error
+    if not isinstance(about, dict) or not isinstance(about.get("channel_names", about.get("modality")), dict):
+        way_out = 'add "channel_names": {"0": "CT", "1": "PET"}'
+        raise PemmaError("data-dataset-json", "dataset.json names no channels", way_out, file.name)
+    if isinstance(about.get("labels"), dict) and "ignore" in about["labels"]:
+        way_out = "write labels of tumour (above 0) and background (0) only"
+        raise PemmaError("data-ignore-label", "dataset.json has an ignore label", way_out, file.name)
+    return about
+
+
+def _channels(about: dict) -> tuple[int | None, int | None]:
+    """Channel numbers of CT and PET by their names. Two both named CT are CT and PET, as autoPET III has it."""
+    channels = about.get("channel_names", about.get("modality"))
+    names = {int(number): str(name).upper() for number, name in channels.items()}
+    pets = [n for n, name in names.items() if re.search(r"PET|PT|SUV", name)]
+    cts = [n for n, name in names.items() if n not in pets and "CT" in name]
+    if names == {0: "CT", 1: "CT"}:
+        cts, pets = [0], [1]
+    if len(cts) > 1 or len(pets) > 1 or not cts + pets:
+        listed = ", ".join(names.values())
+        raise PemmaError(
+            "data-channels",
+            f"the channels of dataset.json are not one CT and one PET: {listed}",
+            'name them "CT" and "PET"',
+            "dataset.json",
+        )
+    return (cts or [None])[0], (pets or [None])[0]

@@ -1,0 +1,348 @@
+"""annotation: real contours against their published masks, spheres on turned grids, SEG there and back."""
+
+import csv
+import dataclasses
+from pathlib import Path
+
+import highdicom as hd
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+from PEMMASegmentLib.core import PemmaError
+from PEMMASegmentLib.core.images import array, like, voxel_ml
+from PEMMASegmentLib.core.metrics import dice
+from PEMMASegmentLib.study import annotation
+from PEMMASegmentLib.study.annotation.polygons import even_odd, fill
+from PEMMASegmentLib.study.types import PetCtStudy
+
+pytestmark = pytest.mark.filterwarnings("ignore:The value length")  # the public files' Study ID is too long
+
+
+def dicom_study(folder: Path, modality: str) -> PetCtStudy:
+    """All DICOM images of a folder with SimpleITK's own reader, headers in the order of the slices."""
+    reader = sitk.ImageSeriesReader()
+    files = reader.GetGDCMSeriesFileNames(str(folder))
+    reader.SetFileNames(files)
+    image = reader.Execute()
+    headers = tuple(pydicom.dcmread(f, stop_before_pixels=True) for f in files)
+    return PetCtStudy(**{"ct": None, "pet": None, modality: image, f"{modality}_headers": headers})
+
+
+@pytest.fixture(scope="module")
+def real(unpack):
+    """Folder of a patient's DICOM study, and the study of its CT."""
+    return lambda name: (folder := unpack(f"sts/dicom/{name}.zip"), dicom_study(folder / name / "CT", "ct"))
+
+
+def turned(image: sitk.Image) -> sitk.Image:
+    """The same voxels in the same places, slices stored in the reverse order."""
+    out = sitk.GetImageFromArray(array(image)[::-1])
+    out.SetSpacing(image.GetSpacing())
+    out.SetOrigin(image.TransformIndexToPhysicalPoint((0, 0, image.GetSize()[2] - 1)))
+    direction = np.array(image.GetDirection()).reshape(3, 3) * [1, 1, -1]
+    out.SetDirection(direction.ravel().tolist())
+    return out
+
+
+def centroid_mm(label: sitk.Image) -> np.ndarray:
+    index = np.argwhere(array(label))[:, ::-1].mean(axis=0)
+    return np.array(label.TransformContinuousIndexToPhysicalPoint(index.tolist()))
+
+
+def codes(warnings) -> set[str]:
+    return {warning.code for warning in warnings}
+
+
+# --- RTSTRUCT: real ones ---
+
+
+@pytest.mark.parametrize("name", ["STS_008", "STS_019", "STS_042"])
+def test_real_contours_have_the_published_volume(real, shared, name):
+    folder, study = real(name)
+    with open(shared / "data/sts/manifest.csv") as stream:
+        expected = next(float(row["mask_ml_native"]) for row in csv.DictReader(stream) if row["patient"] == name)
+    label, warnings = annotation.read(annotation.find(folder), study)
+    assert array(label).sum() * voxel_ml(label) == pytest.approx(expected, abs=0.006)
+    assert warnings == ()
+    published = sitk.ReadImage(str(shared / f"data/sts/{name}/mask.nii.gz"))
+    assert np.abs(centroid_mm(label) - centroid_mm(published)).max() < 0.1
+
+
+def test_whole_body_contour_equals_the_published_mask_also_on_its_crop(unpack):
+    folder = unpack("suv/STS_001_wholebody.zip")
+    file = annotation.find(folder)
+    whole, crop = (
+        annotation.read(file, dicom_study(f / "PT", "pet"), roi_name="GTV_Mass")[0]
+        for f in (folder, unpack("suv/STS_001_ibsi_suv.zip"))
+    )
+    assert array(whole).sum() == array(crop).sum() == 5095
+    assert np.abs(centroid_mm(whole) - centroid_mm(crop)).max() < 0.05
+    with pytest.raises(PemmaError, match="GTV_Mass, GTV_Edema"):
+        annotation.read(file, dicom_study(folder / "PT", "pet"))
+
+
+def test_label_follows_the_grid_when_slices_are_reversed_or_cut(real):
+    folder, study = real("STS_008")
+    file = annotation.find(folder)
+    label, _ = annotation.read(file, study)
+    reverse, _ = annotation.read(file, dataclasses.replace(study, ct=turned(study.ct)))
+    assert (array(reverse)[::-1] == array(label)).all()
+    part, warnings = annotation.read(file, dataclasses.replace(study, ct=study.ct[40:100, 30:90, 20:40]))
+    assert (array(part) == array(label)[20:40, 30:90, 40:100]).all()
+    assert "contour-outside" in codes(warnings)
+
+
+# --- contours by formula ---
+
+
+def oblique_grid(rotation, spacing, size=(40, 36, 30), origin=(-150.0, 80.0, 900.0)) -> sitk.Image:
+    grid = sitk.Image(size, sitk.sitkUInt8)
+    grid.SetSpacing(spacing)
+    grid.SetOrigin(origin)
+    grid.SetDirection(rotation.as_matrix().ravel().tolist())
+    return grid
+
+
+def points_mm(grid: sitk.Image) -> np.ndarray:
+    """Voxel centres in LPS mm, axes (z, y, x, 3)."""
+    index = np.stack(np.indices(grid.GetSize()[::-1])[::-1], axis=-1) * np.array(grid.GetSpacing())
+    return index @ np.array(grid.GetDirection()).reshape(3, 3).T + np.array(grid.GetOrigin())
+
+
+def sphere_contours(centre, radius, axes, step, start) -> list[np.ndarray]:
+    """Circles (LPS mm) where planes across axes[:, 2], `step` apart and one of them through `start`, cut a sphere."""
+    angle = np.linspace(0, 2 * np.pi, 120, endpoint=False)
+    depth = (centre - start) @ axes[:, 2]
+    first, last = np.ceil((depth - radius) / step), np.floor((depth + radius) / step)
+    circles = []
+    for height in np.arange(first, last + 1) * step - depth:
+        r = np.sqrt(max(radius**2 - height**2, 0))
+        ring = np.outer(r * np.cos(angle), axes[:, 0]) + np.outer(r * np.sin(angle), axes[:, 1])
+        circles.append(centre + height * axes[:, 2] + ring)
+    return [c for c in circles if np.ptp(c, axis=0).max() > 1]
+
+
+rotations = st.integers(0, 2**32 - 1).map(lambda seed: Rotation.random(random_state=seed))
+spacings = st.tuples(*[st.floats(1.0, 4.0)] * 3)
+
+
+@settings(max_examples=20, deadline=None)
+@given(rotations, spacings, st.tuples(*[st.floats(-0.5, 0.5)] * 3))
+def test_a_sphere_on_any_grid_lies_where_it_was_drawn(rotation, spacing, shift):
+    grid = oblique_grid(rotation, spacing)
+    axes = rotation.as_matrix()
+    centre = points_mm(grid)[15, 18, 20] + axes @ (np.array(shift) * spacing)
+    radius = 11 * min(spacing)
+    contours = sphere_contours(centre, radius, axes, spacing[2], np.array(grid.GetOrigin()))
+    label, warnings = fill(contours, grid)
+    truth = np.linalg.norm(points_mm(grid) - centre, axis=-1) <= radius
+    assert dice(label, like(truth.astype(np.uint8), grid)) > 0.95
+    assert np.abs(axes.T @ (centroid_mm(label) - centre)).max() < 0.1 * max(spacing)
+    assert warnings == ()
+
+
+ELSEWHERE = {
+    "twice as thick": (Rotation.identity(), 6.0, "contour-other-slices"),
+    "three times as thick": (Rotation.identity(), 9.0, "contour-other-slices"),
+    "finer": (Rotation.identity(), 1.1, "contour-other-slices"),
+    "sagittal": (Rotation.from_euler("y", 90, degrees=True), 2.0, "contour-planes"),
+    "coronal": (Rotation.from_euler("x", 90, degrees=True), 2.0, "contour-planes"),
+    "tilted": (Rotation.from_euler("xyz", [20, 10, 30], degrees=True), 3.0, "contour-planes"),
+}
+
+
+@pytest.mark.parametrize("case", ELSEWHERE)
+def test_contours_drawn_on_other_planes_keep_their_place(case):
+    turn, step, code = ELSEWHERE[case]
+    rotation = Rotation.from_euler("z", 15, degrees=True)
+    grid = oblique_grid(rotation, (2.0, 2.0, 3.0))
+    centre = points_mm(grid)[14, 18, 20] + [0.3, -0.4, 0.2]
+    contours = sphere_contours(centre, 22.0, rotation.as_matrix() @ turn.as_matrix(), step, centre + 0.37)
+    label, warnings = fill(contours, grid)
+    truth = np.linalg.norm(points_mm(grid) - centre, axis=-1) <= 22.0
+    assert dice(label, like(truth.astype(np.uint8), grid)) > (0.95 if step < 9 else 0.93)  # five slices make a coarse sphere
+    assert np.abs(centroid_mm(label) - centre).max() < 0.6  # half a voxel would be 1 mm or more
+    assert code in codes(warnings)
+
+
+polygons = st.lists(
+    st.lists(st.tuples(*[st.integers(-8, 60).map(lambda n: n / 4)] * 2), min_size=3, max_size=12).map(np.array),
+    min_size=1,
+    max_size=3,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(polygons)
+def test_even_odd_equals_ray_casting_pixel_by_pixel(shapes):
+    def inside(x, y):
+        count = 0
+        for shape in shapes:
+            for (x0, y0), (x1, y1) in zip(shape, np.roll(shape, -1, axis=0), strict=True):
+                if (y0 <= y) != (y1 <= y) and x0 + (y - y0) * (x1 - x0) / (y1 - y0) <= x:
+                    count += 1
+        return count % 2 == 1
+
+    expected = [[inside(x, y) for x in range(10)] for y in range(9)]
+    assert (even_odd(shapes, 9, 10) == np.array(expected)).all()
+
+
+def square(low: float, high: float) -> np.ndarray:
+    return np.array([(low, low), (high, low), (high, high), (low, high)])
+
+
+def test_ring_keeps_its_hole_as_two_polygons_and_as_a_keyhole():
+    outer, inner = square(1.5, 10.5), square(4.5, 7.5)
+    keyhole = np.concatenate([outer, outer[:1], inner[::-1], inner[-1:]])
+    ring = even_odd([outer, inner], 12, 12)
+    assert ring.sum() == 81 - 9 and not ring[5:8, 5:8].any()
+    assert (even_odd([keyhole], 12, 12) == ring).all()
+
+
+# --- SEG ---
+
+
+def segment(number: int, label: str) -> hd.seg.SegmentDescription:
+    code = pydicom.sr.codedict.codes.SCT.Neoplasm
+    return hd.seg.SegmentDescription(number, label, code, code, "MANUAL")
+
+
+def write_seg(file: Path, sources, pixels: np.ndarray, labels, kind="BINARY", **more) -> Path:
+    """A SEG made by highdicom. pixels: (frames, rows, columns) or with a last axis of segments."""
+    uids = [pydicom.uid.generate_uid() for _ in range(2)]
+    described = [segment(n + 1, label) for n, label in enumerate(labels)]
+    hd.seg.Segmentation(
+        list(sources), pixels, kind, described, uids[0], 900, uids[1], 1, "Test", "Test", "1", "1", **more
+    ).save_as(file)
+    return file
+
+
+@pytest.fixture(scope="module")
+def sources(real):
+    """CT study with highdicom's kind of sources, and two lesions in it (frames, rows, columns, 2)."""
+    study = real("STS_008")[1]
+    lesions = np.zeros((*study.ct.GetSize()[::-1], 2), np.uint8)
+    lesions[10:14, 20:31, 50:77, 0] = 1
+    lesions[40:43, 60:63, 30:34, 1] = 1
+    return study, lesions
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_binary_seg_comes_back_voxel_by_voxel(sources, tmp_path, order):
+    study, lesions = sources
+    file = write_seg(tmp_path / "a", study.ct_headers[::order], lesions[::order], ["Lesion 1", "Lesion 2"])
+    label, warnings = annotation.read(file, study)
+    assert (array(label) == lesions.any(axis=-1)).all() and warnings == ()
+    assert (array(annotation.read(file, study, roi_name="lesion 2")[0]) == lesions[..., 1]).all()
+    reverse, warnings = annotation.read(file, dataclasses.replace(study, ct=turned(study.ct)))
+    assert (array(reverse)[::-1] == lesions.any(axis=-1)).all() and warnings == ()
+
+
+def test_seg_of_probabilities_and_of_labels(sources, tmp_path):
+    study, lesions = sources
+    steps = lesions[..., 0] * 0.7
+    steps[11, 20:31, 50:77] = np.linspace(0, 1, 27)
+    kind = hd.seg.SegmentationTypeValues.FRACTIONAL
+    file = write_seg(tmp_path / "f", study.ct_headers, steps, ["GTV"], kind, max_fractional_value=200)
+    assert (array(annotation.read(file, study)[0]) == (steps >= 0.5)).all()
+    numbers = (lesions[..., 0] + 2 * lesions[..., 1]).astype(np.uint8)
+    file = write_seg(tmp_path / "l", study.ct_headers, numbers, ["Bone", "GTV"], "LABELMAP")
+    label, warnings = annotation.read(file, study)
+    assert (array(label) == lesions[..., 1]).all() and codes(warnings) == {"annotation-segments"}
+
+
+def test_seg_on_the_pet_is_resampled_onto_the_ct_in_place(sources, real, tmp_path):
+    study = sources[0]
+    folder, _ = real("STS_008")
+    pet = dicom_study(folder / "STS_008/PET", "pet")
+    mask = np.zeros(pet.pet.GetSize()[::-1], np.uint8)
+    mask[20:26, 10:16, 12:20] = 1
+    file = write_seg(tmp_path / "p", pet.pet_headers, mask, ["GTV"])
+    label, warnings = annotation.read(file, study)
+    drawn = like(mask, pet.pet)
+    assert codes(warnings) == {"annotation-resampled"}
+    assert np.abs(centroid_mm(label) - centroid_mm(drawn)).max() < 0.5
+    assert array(label).sum() * voxel_ml(label) == pytest.approx(mask.sum() * voxel_ml(drawn), rel=0.07)
+
+
+def test_seg_reads_tilted_grids(tmp_path):
+    study = oblique_study()
+    lesion = np.zeros((20, 24, 28), np.uint8)
+    lesion[4:9, 5:12, 6:20] = 1
+    file = write_seg(tmp_path / "o", study.ct_headers, lesion, ["GTV"])
+    label, warnings = annotation.read(file, study)
+    assert (array(label) == lesion).all() and warnings == ()
+
+
+def oblique_study() -> PetCtStudy:
+    grid = oblique_grid(Rotation.from_euler("xyz", [25, -10, 40], degrees=True), (1.5, 2.0, 3.0), size=(28, 24, 20))
+    direction = np.array(grid.GetDirection()).reshape(3, 3)
+    headers = []
+    for k in range(grid.GetSize()[2]):
+        header = pydicom.Dataset()
+        header.file_meta = pydicom.dataset.FileMetaDataset()
+        header.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+        header.update({key: pydicom.DataElement(key, *value) for key, value in COMMON.items()})
+        header.SOPInstanceUID = f"1.2.3.4.{k + 1}"
+        header.ImageOrientationPatient = [float(f"{x:.10f}") for x in direction[:, :2].T.ravel()]
+        header.ImagePositionPatient = [float(f"{x:.8f}") for x in grid.TransformIndexToPhysicalPoint((0, 0, k))]
+        header.PixelSpacing, header.SliceThickness = [2.0, 1.5], 3.0
+        header.Rows, header.Columns = 24, 28
+        headers.append(header)
+    return PetCtStudy(ct=grid, pet=None, ct_headers=tuple(headers))
+
+
+COMMON = {
+    0x00080016: ("UI", "1.2.840.10008.5.1.4.1.1.2"),
+    0x00080020: ("DA", "20200101"),
+    0x00080030: ("TM", "120000"),
+    0x00080050: ("SH", ""),
+    0x00080060: ("CS", "CT"),
+    0x00080090: ("PN", ""),
+    0x00100010: ("PN", "A^B"),
+    0x00100020: ("LO", "1"),
+    0x00100030: ("DA", ""),
+    0x00100040: ("CS", "O"),
+    0x0020000D: ("UI", "1.2.3.1"),
+    0x0020000E: ("UI", "1.2.3.2"),
+    0x00200010: ("SH", "1"),
+    0x00200011: ("IS", "1"),
+    0x00200013: ("IS", "1"),
+    0x00200052: ("UI", "1.2.3.3"),
+}
+
+
+# --- masks, and finding ---
+
+
+def test_mask_image_is_taken_as_it_is_or_resampled_in_place(shared, tmp_path):
+    folder = shared / "data/sts/STS_008"
+    ct, mask = (sitk.ReadImage(str(folder / f"{n}.nii.gz")) for n in ("ct", "mask"))
+    study = PetCtStudy(ct=ct, pet=None, kind="nifti")
+    assert annotation.find(folder) == folder / "mask.nii.gz"
+    label, warnings = annotation.read(folder / "mask.nii.gz", study)
+    assert (array(label) == array(mask)).all() and warnings == ()
+    sitk.WriteImage(turned(mask) * 3, str(tmp_path / "turned.nii.gz"))
+    label, warnings = annotation.read(tmp_path / "turned.nii.gz", study)
+    assert (array(label) == array(mask)).all() and codes(warnings) == {"annotation-resampled"}
+
+
+def test_annotations_are_found_by_content(real, tmp_path):
+    folder, study = real("STS_008")
+    source = annotation.find(folder)
+    (tmp_path / "deep/er").mkdir(parents=True)
+    (tmp_path / "notes.dcm").write_text("no image")
+    assert annotation.find(tmp_path) is None
+    (tmp_path / "deep/er/contour").write_bytes(source.read_bytes())
+    (tmp_path / "copy").write_bytes(source.read_bytes())
+    assert annotation.find(tmp_path).name in ("contour", "copy")
+    other = pydicom.dcmread(source)
+    other.SOPInstanceUID = "1.2.3"
+    other.save_as(tmp_path / "second")
+    with pytest.raises(PemmaError, match="second.*--annotation FILE"):
+        annotation.find(tmp_path)
