@@ -1,6 +1,7 @@
 """`pemma-segment inspect`: what the loader sees in a study, without a network."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,8 @@ from . import options as shared
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
-    from ..study import PetCtStudy
+    from ..core import PemmaError
+    from ..study.types import PetCtStudy
     from .terminal import Terminal
 
 
@@ -20,18 +22,32 @@ def add_to(commands) -> None:
 
 
 def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
-    from .work import load_study
-
     with terminal.progress("inspect") as progress:
-        study = load_study(options.study, options, None, progress)
-    seen = what_is_seen(study)
+        study, refused = load_what_loads(options, progress)
+    seen = what_is_seen(study, refused)
     terminal.result(seen, in_words(seen))
     return True
 
 
-def what_is_seen(study: "PetCtStudy") -> dict:
-    """The JSON object of `inspect --json`."""
-    warnings = [{"code": w.code, "sentence": w.sentence, "way_out": w.way_out} for w in study.warnings]
+def load_what_loads(options: argparse.Namespace, progress) -> "tuple[PetCtStudy, list[PemmaError]]":
+    """The study, or what is left of it when one modality is refused, and that refusal."""
+    from ..core import PemmaError
+    from .work import load_study
+
+    try:
+        return load_study(options.study, options, None, progress), []
+    except PemmaError as refusal:
+        for need in ("ct", "pet"):
+            try:
+                return load_study(options.study, options, need, progress), [refusal]
+            except PemmaError:
+                continue  # the first refusal is the one to tell
+        raise
+
+
+def what_is_seen(study: "PetCtStudy", refused: "Sequence[PemmaError]" = ()) -> dict:
+    """The JSON object of `inspect --json`; what was refused stands among the warnings."""
+    warnings = [{"code": w.code, "sentence": w.sentence, "way_out": w.way_out} for w in (*refused, *study.warnings)]
     candidates = [
         {"series_uid": c.series_uid, "modality": c.modality, "description": c.description, "slices": c.slices,
          "chosen": c.chosen, "reason": c.reason}

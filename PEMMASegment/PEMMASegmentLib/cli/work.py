@@ -10,6 +10,7 @@ from .. import inference, results, study
 from ..core import Lesion, Progress, Segmentation, Step
 from ..core.progress import part
 from ..network import files
+from ..study.types import PetCtStudy, Typed
 from .terminal import Terminal
 
 if TYPE_CHECKING:
@@ -22,14 +23,14 @@ LOADED, SEGMENTED = 0.15, 0.95  # shares of the progress
 class Segmented:
     """A study and what was found in it."""
 
-    study: "study.PetCtStudy"
+    study: PetCtStudy
     segmentation: Segmentation
     lesions: list[Lesion]
 
 
-def load_study(folder: Path, options: argparse.Namespace, need: str | None, progress: Progress) -> "study.PetCtStudy":
+def load_study(folder: Path, options: argparse.Namespace, need: str | None, progress: Progress) -> PetCtStudy:
     """The study as the options want it read; `need`: the modalities that must be there, None for any."""
-    typed = study.Typed(options.weight_kg, options.height_m, options.dose_bq, options.injection_time)
+    typed = Typed(options.weight_kg, options.height_m, options.dose_bq, options.injection_time)
     return study.load(
         folder, ct_series=options.ct_series, pet_series=options.pet_series, typed=typed, need=need, progress=progress
     )
@@ -71,7 +72,7 @@ def of_result(options: argparse.Namespace) -> dict:
     return {"segments": options.segments, "min_volume_ml": options.min_volume, "mtv_rule": options.mtv_rule}
 
 
-def result_key(loaded: "study.PetCtStudy", found: Segmentation) -> str:
+def result_key(loaded: PetCtStudy, found: Segmentation) -> str:
     """Study, model, adapter and options in one text, for UIDs that come out the same in the same run."""
     adapter = found.adapter.sha256 if found.adapter else "none"
     parts = (loaded.study_key, found.model.sha256, adapter, found.inputs, found.threshold, found.roi_mm)

@@ -1,0 +1,75 @@
+"""`evaluate`: the figures of a case against those worked out from the mask, the mean, the interval, what failed."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from PEMMASegmentLib.cli import main
+from PEMMASegmentLib.cli.evaluate import compare, summary
+from PEMMASegmentLib.core.images import voxel_ml
+
+KEYS = {"study", "dice", "surface_dice_2mm", "surface_dice_5mm", "missed_ml", "extra_ml", "blind_dice"}
+
+
+@pytest.fixture
+def nifti(shared):
+    return shared / "data" / "sts" / "STS_019"
+
+
+def test_all_marked_misses_nothing(nifti, even, capsys):
+    assert main(["evaluate", str(nifti), "--model", str(even), "--json", "--quiet"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert {"cases", "mean_dice", "interval_95"} <= set(answer)
+    [case] = answer["cases"]
+    assert set(case) == KEYS and case["study"] == "STS_019"
+    mask = sitk.ReadImage(str(nifti / "mask.nii.gz"))
+    inside, voxels = np.count_nonzero(sitk.GetArrayFromImage(mask)), np.prod(mask.GetSize())
+    assert case["missed_ml"] == 0
+    assert case["extra_ml"] <= (voxels - inside) * voxel_ml(mask)
+    assert case["dice"] >= 2 * inside / (voxels + inside) - 1e-9
+    assert answer["mean_dice"] == case["dice"] and answer["interval_95"] is None
+
+
+def test_nothing_marked_misses_all(patient, even, capsys):
+    """DICOM with its RTSTRUCT; 27.7 ml is the contour's volume on the study's own CT (manifest of the public data)."""
+    assert main(["evaluate", str(patient), "--model", str(even), "--threshold", "0.9", "--json", "--quiet"]) == 0
+    [case] = json.loads(capsys.readouterr().out)["cases"]
+    assert case["dice"] == case["surface_dice_5mm"] == case["extra_ml"] == 0
+    assert case["missed_ml"] == pytest.approx(28, abs=1)
+
+
+def test_a_given_annotation_and_a_study_without_one(patient, even, tmp_path, capsys):
+    study = tmp_path / "bare"
+    shutil.copytree(patient, study)
+    (structures,) = (study / "STS_008" / "RTSTRUCT").iterdir()
+    shutil.move(structures, tmp_path / "contour.dcm")
+    arguments = ["evaluate", str(study), "--model", str(even), "--quiet"]
+    assert main(arguments) == 1
+    assert "[no-annotation]" in capsys.readouterr().err
+    assert main([*arguments, "--annotation", str(tmp_path / "contour.dcm")]) == 0
+    printed = capsys.readouterr().out
+    assert "blind Dice" in printed and "mean Dice" in printed
+
+
+def test_one_failing_is_told_and_left_out_of_the_mean(nifti, even, tmp_path, capsys):
+    assert main(["evaluate", str(tmp_path), str(nifti), "--model", str(even), "--json", "--quiet"]) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert [case["study"] for case in answer["cases"]] == ["STS_019"]
+    assert [case["study"] for case in answer["failed"]] == [tmp_path.name]
+
+
+def test_a_perfect_label_scores_one(nifti):
+    mask = sitk.ReadImage(str(nifti / "mask.nii.gz"))
+    figures = compare(mask, mask)
+    assert figures["dice"] == figures["surface_dice_2mm"] == figures["surface_dice_5mm"] == 1
+    assert figures["missed_ml"] == figures["extra_ml"] == 0
+
+
+def test_mean_and_interval_over_patients():
+    answer = summary([{"dice": value} for value in (0.5, 0.7, 0.8, 0.9)])
+    assert answer["mean_dice"] == pytest.approx(0.725)
+    low, high = answer["interval_95"]
+    assert 0.5 < low < 0.725 < high < 0.9

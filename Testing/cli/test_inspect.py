@@ -1,0 +1,61 @@
+"""`inspect` on the bundled patient: the keys and the values that the headers state."""
+
+import json
+import shutil
+
+import pytest
+
+from PEMMASegmentLib.cli import main
+
+
+def test_json_holds_what_the_contract_names(patient, capsys):
+    assert main(["inspect", str(patient), "--json", "--quiet"]) == 0
+    seen = json.loads(capsys.readouterr().out)
+    assert set(seen) == {"ct", "pet", "candidates", "warnings", "verdict"}
+    assert set(seen["ct"]) == {"size", "spacing_mm", "series_uid", "frame_of_reference_uid"}
+    assert set(seen["pet"]) == {*seen["ct"], "suv"}
+    assert set(seen["pet"]["suv"]) == {"route", "factor", "min", "median", "max", "min_above_0", "median_above_0"}
+    assert seen["ct"]["size"][2] == seen["pet"]["size"][2] == 51
+    assert seen["ct"]["spacing_mm"] == pytest.approx([0.976562, 0.976562, 3.27], abs=1e-4)
+    assert seen["ct"]["frame_of_reference_uid"] == seen["pet"]["frame_of_reference_uid"]
+    assert seen["verdict"] == ("load-with-warning" if seen["warnings"] else "load")
+    chosen = {c["series_uid"] for c in seen["candidates"] if c["chosen"]}
+    assert chosen == {seen["ct"]["series_uid"], seen["pet"]["series_uid"]}
+
+
+def test_words_name_both_images_and_the_route(patient, capsys):
+    assert main(["inspect", str(patient), "--quiet"]) == 0
+    words = capsys.readouterr().out
+    assert "CT: " in words and "PET: " in words and "SUVbw" in words and "verdict: load" in words
+
+
+def test_one_modality_is_a_study_too(patient, tmp_path, capsys):
+    shutil.copytree(patient / "STS_008" / "CT", tmp_path / "ct")
+    assert main(["inspect", str(tmp_path / "ct"), "--json"]) == 0
+    seen = json.loads(capsys.readouterr().out)
+    assert seen["pet"] is None and seen["ct"]["size"][2] == 51
+
+
+def test_a_pet_without_suv_beside_a_good_ct_is_a_warning(patient, tmp_path, capsys):
+    """Only a study whose only series is refused is refused as a whole."""
+    import pydicom
+
+    study = tmp_path / "study"
+    shutil.copytree(patient, study)
+    for file in (study / "STS_008" / "PET").iterdir():
+        header = pydicom.dcmread(file)
+        header.Units = "PROPCNT"
+        header.save_as(file)
+    assert main(["inspect", str(study), "--json", "--quiet"]) == 0
+    seen = json.loads(capsys.readouterr().out)
+    assert seen["ct"] and seen["pet"] is None and seen["verdict"] == "load-with-warning"
+    shutil.rmtree(study / "STS_008" / "CT")
+    assert main(["inspect", str(study), "--quiet"]) == 1
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last.startswith("error: ") and last.endswith("]")
+
+
+def test_refusal_is_one_line(tmp_path, capsys):
+    assert main(["inspect", str(tmp_path / "nowhere"), "--quiet"]) == 1
+    [line] = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("error: ") and line.endswith("]") and str(tmp_path) not in line

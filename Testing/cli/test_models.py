@@ -1,0 +1,53 @@
+"""`models`: taken in, listed with a checked hash, shown, taken out; damaged ones are told and not taken in."""
+
+import json
+import shutil
+
+from PEMMASegmentLib.cli import main
+
+
+def ask(capsys, *arguments: str) -> dict:
+    assert main(["models", *arguments, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_the_life_of_a_model(even, own_home, capsys):
+    taken = ask(capsys, "import", str(even))
+    assert (own_home / "models" / "even" / "model.safetensors").is_file()
+    rows = {row["name"]: row for row in ask(capsys, "list")["models"]}
+    assert rows["even"] == {**taken, "check": "ok"}
+    assert ask(capsys, "show", "even")["card"]["region"]["words"] == "anything"
+    assert main(["models", "import", str(even)]) == 1
+    assert "[model-exists]" in capsys.readouterr().err
+    ask(capsys, "remove", "even")
+    assert list((own_home / "models").iterdir()) == []
+
+
+def test_a_changed_weight_is_seen(even, own_home, tmp_path, capsys):
+    broken = tmp_path / "even"
+    shutil.copytree(even, broken)
+    weights = broken / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    assert main(["models", "import", str(broken)]) == 1
+    assert "[model-hash]" in capsys.readouterr().err
+    assert not (own_home / "models" / "even").exists()
+    shutil.copytree(broken, own_home / "models" / "even")
+    assert main(["models", "list"]) == 1
+    assert "[model-hash]" in capsys.readouterr().out
+
+
+def test_what_lies_outside_the_own_models_is_never_removed(even, capsys):
+    assert main(["models", "remove", str(even)]) == 1
+    assert "[model-bundled]" in capsys.readouterr().err
+    assert even.is_dir()
+
+
+def test_a_model_can_not_name_itself_out_of_the_folder(even, tmp_path, own_home, capsys):
+    folder = tmp_path / "model"
+    shutil.copytree(even, folder)
+    card = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps({**card, "name": "../../escaped"}))
+    assert main(["models", "import", str(folder)]) == 1
+    assert "[model-name]" in capsys.readouterr().err

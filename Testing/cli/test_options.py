@@ -1,0 +1,44 @@
+"""What the command line takes and refuses before any work begins."""
+
+import pytest
+
+from PEMMASegmentLib.cli import main, options, parser
+
+
+def read(*arguments: str):
+    return parser().parse_args(options.ending_with_values(arguments))
+
+
+def test_a_box_may_begin_with_a_minus():
+    given = read("segment", "study", "--out", "out", "--roi", "-10,20.5,-3,4,-800,-600")
+    assert given.roi == (-10, 20.5, -3, 4, -800, -600)
+    assert read("segment", "study", "--out", "out", "--roi=-1,1,-1,1,-1,1", "--quiet").roi == (-1, 1, -1, 1, -1, 1)
+
+
+def test_defaults_are_those_of_the_contract():
+    given = read("evaluate", "one", "two")
+    assert (given.inputs, given.device, given.threshold, given.roi, given.whole_study) == ("auto", "auto", None, None, False)
+    assert (given.min_volume, given.segments, given.mtv_rule, given.model, given.adapter) == (0.5, "each", "41%", None, "none")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--roi", "1,2,3"], ["--roi", "2,1,0,1,0,1"], ["--roi", "nan,1,0,1,0,1"], ["--roi", "a,b,c,d,e,f"],
+        ["--threshold", "0"], ["--threshold", "1.5"], ["--threshold", "nan"], ["--min-volume", "-1"],
+        ["--weight-kg", "0"], ["--dose-bq", "inf"], ["--injection-time", "12:30"], ["--injection-time", "250000"],
+        ["--mtv-rule", "42%"], ["--inputs", "mr"], ["--device", "tpu"], ["--segments", "two"], ["--thresh", "0.5"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_wrong_usage_exits_2(wrong, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["segment", "study", "--out", "out", *wrong])
+    assert end.value.code == 2
+    assert "error:" in capsys.readouterr().err
+
+
+def test_one_annotation_goes_with_one_study(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["evaluate", "one", "two", "--annotation", "file.dcm"])
+    assert end.value.code == 2

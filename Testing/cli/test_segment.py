@@ -1,0 +1,114 @@
+"""`segment`: the files of a result, several studies, refusals that leave nothing behind, cancelling."""
+
+import json
+import shutil
+
+import pytest
+
+from PEMMASegmentLib import inference
+from PEMMASegmentLib.cli import main
+
+FILES = {"segmentation.dcm", "lesions.csv", "preview.png", "result.json"}
+
+
+def names(folder) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+@pytest.fixture
+def nifti(shared):
+    return shared / "data" / "sts" / "STS_019"
+
+
+def test_one_study_leaves_its_four_files(patient, even, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["segment", str(patient), "--out", str(out), "--model", str(even), "--mtv-rule", "suv2.5"]) == 0
+    printed = capsys.readouterr()
+    assert names(out) == FILES
+    assert "SUVmax" in printed.out and "segmentation.dcm" in printed.out
+    assert "segmented" in printed.err or "%" in printed.err  # the bar
+    record = json.loads((out / "result.json").read_text())
+    assert record["lesions"][0]["mtv_rule"] == "suv2.5" and record["model"]["name"] == "even"
+    assert [step["name"] for step in record["steps"]][0] == "load"
+
+
+def test_json_is_one_object_and_an_empty_result_is_a_result(patient, even, tmp_path, capsys):
+    out = tmp_path / "out"
+    arguments = ["segment", str(patient), "--out", str(out), "--model", str(even), "--json", "--quiet"]
+    assert main([*arguments, "--threshold", "0.9"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert names(out) == FILES - {"segmentation.dcm"}
+    [study] = answer["studies"]
+    assert study["study"] == "STS_008" and study["result"]["lesions"] == []
+
+
+def test_several_studies_get_a_folder_each_and_one_failing_does_not_stop_the_rest(
+    patient, nifti, even, tmp_path, capsys
+):
+    empty, out = tmp_path / "broken", tmp_path / "out"
+    empty.mkdir()
+    arguments = ["segment", str(empty), str(nifti), str(patient), "--out", str(out), "--model", str(even)]
+    assert main([*arguments, "--json", "--quiet"]) == 1
+    printed = capsys.readouterr()
+    assert names(out) == {"STS_008", "STS_019"}
+    assert names(out / "STS_008") == FILES
+    assert names(out / "STS_019") == FILES - {"segmentation.dcm"} | {"segmentation.nii.gz"}
+    assert "error: broken: " in printed.err
+    studies = {study["study"]: study for study in json.loads(printed.out)["studies"]}
+    assert set(studies["broken"]["error"]) == {"code", "sentence", "way_out", "place"}
+
+
+def test_out_that_is_not_ours_is_refused_and_kept(patient, even, tmp_path, capsys):
+    (tmp_path / "thesis.txt").write_text("mine")
+    for studies in ([patient], [patient, patient.parent]):
+        arguments = ["segment", *map(str, studies), "--out", str(tmp_path), "--model", str(even), "--quiet"]
+        assert main(arguments) == 1
+        assert "thesis.txt" in capsys.readouterr().err
+    assert names(tmp_path) == {"thesis.txt"}
+
+
+def test_two_studies_of_one_name_are_refused(patient, even, tmp_path, capsys):
+    again = tmp_path / "STS_008"
+    again.mkdir()
+    assert main(["segment", str(patient), str(again), "--out", str(tmp_path / "out"), "--model", str(even)]) == 1
+    assert "[same-name]" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_refusal_leaves_no_stale_result(patient, even, tmp_path):
+    out, broken = tmp_path / "out", tmp_path / "broken"
+    arguments = ["--out", str(out), "--model", str(even), "--quiet"]
+    assert main(["segment", str(patient), *arguments]) == 0
+    broken.mkdir()
+    assert main(["segment", str(broken), *arguments]) == 1
+    assert not out.exists() or not names(out)
+
+
+def test_ctrl_c_exits_130_and_keeps_the_earlier_result(patient, even, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "out"
+    arguments = ["segment", str(patient), "--out", str(out), "--model", str(even), "--quiet"]
+    assert main(arguments) == 0
+
+    def pressed(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(inference, "segment", pressed)
+    assert main(arguments) == 130
+    assert "cancelled" in capsys.readouterr().err
+    assert names(out) == FILES
+
+
+def test_a_pet_without_suv_is_never_dropped_without_a_word(patient, even, tmp_path, capsys):
+    import pydicom
+
+    study, out = tmp_path / "study", tmp_path / "out"
+    shutil.copytree(patient, study)
+    for file in (study / "STS_008" / "PET").iterdir():
+        header = pydicom.dcmread(file)
+        header.Units = "PROPCNT"
+        header.save_as(file)
+    arguments = ["segment", str(study), "--out", str(out), "--model", str(even), "--quiet"]
+    assert main(arguments) == 1
+    assert "--inputs ct" in capsys.readouterr().err and not out.exists()
+    assert main([*arguments, "--inputs", "ct"]) == 0
+    assert json.loads((out / "result.json").read_text())["inputs"] == "ct"
