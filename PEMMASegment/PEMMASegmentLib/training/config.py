@@ -1,0 +1,79 @@
+"""What a training run is told: one JSON file, read into typed objects and refused with a reason."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..core import PemmaError
+from ..network.architecture import Architecture, Preprocessing
+from ..network.files import Label, Region, from_json
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of training. name: "ct" (the CT network, everything) or a modality to add (only what it brings).
+
+    together: share of steps that see CT with the modality; the rest see it alone (PEMMA stage only).
+    gate_rate: learning rate of the gates in units of `rate`; they start at zero and are few.
+    """
+
+    name: str
+    steps: int
+    batch: int = 2
+    rate: float = 1e-3
+    weight_decay: float = 1e-2
+    warm_up: float = 0.05
+    average: float = 0.998
+    together: float = 0.6
+    gate_rate: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.batch < 1 or self.rate <= 0 or not 0 < self.together <= 1:
+            raise ValueError(f"stage {self.name!r}: steps, batch, rate and together must be positive")
+
+
+@dataclass(frozen=True)
+class Config:
+    """A training run: network, preprocessing, stages, split by patient, labels and the words for the model's card."""
+
+    name: str
+    version: str
+    architecture: Architecture
+    preprocessing: Preprocessing
+    stages: tuple[Stage, ...]
+    labels: tuple[Label, ...]
+    region: str
+    train: tuple[str, ...]
+    select: tuple[str, ...] = ()
+    seed: int = 0
+    foreground: float = 0.7
+    split: dict[str, Any] = field(default_factory=dict)
+
+
+def read_config(file: Path) -> Config:
+    """Reads and checks a training configuration; patients are named in the file it calls `split`, beside it."""
+    file = Path(file)
+    try:
+        raw = json.loads(file.read_text("utf-8"))
+        split = json.loads((file.parent / raw["split"]).read_text("utf-8"))
+        return Config(
+            name=str(raw["name"]),
+            version=str(raw["version"]),
+            architecture=from_json(Architecture, raw["architecture"]),
+            preprocessing=from_json(Preprocessing, raw["preprocessing"]),
+            stages=tuple(from_json(Stage, stage) for stage in raw["stages"]),
+            labels=tuple(from_json(Label, label) for label in raw["labels"]),
+            region=str(raw["region"]),
+            train=tuple(split["train"]),
+            select=tuple(split.get("select", ())),
+            seed=int(raw.get("seed", 0)),
+            foreground=float(raw.get("foreground", 0.7)),
+            split=split,
+        )
+    except OSError as error:
+        raise PemmaError("config-missing", f"{error.strerror}: {Path(error.filename).name}",
+                         "name an existing configuration file", file.name) from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise PemmaError("config-invalid", f"the training configuration can't be used: {error}",
+                         "compare it with the one bundled beside the model", file.name) from error

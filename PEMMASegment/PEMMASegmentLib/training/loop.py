@@ -1,0 +1,154 @@
+"""The one training loop: the CT stage trains the CT network, a modality's stage only what that modality brings."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import asdict
+from math import cos, pi
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from monai.losses import DiceCELoss
+from torch import Tensor, nn
+
+from ..core import Progress, no_progress
+from ..network.pemma import CT, Pemma, added_parameters, clamp_gates
+from .augment import Augmentation
+from .config import Config, Stage
+from .state import append_record, load_state, save_state
+from .windows import TrainingCase, batch, draw
+
+_CHECKPOINT_SECONDS = 120.0
+
+
+def trainable(net: Pemma, stage: Stage) -> dict[str, nn.Parameter]:
+    """The parameters that a stage trains, by name; everything else is frozen here, before the first step.
+
+    MONAI's transformer blocks carry a norm for cross-attention that no forward uses: never trained, never listed.
+    """
+    chosen = dict(net.base.named_parameters(prefix="base")) if stage.name == CT else added_parameters(net)
+    chosen = {n: p for n, p in chosen.items() if "norm_cross_attn" not in n and (stage.name == CT or _of(stage, n))}
+    net.requires_grad_(False)
+    for parameter in chosen.values():
+        parameter.requires_grad_(True)
+    return chosen
+
+
+def train_stage(net: Pemma, stage: Stage, cases: list[TrainingCase], config: Config, out: Path, device: torch.device,
+                validate: Callable[[Pemma], dict] | None = None, progress: Progress = no_progress) -> dict:
+    """Trains one stage in place and returns its record; goes on from `out`'s checkpoint when there is one.
+
+    The drawn windows depend on the seed, the step and the process alone, so that a resumed run is the same run.
+    At the end `net` holds the averaged weights. validate(net) -> figures, called once then.
+    """
+    chosen = trainable(net, stage)
+    names = list(chosen)
+    optimizer = torch.optim.AdamW(_groups(stage, chosen))
+    average = {name: p.detach().clone() for name, p in chosen.items()}
+    rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+    file, key = out / f"stage-{stage.name}.safetensors", _key(config, stage)
+    first = load_state(file, key, net, average, optimizer, names)
+    loss_of = DiceCELoss(to_onehot_y=True, softmax=True, include_background=False, batch=True)
+    rates = [group["lr"] for group in optimizer.param_groups]
+    started, saved, losses = time.process_time(), time.monotonic(), []
+    net.train()
+    for step in range(first, stage.steps):
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * _schedule(step, stage)
+        rng = np.random.default_rng([config.seed, len(stage.name), step, rank])
+        images, label = batch([draw(cases, config.architecture, config.preprocessing, inputs, config.foreground,
+                                    Augmentation(), rng) for inputs in _inputs(stage, step, config)])
+        with _autocast(device):
+            loss = loss_of(net(_to(images, device)), label.to(device))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        _average_gradients(chosen, world)
+        nn.utils.clip_grad_norm_(chosen.values(), 1.0)
+        optimizer.step()
+        clamp_gates(net)
+        _update(average, chosen, min(stage.average, (1 + step) / (10 + step)))
+        losses.append(float(loss.detach()))
+        if rank == 0 and (time.monotonic() - saved > _CHECKPOINT_SECONDS or step + 1 == stage.steps):
+            save_state(file, step + 1, key, net, average, optimizer, names)
+            append_record(out / "log.jsonl", {"stage": stage.name, "step": step + 1, "loss": float(np.mean(losses)),
+                                              "cpu_seconds": time.process_time() - started})
+            saved, losses = time.monotonic(), []
+        progress((step + 1) / stage.steps, f"stage {stage.name}: step {step + 1} of {stage.steps}")
+    with torch.no_grad():
+        for name, parameter in chosen.items():
+            parameter.copy_(average[name])
+    net.eval().requires_grad_(False)
+    count = sum(p.numel() for p in chosen.values())
+    record = {**asdict(stage), "trained": names, "trained_parameters": count,
+              "share": count / sum(p.numel() for p in net.base.parameters()),
+              "cases": len(cases), "cpu_minutes": (time.process_time() - started) / 60}
+    return record | ({"selection": validate(net)} if validate and rank == 0 else {})
+
+
+def _of(stage: Stage, name: str) -> bool:
+    """Whether an added parameter belongs to the stage's modality (or to the fused path, which all share)."""
+    return name.startswith((f"added.{stage.name}.", "fused."))
+
+
+def _groups(stage: Stage, chosen: dict[str, nn.Parameter]) -> Iterator[dict]:
+    """AdamW's groups: weight decay on matrices alone; gates ten times as fast and never pulled to zero."""
+    gates = [p for n, p in chosen.items() if "gate" in n]
+    matrices = [p for n, p in chosen.items() if "gate" not in n and p.ndim > 1 and "position" not in n]
+    rest = [p for n, p in chosen.items() if "gate" not in n and (p.ndim <= 1 or "position" in n)]
+    yield {"params": matrices, "lr": stage.rate, "weight_decay": stage.weight_decay}
+    yield {"params": rest, "lr": stage.rate, "weight_decay": 0.0}
+    if gates:
+        yield {"params": gates, "lr": stage.rate * stage.gate_rate, "weight_decay": 0.0}
+
+
+def _schedule(step: int, stage: Stage) -> float:
+    """Share of the learning rate: linear warm-up, then cosine to a hundredth."""
+    warm = max(1, round(stage.warm_up * stage.steps))
+    if step < warm:
+        return (step + 1) / warm
+    return 0.01 + 0.99 * 0.5 * (1 + cos(pi * (step - warm) / max(1, stage.steps - warm)))
+
+
+def _inputs(stage: Stage, step: int, config: Config) -> list[tuple[str, ...]]:
+    """Which modalities each window of a step holds: one choice a step, since a batch shares its inputs."""
+    if stage.name == CT:
+        return [(CT,)] * stage.batch
+    alone = np.random.default_rng([config.seed, step, 7]).uniform() >= stage.together
+    return [(stage.name,) if alone else (CT, stage.name)] * stage.batch
+
+
+def _autocast(device: torch.device):
+    """bf16 where the device computes it natively; a CPU without it would be many times slower."""
+    native = device.type == "cuda" or bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
+    return torch.autocast(device.type, torch.bfloat16) if native else nullcontext()
+
+
+def _to(images: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """To the device; channels last, which this machine's convolutions like (fp32 3 x 3 x 3 up to twice as fast)."""
+    return {name: t.to(device, memory_format=torch.channels_last_3d) for name, t in images.items()}
+
+
+def _average_gradients(chosen: dict[str, nn.Parameter], world: int) -> None:
+    """Means of the gradients over all processes, in one message."""
+    if world == 1:
+        return
+    grads = [p.grad if p.grad is not None else torch.zeros_like(p) for p in chosen.values()]
+    flat = torch.cat([g.reshape(-1) for g in grads])
+    dist.all_reduce(flat)
+    for p, part in zip(chosen.values(), (flat / world).split([g.numel() for g in grads]), strict=True):
+        p.grad = part.view_as(p)
+
+
+@torch.no_grad()
+def _update(average: dict[str, Tensor], chosen: dict[str, nn.Parameter], decay: float) -> None:
+    torch._foreach_lerp_(list(average.values()), [p.detach() for p in chosen.values()], 1 - decay)
+
+
+def _key(config: Config, stage: Stage) -> str:
+    """A digest of all that makes this stage what it is; other stages may still change."""
+    known = asdict(config) | {"stages": asdict(stage)}
+    return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()

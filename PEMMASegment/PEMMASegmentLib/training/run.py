@@ -1,0 +1,105 @@
+"""A whole training run: cases in, stages one after the other, a model folder out; resumes where it stopped."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+from .. import __version__
+from ..core import PemmaError, Progress, no_progress
+from ..core.files import write_text
+from ..core.progress import part
+from ..network.files import ModelCard, Region, save_model
+from ..network.pemma import Pemma
+from ..network.preprocess import longest_mm
+from .config import Config, read_config
+from .folders import cases as list_cases
+from .loop import train_stage
+from .windows import TrainingCase, to_case
+
+
+def train(config_file: Path, data: Path, out: Path, progress: Progress = no_progress,
+          validate: Callable[[Pemma, ModelCard, str], dict] | None = None) -> Path:
+    """Trains a base model and returns its folder `out`/model.
+
+    validate(net, card, stage): figures on the selection patients, stored with the stage; `card.threshold` may be
+    replaced by what it returns under "threshold". Started by torchrun it runs one process a device.
+    """
+    config = read_config(config_file)
+    rank, device = _device()
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    cases, longest = _read(config, data, part(progress, 0.0, 0.05))
+    torch.manual_seed(config.seed)
+    net = Pemma(replace(config.architecture, modalities=(), fused_decoder=())).to(device, memory_format=torch.channels_last_3d)
+    card = ModelCard(config.name, config.version, net.architecture, config.preprocessing, config.labels,
+                     Region(config.region, longest), {"ct+pet": 0.5, "ct": 0.5, "pet": 0.5})
+    records, done = [], 0
+    total = sum(stage.steps for stage in config.stages)
+    for stage in config.stages:
+        if stage.name != "ct":
+            net = _grown(net, config, stage.name).to(device, memory_format=torch.channels_last_3d)
+            card = replace(card, architecture=net.architecture)
+        here = [c for c in cases if c.ct is not None and (stage.name == "ct" or c.pet is not None)]
+        if not here:
+            raise PemmaError("train-cases", f"no training case has what stage {stage.name!r} needs", "check the data folder")
+        figures = _stage_figures(out / f"stage-{stage.name}.json")
+        span = part(progress, 0.05 + 0.95 * done / total, 0.05 + 0.95 * (done + stage.steps) / total)
+        record = train_stage(net, stage, here, config, out, device,
+                             (lambda n, c=card, s=stage.name: validate(n, c, s)) if validate else None, span)
+        if figures is None and rank == 0:
+            write_text(out / f"stage-{stage.name}.json", json.dumps(record, indent=1))
+        record = figures or record
+        card = replace(card, threshold=card.threshold | record.get("selection", {}).get("threshold", {}))
+        records.append(record)
+        done += stage.steps
+    if rank == 0:
+        card = replace(card, provenance={"split": config.split, "seed": config.seed, "stages": records,
+                                         "library": __version__, "device": str(device)})
+        save_model(out / "model", net, card, f"# {card.name} {card.version}\n", torch.float16)
+    return out / "model"
+
+
+def _grown(net: Pemma, config: Config, modality: str) -> Pemma:
+    """The network with one more modality; what it has learnt so far is carried over."""
+    architecture = replace(config.architecture, modalities=(*net.architecture.modalities, modality))
+    grown = Pemma(architecture, net.base)
+    grown.load_state_dict(grown.state_dict() | net.state_dict())
+    return grown
+
+
+def _stage_figures(file: Path) -> dict | None:
+    return json.loads(file.read_text("utf-8")) if file.is_file() else None
+
+
+def _read(config: Config, data: Path, progress: Progress) -> tuple[list[TrainingCase], float]:
+    """The training cases on the network's grid, and the longest extent of their images in mm."""
+    refs = [r for r in list_cases(Path(data)) if not config.train or r.name in config.train]
+    missing = set(config.train) - {r.name for r in refs}
+    if missing:
+        raise PemmaError("train-split", f"{len(missing)} patients of the split are not in the data folder: "
+                         f"{', '.join(sorted(missing)[:3])}", "check --data and the split file")
+    cases, longest = [], 0.0
+    for n, ref in enumerate(refs):
+        study, label = ref.read()
+        cases.append(to_case(ref.name, study.ct, study.pet, label, config.preprocessing))
+        longest = max(longest, longest_mm(study.grid))
+        progress((n + 1) / len(refs), f"reading case {n + 1} of {len(refs)}")
+    return cases, longest
+
+
+def _device() -> tuple[int, torch.device]:
+    """This process's rank and device; under torchrun the process group is set up here."""
+    cuda = torch.cuda.is_available()
+    if "WORLD_SIZE" in os.environ and not dist.is_initialized():
+        dist.init_process_group("nccl" if cuda else "gloo")
+    rank = dist.get_rank() if dist.is_initialized() else 0
+    if not cuda:
+        return rank, torch.device("cpu")
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+    torch.cuda.set_device(device)
+    return rank, device
