@@ -11,7 +11,7 @@ from ...core import PemmaError
 from ..nifti import MASK_FILE
 from ..types import PetCtStudy, StudyWarning
 from . import rtstruct, seg
-from .frames import check_frames
+from .frame_of_reference import check_frames
 from .masks import read_mask
 
 __all__ = ["find", "read"]

@@ -1,0 +1,202 @@
+"""Annotations that are wrong or odd (rows 112 to 121 of the table of bad inputs), made from the sample patient's."""
+
+import copy
+import dataclasses
+import io
+import zipfile
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+
+from PEMMASegmentLib.core import PemmaError
+from PEMMASegmentLib.core.images import array, like
+from PEMMASegmentLib.core.resources import resources
+from PEMMASegmentLib.study import annotation
+from PEMMASegmentLib.study.types import PetCtStudy
+
+pytestmark = pytest.mark.filterwarnings("ignore:The value length")  # the public files' Study ID is too long
+
+
+@pytest.fixture(scope="module")
+def sample():
+    """(study of the sample patient's CT, RTSTRUCT data set)."""
+    with zipfile.ZipFile(resources() / "SampleData/STS_008.zip") as archive:
+        read = {n: pydicom.dcmread(io.BytesIO(archive.read(n))) for n in archive.namelist() if not n.endswith("/")}
+    slices = sorted((d for d in read.values() if d.Modality == "CT"), key=lambda d: d.ImagePositionPatient[2])
+    image = sitk.GetImageFromArray(np.stack([d.pixel_array for d in slices]))
+    image.SetOrigin([float(v) for v in slices[0].ImagePositionPatient])
+    step = float(slices[1].ImagePositionPatient[2] - slices[0].ImagePositionPatient[2])
+    image.SetSpacing([*map(float, slices[0].PixelSpacing), step])
+    contours = next(d for d in read.values() if d.Modality == "RTSTRUCT")
+    return PetCtStudy(ct=image, pet=None, ct_headers=tuple(slices)), contours
+
+
+@pytest.fixture
+def outcome(sample, tmp_path):
+    """outcome(patch, roi_name) -> (label array, warning codes) of the sample's RTSTRUCT after patch(data set)."""
+
+    def run(patch, roi_name=None, study=None):
+        changed = copy.deepcopy(sample[1])
+        patch(changed)
+        changed.save_as(tmp_path / "RS.dcm")
+        label, warnings = annotation.read(tmp_path / "RS.dcm", study or sample[0], roi_name=roi_name)
+        return array(label), [w.code for w in warnings]
+
+    return run
+
+
+@pytest.fixture
+def truth(outcome):
+    return outcome(lambda dataset: None)[0]
+
+
+def contours(dataset):
+    return dataset.ROIContourSequence[0].ContourSequence
+
+
+def shifted(dataset, axis: int, millimetres: float) -> None:
+    for contour in contours(dataset):
+        points = np.array(contour.ContourData, dtype=float).reshape(-1, 3)
+        points[:, axis] += millimetres
+        contour.ContourData = [f"{v:.4f}" for v in points.ravel()]
+
+
+def refused(outcome, patch, **more) -> str:
+    with pytest.raises(PemmaError) as refusal:
+        outcome(patch, **more)
+    assert refusal.value.way_out and refusal.value.place == "RS.dcm"
+    return refusal.value.code
+
+
+def other_frame(dataset):
+    dataset.StructureSetROISequence[0].ReferencedFrameOfReferenceUID = "1.2.3"
+
+
+def no_frame(dataset):
+    del dataset.FrameOfReferenceUID
+    del dataset.ReferencedFrameOfReferenceSequence
+    del dataset.StructureSetROISequence[0].ReferencedFrameOfReferenceUID
+
+
+def test_frame_of_reference_must_be_the_studys(outcome, truth):
+    assert refused(outcome, other_frame) == "annotation-frame"
+    label, codes = outcome(no_frame)
+    assert codes == ["annotation-frame-unknown"] and (label == truth).all()
+
+
+def test_contours_outside_the_volume(outcome):
+    label, codes = outcome(lambda d: shifted(d, 2, 24 * 3.27))
+    assert codes == ["contour-outside"] and label.any()
+    assert refused(outcome, lambda d: shifted(d, 0, 900.0)) == "annotation-outside"
+
+
+def no_contours(dataset):
+    del dataset.ROIContourSequence[0].ContourSequence
+
+
+def points_only(dataset):
+    for contour in contours(dataset):
+        contour.ContourGeometricType = "POINT"
+
+
+def two_points_each(dataset):
+    for contour in contours(dataset):
+        contour.ContourData = contour.ContourData[:6]
+
+
+@pytest.mark.parametrize("patch", [no_contours, points_only, two_points_each])
+def test_structure_without_area_gives_an_empty_label_and_says_so(outcome, patch):
+    label, codes = outcome(patch)
+    assert not label.any() and codes[-1] == "annotation-empty"
+
+
+def test_contours_between_slices_take_the_nearest(outcome, truth):
+    label, codes = outcome(lambda d: shifted(d, 2, 0.4 * 3.27))
+    assert codes == ["contour-between-slices"] and (label == truth).all()
+
+
+def test_one_damaged_contour_is_left_out(outcome, truth):
+    def not_a_number(dataset):
+        contours(dataset)[3].ContourData[4] = "nan"
+
+    def bent(dataset):
+        contours(dataset)[3].ContourData[2] = contours(dataset)[3].ContourData[2] + 5
+
+    for patch, code in ((not_a_number, "contour-skipped"), (bent, "contour-off-plane")):
+        label, codes = outcome(patch)
+        assert code in codes
+        assert 0 < (label != truth).any(axis=(1, 2)).sum() <= 1
+
+
+def test_a_contour_drawn_twice_counts_once(outcome, truth):
+    label, codes = outcome(lambda d: contours(d).append(copy.deepcopy(contours(d)[5])))
+    assert codes == ["contour-skipped"] and (label == truth).all()
+
+
+def second_structure(name):
+    def patch(dataset):
+        for sequence in (dataset.StructureSetROISequence, dataset.ROIContourSequence):
+            sequence.append(copy.deepcopy(sequence[0]))
+        dataset.StructureSetROISequence[1].ROINumber = dataset.ROIContourSequence[1].ReferencedROINumber = 77
+        dataset.StructureSetROISequence[1].ROIName = name
+
+    return patch
+
+
+def test_structures_are_chosen_by_name(outcome, truth):
+    assert (outcome(second_structure("Bladder"))[0] == truth).all()
+    assert (outcome(second_structure("Bladder"), roi_name="bladder")[0] == truth).all()
+    assert refused(outcome, second_structure("GTV 2")) == "annotation-roi"
+    assert refused(outcome, second_structure("x"), roi_name="y") == "annotation-roi"
+    label, codes = outcome(second_structure("GTV_Mass_CT"))  # the same name twice is one structure
+    assert (label == truth).all() and codes == ["contour-skipped"]
+
+
+def test_names_are_shown_on_one_short_line(outcome):
+    with pytest.raises(PemmaError) as refusal:
+        outcome(second_structure("../lesion\n\x1b[31m" + "x" * 300))
+    assert str(refusal.value).isprintable() and len(str(refusal.value)) < 400
+
+
+def test_files_that_are_no_annotation_are_refused(sample, tmp_path):
+    for name, content, code in (("a.dcm", b"", "image-unreadable"), ("b", b"DICM" * 60, "image-unreadable")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(PemmaError) as refusal:
+            annotation.read(tmp_path / name, sample[0])
+        assert refusal.value.code == code
+    sample[0].ct_headers[0].save_as(tmp_path / "ct.dcm")
+    for name, code in (("ct.dcm", "annotation-kind"), ("none.dcm", "annotation-missing")):
+        with pytest.raises(PemmaError) as refusal:
+            annotation.read(tmp_path / name, sample[0])
+        assert refusal.value.code == code
+
+
+@pytest.mark.parametrize("value, code", [(0, "annotation-empty"), (1, "annotation-full")])
+def test_masks_of_nothing_and_of_everything_are_said(sample, tmp_path, value, code):
+    ct = sample[0].ct
+    sitk.WriteImage(like(np.full(ct.GetSize()[::-1], value, np.uint8), ct), str(tmp_path / "m.nii.gz"))
+    assert [w.code for w in annotation.read(tmp_path / "m.nii.gz", sample[0])[1]] == [code]
+
+
+def test_mask_elsewhere_or_of_impossible_values_is_refused(sample, tmp_path, truth):
+    mask = like(truth, sample[0].ct)
+    x, y, z = mask.GetOrigin()
+    mask.SetOrigin((x, y, z + 500))
+    sitk.WriteImage(mask, str(tmp_path / "m.nii.gz"))
+    with pytest.raises(PemmaError, match="outside the study"):
+        annotation.read(tmp_path / "m.nii.gz", sample[0])
+    sitk.WriteImage(like(truth.astype(np.float32) - 1, sample[0].ct), str(tmp_path / "m.nii.gz"))
+    with pytest.raises(PemmaError, match="negative"):
+        annotation.read(tmp_path / "m.nii.gz", sample[0])
+
+
+def test_contours_of_the_other_series_warn_when_its_frame_differs(sample, outcome, truth):
+    study = sample[0]
+    header = copy.copy(study.ct_headers[0])
+    other = copy.deepcopy(header)
+    other.FrameOfReferenceUID = "1.2.840.99"
+    both = dataclasses.replace(study, pet=study.ct, ct_headers=(other,), pet_headers=(header,))
+    label, codes = outcome(lambda d: None, study=both)
+    assert codes == ["annotation-frame-other"] and (label == truth).all()

@@ -1,0 +1,117 @@
+"""nifti.py: a real case in place and in units, and what is refused or said of changed ones."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from PEMMASegmentLib.core import PemmaError
+from PEMMASegmentLib.core.images import array, like
+from PEMMASegmentLib.study import nifti
+
+
+@pytest.fixture
+def case(shared, tmp_path) -> Path:
+    """A copy of STS_008 that may be changed."""
+    for name in ("ct", "pet"):
+        shutil.copy(shared / f"data/sts/STS_008/{name}.nii.gz", tmp_path)
+    return tmp_path
+
+
+def change(file: Path, how) -> None:
+    """Rewrites an image with other voxels: how(array z, y, x) -> array."""
+    image = sitk.ReadImage(str(file), sitk.sitkFloat32)
+    sitk.WriteImage(like(how(array(image)), image), str(file))
+
+
+def moved(file: Path, millimetres: float) -> None:
+    """Shifts an image along z."""
+    image = sitk.ReadImage(str(file))
+    x, y, z = image.GetOrigin()
+    image.SetOrigin((x, y, z + millimetres))
+    sitk.WriteImage(image, str(file))
+
+
+def test_real_case_has_its_units_and_its_place(case):
+    assert nifti.is_nifti_study(case)
+    study = nifti.load(case)
+    assert (study.ct.GetPixelID(), study.pet.GetPixelID()) == (sitk.sitkInt16, sitk.sitkFloat32)
+    assert (array(study.ct).min(), study.kind, study.warnings) == (-1000, "nifti", ())
+    assert array(study.pet).max() == pytest.approx(6.502, abs=0.001)  # manifest.csv: suvmax_crop
+    assert study.ct.GetOrigin() == pytest.approx((110.8396, -56.1524, -272.95), abs=1e-3)  # LPS: the file has RAS
+    assert study.pet.GetDirection() == (1, 0, 0, 0, 1, 0, 0, 0, 1)
+    assert study.ct.GetMetaDataKeys() == ()
+
+
+def test_key_depends_on_the_images_alone(case, tmp_path_factory):
+    key = nifti.load(case).study_key
+    other = tmp_path_factory.mktemp("another name")
+    shutil.copytree(case, other, dirs_exist_ok=True)
+    assert nifti.load(other).study_key == key
+    moved(other / "pet.nii.gz", 1.0)
+    assert nifti.load(other).study_key != key
+    (other / "pet.nii.gz").unlink()
+    assert nifti.load(other).study_key != key
+
+
+@pytest.mark.parametrize("missing", ["ct", "pet"])
+def test_one_image_is_a_study(case, missing):
+    (case / f"{missing}.nii.gz").unlink()
+    study = nifti.load(case)
+    assert getattr(study, missing) is None and study.grid is not None
+
+
+@pytest.mark.parametrize(
+    "name, how, code",
+    [
+        ("pet", lambda v: v * np.nan, "image-not-finite"),
+        ("pet", lambda v: v * 5000, "pet-suv-implausible"),
+        ("ct", lambda v: v / 4000, "ct-not-hu"),
+        ("ct", lambda v: np.where(v < -900, np.inf, v), "image-not-finite"),
+    ],
+)
+def test_values_that_cannot_be_are_refused(case, name, how, code):
+    change(case / f"{name}.nii.gz", how)
+    with pytest.raises(PemmaError) as refusal:
+        nifti.load(case)
+    assert (refusal.value.code, refusal.value.place) == (code, f"{name}.nii.gz")
+
+
+@pytest.mark.parametrize(
+    "name, how, code",
+    [
+        ("pet", lambda v: v * 0, "pet-empty"),
+        ("pet", lambda v: v - 1, "pet-negative"),
+        ("ct", lambda v: np.clip((v + 160) * 255 / 400, 0, 255), "ct-hu-doubtful"),
+    ],
+)
+def test_odd_values_are_said(case, name, how, code):
+    change(case / f"{name}.nii.gz", how)
+    assert [w.code for w in nifti.load(case).warnings] == [code]
+
+
+def test_images_must_lie_in_one_place(case):
+    moved(case / "pet.nii.gz", 60.0)
+    assert [w.code for w in nifti.load(case).warnings] == ["ct-pet-overlap"]
+    moved(case / "pet.nii.gz", 400.0)
+    with pytest.raises(PemmaError, match="same place"):
+        nifti.load(case)
+
+
+@pytest.mark.parametrize(
+    "image", [sitk.Image([8, 8, 8, 2], sitk.sitkFloat32), sitk.Image([8, 8], sitk.sitkFloat32)], ids=["4D", "2D"]
+)
+def test_only_volumes_are_read(case, image):
+    sitk.WriteImage(image, str(case / "pet.nii.gz"))
+    with pytest.raises(PemmaError, match="not one volume"):
+        nifti.load(case)
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", None], ids=["empty", "text", "cut"])
+def test_damaged_files_are_named(case, content):
+    file = case / "ct.nii.gz"
+    file.write_bytes(file.read_bytes()[:20000] if content is None else content)
+    with pytest.raises(PemmaError, match=r"can't be read \[ct.nii.gz\]"):
+        nifti.load(case)

@@ -1,0 +1,121 @@
+"""folders.py: the three kinds of data folder give the same cases in the same place; what is missing is said."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from PEMMASegmentLib.core import PemmaError
+from PEMMASegmentLib.core.images import array, to_grid_of
+from PEMMASegmentLib.training.folders import cases
+
+pytestmark = pytest.mark.filterwarnings("ignore:The value length")  # the public files' Study ID is too long
+
+
+@pytest.fixture
+def nifti_folder(shared, tmp_path) -> Path:
+    for name in ("STS_008", "STS_019"):
+        shutil.copytree(shared / f"data/sts/{name}", tmp_path / "sts" / name)
+    return tmp_path / "sts"
+
+
+@pytest.fixture
+def nnunet_folder(nifti_folder, tmp_path) -> Path:
+    """STS_008 and STS_019 in nnU-Net's raw layout: the PET on the CT's grid, as nnU-Net demands."""
+    folder = tmp_path / "Dataset001_Sarcoma"
+    for part in ("imagesTr", "labelsTr"):
+        (folder / part).mkdir(parents=True)
+    for case in nifti_folder.iterdir():
+        ct, pet = (sitk.ReadImage(str(case / f"{n}.nii.gz"), sitk.sitkFloat32) for n in ("ct", "pet"))
+        name = f"{case.name}_2001-01-31"
+        shutil.copy(case / "ct.nii.gz", folder / f"imagesTr/{name}_0000.nii.gz")
+        sitk.WriteImage(to_grid_of(pet, ct, 0.0), str(folder / f"imagesTr/{name}_0001.nii.gz"))
+        shutil.copy(case / "mask.nii.gz", folder / f"labelsTr/{name}.nii.gz")
+    describe(folder, {"0": "CT", "1": "PET"})
+    return folder
+
+
+def describe(folder: Path, channels: dict, labels=None) -> None:
+    about = {"channel_names": channels, "labels": labels or {"background": 0, "tumor": 1}, "file_ending": ".nii.gz"}
+    (folder / "dataset.json").write_text(json.dumps(about))
+
+
+def refusal(folder: Path) -> str:
+    with pytest.raises(PemmaError) as error:
+        cases(folder)
+    assert error.value.way_out
+    return error.value.code
+
+
+def test_nifti_cases(nifti_folder):
+    found = cases(nifti_folder)
+    assert [(c.name, c.patient) for c in found] == [("STS_008", "STS_008"), ("STS_019", "STS_019")]
+    study, label = found[0].read()
+    mask = sitk.ReadImage(str(nifti_folder / "STS_008/mask.nii.gz"))
+    assert study.pet is not None and (array(label) == array(mask)).all()
+    assert label.GetOrigin() == study.ct.GetOrigin()
+
+
+def test_nnunet_cases_equal_the_nifti_ones(nnunet_folder, nifti_folder):
+    found = cases(nnunet_folder)
+    assert [(c.name, c.patient) for c in found] == [(f"{n}_2001-01-31", n) for n in ("STS_008", "STS_019")]
+    for case, plain in zip(found, cases(nifti_folder), strict=True):
+        study, label = case.read()
+        expected, mask = plain.read()
+        assert (array(study.ct) == array(expected.ct)).all() and (array(label) == array(mask)).all()
+        assert study.ct.GetOrigin() == pytest.approx(expected.ct.GetOrigin())
+        on_ct = array(to_grid_of(expected.pet, expected.ct, 0.0))
+        assert np.abs(array(study.pet) - on_ct).max() < 1e-4
+
+
+def test_nnunet_channels_are_known_by_name_and_pet_may_be_missing(nnunet_folder):
+    describe(nnunet_folder, {"0": "CT", "1": "CT"})  # autoPET III normalises the PET as if it were a CT
+    (nnunet_folder / "imagesTr/STS_008_2001-01-31_0001.nii.gz").unlink()
+    (alone, _), (both, _) = (case.read() for case in cases(nnunet_folder))
+    assert alone.pet is None and array(both.pet).max() < 100 and array(both.ct).min() == -1000
+    for channels in ({"0": "T1", "1": "T2"}, {"0": "CT", "1": "PET", "2": "SUV"}):
+        describe(nnunet_folder, channels)
+        assert refusal(nnunet_folder) == "data-channels"
+
+
+def test_nnunet_labels(nnunet_folder):
+    file = nnunet_folder / "labelsTr/STS_008_2001-01-31.nii.gz"
+    mask = sitk.ReadImage(str(file))
+    sitk.WriteImage(mask * 2, str(file))
+    assert (array(cases(nnunet_folder)[0].read()[1]) == array(mask)).all()
+    describe(nnunet_folder, {"0": "CT", "1": "PET"}, {"background": 0, "tumor": 1, "ignore": 2})
+    assert refusal(nnunet_folder) == "data-ignore-label"
+    describe(nnunet_folder, {"0": "CT", "1": "PET"})
+    file.unlink()
+    assert refusal(nnunet_folder) == "data-label-missing"
+    (nnunet_folder / "dataset.json").write_text("{")
+    assert refusal(nnunet_folder) == "data-dataset-json"
+
+
+def test_dicom_cases(unpack, shared, tmp_path):
+    for name in ("STS_008", "STS_019"):
+        shutil.copytree(unpack(f"sts/dicom/{name}.zip"), tmp_path / name)
+    found = cases(tmp_path)
+    assert [(c.name, c.patient) for c in found] == [("STS_008", "STS_008"), ("STS_019", "STS_019")]
+    study, label = found[0].read()
+    assert array(label).sum() * np.prod(label.GetSpacing()) / 1000 == pytest.approx(27.64, abs=0.006)
+    assert label.GetSize() == study.ct.GetSize()
+    shutil.copytree(tmp_path / "STS_008", tmp_path / "follow-up")  # two studies of one patient stay together
+    assert {c.patient for c in cases(tmp_path) if c.name != "STS_019"} == {"STS_008"}
+
+
+def test_folders_without_cases_labels_or_of_mixed_kind_are_refused(unpack, nifti_folder, tmp_path):
+    assert refusal(tmp_path / "nowhere") == "data-missing"
+    (tmp_path / "empty").mkdir()
+    assert refusal(tmp_path / "empty") == "data-empty"
+    assert refusal(nifti_folder / "STS_008") == "data-one-case"
+    (nifti_folder / "STS_019/mask.nii.gz").unlink()
+    assert refusal(nifti_folder) == "data-label-missing"
+    shutil.copytree(unpack("sts/dicom/STS_008.zip"), nifti_folder / "dicom")
+    assert refusal(nifti_folder) == "data-mixed"
+    shutil.rmtree(nifti_folder / "dicom/STS_008/RTSTRUCT")
+    shutil.copytree(nifti_folder / "dicom", tmp_path / "unlabelled/one")
+    assert refusal(tmp_path / "unlabelled") == "data-label-missing"
