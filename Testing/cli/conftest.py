@@ -20,10 +20,10 @@ def even(tmp_path_factory) -> Path:
     for name, parameter in net.named_parameters():
         if name.startswith("out") or ".out." in name:
             parameter.data.zero_()
-    card = ModelCard(
-        "even", "1", shape, Preprocessing(spacing_mm=(12.0, 12.0, 12.0)), (Label(1, "lesion", "49755003", "108369006"),),
-        Region("anything", 2000.0), {"ct+pet": 0.4, "ct": 0.4, "pet": 0.4},
-    )
+    label = Label(1, "lesion", "49755003", "108369006")
+    threshold = {"ct+pet": 0.4, "ct": 0.4, "pet": 0.4}
+    coarse = Preprocessing(spacing_mm=(12.0, 12.0, 12.0))
+    card = ModelCard("even", "1", shape, coarse, (label,), Region("anything", 2000.0), threshold)
     folder = tmp_path_factory.mktemp("models") / "even"
     save_model(folder, net, card, "# even\n")
     return folder

@@ -16,9 +16,12 @@ def test_a_box_may_begin_with_a_minus():
 
 
 def test_defaults_are_those_of_the_contract():
-    given = read("evaluate", "one", "two")
-    assert (given.inputs, given.device, given.threshold, given.roi, given.whole_study) == ("auto", "auto", None, None, False)
-    assert (given.min_volume, given.segments, given.mtv_rule, given.model, given.adapter) == (0.5, "each", "41%", None, "none")
+    given = vars(read("evaluate", "one", "two"))
+    expected = {
+        "inputs": "auto", "device": "auto", "threshold": None, "roi": None, "whole_study": False, "min_volume": 0.5,
+        "segments": "each", "mtv_rule": "41%", "model": None, "adapter": "none", "annotation": None,
+    }  # fmt: skip
+    assert {name: given[name] for name in expected} == expected
 
 
 @pytest.mark.parametrize(

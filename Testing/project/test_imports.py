@@ -18,8 +18,9 @@ MAY_IMPORT = {
     "adapters": {"core", "torch", "safetensors", "numpy"},
     "inference": {"core", "study", "network", "adapters", "torch", "numpy", "scipy", "SimpleITK"},
     "training": {
-        "core", "study", "network", "adapters", "torch", "monai", "safetensors", "numpy", "scipy", "SimpleITK", "pydicom",
-    },
+        "core", "study", "network", "adapters", "torch", "monai", "safetensors", "numpy", "scipy", "SimpleITK",
+        "pydicom",
+    },  # fmt: skip
     "adaptation": {"core", "study", "training", "inference", "adapters", "network", "torch", "numpy", "SimpleITK"},
     "report": {"core", "results", "network"},
     "cli": ANY,

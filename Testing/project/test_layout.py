@@ -37,8 +37,6 @@ def test_no_path_of_a_machine_and_no_pickle_in_code(tracked):
 def test_code_style(tracked):
     """ruff with the settings of pyproject.toml; style is one of the things a newcomer should not have to guess."""
     ruff = pytest.importorskip("ruff")
-    done = subprocess.run(
-        [ruff.find_ruff_bin(), "check", "--no-cache", "--config", "PEMMASegment/pyproject.toml", "PEMMASegment", "Testing"],
-        cwd=ROOT, capture_output=True, text=True,
-    )
+    check = [ruff.find_ruff_bin(), "check", "--no-cache", "--config", "PEMMASegment/pyproject.toml"]
+    done = subprocess.run([*check, "PEMMASegment", "Testing"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout

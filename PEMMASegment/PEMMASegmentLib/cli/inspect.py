@@ -32,7 +32,7 @@ def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
 def load_what_loads(options: argparse.Namespace, progress) -> "tuple[PetCtStudy, list[PemmaError]]":
     """The study, or what is left of it when one modality is refused, and that refusal."""
     from ..core import PemmaError
-    from .work import load_study
+    from .reading import load_study
 
     try:
         return load_study(options.study, options, None, progress), []

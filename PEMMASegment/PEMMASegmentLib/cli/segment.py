@@ -96,7 +96,7 @@ def segment_one(study: Path, out: Path, model: "Model", options: argparse.Namesp
 
 
 def drop_earlier(out: Path) -> None:
-    """Removes an earlier result from `out`: after a refusal it would pass for the refused study's. Its record goes last."""
+    """Removes an earlier result from `out`, the record last: after a refusal it would pass for the refused study's."""
     from .. import results
 
     results.check_out(out)

@@ -1,4 +1,4 @@
-"""What demo, segment and evaluate do alike: load a study and a model, segment, measure, write."""
+"""What demo, segment and evaluate do alike: load, segment, measure, write."""
 
 import argparse
 import time
@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import inference, results, study
+from .. import inference, results
 from ..core import Lesion, Progress, Segmentation, Step
 from ..core.progress import part
 from ..network import files
-from ..study.types import PetCtStudy, Typed
+from ..study.types import PetCtStudy
+from .reading import load_study
 from .terminal import Terminal
 
 if TYPE_CHECKING:
@@ -26,14 +27,6 @@ class Segmented:
     study: PetCtStudy
     segmentation: Segmentation
     lesions: list[Lesion]
-
-
-def load_study(folder: Path, options: argparse.Namespace, need: str | None, progress: Progress) -> PetCtStudy:
-    """The study as the options want it read; `need`: the modalities that must be there, None for any."""
-    typed = Typed(options.weight_kg, options.height_m, options.dose_bq, options.injection_time)
-    return study.load(
-        folder, ct_series=options.ct_series, pet_series=options.pet_series, typed=typed, need=need, progress=progress
-    )
 
 
 def load_model(options: argparse.Namespace) -> "Model":
