@@ -1,4 +1,4 @@
-"""Slicer installs only what CMake lists: both lists are compared with the tree, the extension's facts with the files."""
+"""Slicer installs only what CMake lists: both lists against the tree, and the facts of the extension against the files."""
 
 import re
 from pathlib import Path

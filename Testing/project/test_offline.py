@@ -1,5 +1,6 @@
 """Nothing opens a network connection, and help and wrong usage answer without anything heavy."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -53,9 +54,11 @@ def test_the_guard_against_the_network_guards():
     assert "a network connection was asked for" in done.stderr
 
 
-def test_demo_runs_without_a_network(tmp_path):
+def test_demo_runs_without_a_network_and_finds_the_tumour(tmp_path):
+    """A smoke value: the bundled patient was never used to choose anything."""
     done = python(NO_NETWORK, "demo", "--quiet", "--out", "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "Dice against the expert's contour" in done.stdout
+    assert "SUVmax" in done.stdout
+    assert float(re.search(r"Dice against the expert's contour: (\d\.\d+)", done.stdout).group(1)) >= 0.70
     written = {path.name for path in (tmp_path / "out").iterdir()}
-    assert {"segmentation.dcm", "lesions.csv", "preview.png", "result.json"} <= written
+    assert written == {"segmentation.dcm", "lesions.csv", "preview.png", "result.json"}
