@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import SimpleITK as sitk
+
 from PEMMASegmentLib.core import Identity, Segmentation, Step
 from PEMMASegmentLib.study.types import PetCtStudy, Suv
 

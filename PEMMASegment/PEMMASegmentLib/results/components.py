@@ -1,4 +1,4 @@
-"""The 26-connected components of a label, numbered from the largest down: the one place that says which lesion is which."""
+"""The 26-connected components of a label, numbered from the largest down: here it is said which lesion is which."""
 
 import numpy as np
 import SimpleITK as sitk
@@ -10,8 +10,8 @@ Box = tuple[slice, slice, slice]
 def components(label: sitk.Image, smallest: int = 1) -> tuple[np.ndarray, list[Box]]:
     """Numbers of the components of at least `smallest` voxels, and the box (z, y, x) of each.
 
-    Returns an int32 array (z, y, x) on the grid of `label`, 0 outside; number n has the box at index n - 1. Components are
-    sorted by voxel count, equal ones by their first voxel in memory, so a larger `smallest` only drops the last numbers.
+    Returns an int32 array (z, y, x) on the grid of `label`, 0 outside; number n has the box at index n - 1.
+    Components are sorted by voxel count, equal ones by their first voxel, so `smallest` only drops the last numbers.
     """
     marked = sitk.GetArrayViewFromImage(label) != 0  # (z, y, x)
     numbers, _ = ndimage.label(marked, structure=np.ones((3, 3, 3)), output=np.int32)

@@ -5,7 +5,7 @@ Definitions (PET figures on the PET's own voxels, those of which the lesion cove
     suv_max, suv_mean  over the lesion's PET voxels
     mtv_ml             volume of the lesion's PET voxels at or above the rule
     tlg                SUVmean inside the MTV times MTV, g
-    suv_peak           highest mean in a sphere of 1 cm3 centred on any voxel of the lesion (IBSI's global intensity peak)
+    suv_peak           highest mean in a 1 cm3 sphere centred on any voxel of the lesion (IBSI's global intensity peak)
 """
 
 from collections.abc import Callable, Iterable
@@ -80,15 +80,15 @@ def lesion_pet_voxels(inside: np.ndarray, box: Box, label: sitk.Image, pet: sitk
     return index[None, ::-1] if within else voxels
 
 
-def sphere_means(suv: np.ndarray, spacing: tuple[float, ...], at: np.ndarray, radius: float = PEAK_RADIUS) -> np.ndarray:
-    """Mean of the voxels whose centres lie within `radius` mm of each voxel of `at`; beyond the border there are none.
+def sphere_means(suv: np.ndarray, spacing: tuple[float, ...], at: np.ndarray) -> np.ndarray:
+    """Mean of the voxels whose centres lie in the 1 cm3 sphere around each voxel of `at`; beyond the border are none.
 
     suv: (z, y, x). spacing: mm, x y z as SimpleITK gives it. at: indices (n, 3), z y x. Returns (n,).
     """
     step = np.array(spacing[::-1])
-    reach = np.floor(radius / step + 1e-6).astype(int)
+    reach = np.floor(PEAK_RADIUS / step + 1e-6).astype(int)
     offsets = np.array(np.meshgrid(*[np.arange(-r, r + 1) for r in reach], indexing="ij")).reshape(3, -1).T
-    offsets = offsets[np.linalg.norm(offsets * step, axis=1) <= radius + 1e-6]
+    offsets = offsets[np.linalg.norm(offsets * step, axis=1) <= PEAK_RADIUS + 1e-6]
     total, count = np.zeros(len(at)), np.zeros(len(at))
     for offset in offsets:
         index = at + offset

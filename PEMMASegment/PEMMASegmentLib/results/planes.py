@@ -1,13 +1,14 @@
-"""What the picture shows: three planes through the hottest lesion and the projection of the PET, in the patient's axes."""
+"""What the picture shows: three planes through the hottest lesion and the projected PET, in the patient's axes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
 from ..core import Lesion, Segmentation
+from ..core.images import like
 from ..study.types import PetCtStudy
 from .components import components
 from .measure import lesion_pet_voxels
@@ -21,6 +22,8 @@ _PLANES = {
     0: ("Sagittal", 1, 2, "APHF"),
 }
 _AIR_HU, _AIR_SUV, _MARGIN_MM, _COARSE_MM, _OUTLINE_MM = -400, 0.15, 10, 6, 2
+#: a study this much longer than it is deep leaves room for a detail of this size
+_LONG, _DETAIL_MM = 1.9, 140
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class View:
     label: np.ndarray  # bool
     extent: tuple[float, float, float, float]
     cross: tuple[float, float] | None
+    detail: bool = False  # a smaller part of the first plane
 
     @property
     def size(self) -> tuple[float, float]:
@@ -52,26 +56,31 @@ def hottest(lesions: Sequence[Lesion]) -> Lesion | None:
 
 
 def views(study: PetCtStudy, segmentation: Segmentation, lesions: Sequence[Lesion]) -> list[View]:
-    """Axial, coronal, sagittal plane, and with a PET its projection; radiological (the patient's right is on the left)."""
-    label = sitk.GetImageFromArray(segment_numbers(segmentation.label, lesions, "one"))
-    label.CopyInformation(segmentation.label)
-    lps = sitk.DICOMOrient(label, "LPS")
+    """Axial, coronal, sagittal plane, with a PET its projection, and a detail when the study is long.
+
+    Radiological: the patient's right is on the left.
+    """
+    numbers, boxes = components(segmentation.label)
+    point = _target(study, segmentation, hottest(lesions), numbers, boxes)
+    lps = sitk.DICOMOrient(like(segment_numbers(numbers, lesions, "one"), segmentation.label), "LPS")
     ct = sitk.DICOMOrient(study.ct, "LPS") if study.ct is not None else None
     pet = sitk.DICOMOrient(study.pet, "LPS") if study.pet is not None else None
-    at = lps.TransformPhysicalPointToIndex(_target(study, segmentation, lesions))
-    at = np.clip(at, 0, np.array(lps.GetSize()) - 1)
+    at = np.clip(lps.TransformPhysicalPointToIndex(point), 0, np.array(lps.GetSize()) - 1)
     box = _body(ct, _AIR_HU) if ct is not None else _body(pet, _AIR_SUV)
     box = _with(box, at)
-    planes = [_plane(axis, at, box, lps, ct, pet) for axis in _PLANES]
-    return planes if pet is None else [*planes, _projection(pet, lps)]
+    shown = [_plane(axis, at, box, lps, ct, pet) for axis in _PLANES]
+    if pet is not None:
+        shown.append(_projection(pet, lps))
+    if lesions and shown[1].size[1] > _LONG * shown[0].size[1]:
+        shown.append(replace(_plane(2, at, _around(at, box, lps), lps, ct, pet), title="Axial, detail", detail=True))
+    return shown
 
 
-def _target(study, segmentation, lesions) -> tuple[float, ...]:
-    """LPS point that the planes go through: the hottest voxel of the hottest lesion, else its middle, else the grid's."""
-    grid, chosen = segmentation.label, hottest(lesions)
+def _target(study, segmentation, chosen: Lesion | None, numbers, boxes) -> tuple[float, ...]:
+    """LPS point of the planes: the hottest voxel of the hottest lesion; without PET its middle, else the grid's."""
+    grid = segmentation.label
     if chosen is None:
         return grid.TransformContinuousIndexToPhysicalPoint([(n - 1) / 2 for n in grid.GetSize()])
-    numbers, boxes = components(grid)
     box = boxes[chosen.number - 1]
     inside = numbers[box] == chosen.number
     if chosen.suv_max is not None:
@@ -102,6 +111,12 @@ def _body(image: sitk.Image, air: float) -> np.ndarray:
 def _with(box: np.ndarray, at: np.ndarray) -> np.ndarray:
     """The box, widened to hold the point."""
     return np.array([np.minimum(box[0], at), np.maximum(box[1], at + 1)])
+
+
+def _around(at: np.ndarray, box: np.ndarray, label: sitk.Image) -> np.ndarray:
+    """The part of the box that lies within the detail's reach of the point."""
+    reach = np.ceil(_DETAIL_MM / 2 / np.array(label.GetSpacing())).astype(int)
+    return np.array([np.maximum(box[0], at - reach), np.minimum(box[1], at + reach + 1)])
 
 
 def _plane(axis: int, at, box, label, ct, pet) -> View:

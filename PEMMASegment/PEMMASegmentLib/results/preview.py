@@ -1,9 +1,10 @@
-"""`preview.png`: fused PET/CT in three planes through the hottest lesion, the model's contour over it, the PET projected.
+"""`preview.png`: fused PET/CT in three planes through the hottest lesion, the contour over it, and the PET projected.
 
 It names the model, inputs, units and scale, and nothing of the patient.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,31 +22,45 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_WIDTH, _HEIGHT, _DPI = 13.6, 8.5, 120  # inches, pixels an inch
-_LEFT, _RIGHT, _BOTTOM, _TOP, _GAP = 0.35, 1.15, 0.75, 1.25, 0.35  # inches kept free around and between the pictures
+_WIDTH, _HIGHEST, _DPI = 13.6, 8.2, 120  # inches: of the figure, of the pictures at most; pixels an inch
+_LEFT, _RIGHT, _BOTTOM, _TOP, _GAP = 0.35, 1.2, 0.75, 1.35, 0.3  # inches kept free around and between the pictures
 _DARK, _TEXT, _QUIET, _CONTOUR, _OUTLINE = "#0b0e13", "#e8edf3", "#8a95a3", "#35e0ff", "#e0004d"
+_INK, _CAUTION, _SEPARATOR = "#16191d", "#ffb454", "   |   "
 _WINDOW, _LEVEL = 400, 40  # HU, soft tissue
 _SUV_TOP = (5.0, 15.0)  # the scale ends at the hottest lesion's SUVmax, but within these
-_OPAQUE_AT, _OPACITY = 0.5, 0.65  # share of the scale at which the PET reaches its full opacity over the CT
+_CLEAR_BELOW, _OPAQUE_AT, _OPACITY = 0.08, 0.5, 0.65  # shares of the scale between which the PET covers the CT
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Height of the figure, and left, bottom, width, height of each picture: inches."""
+
+    height: float
+    places: list[tuple[float, float, float, float]]
+
+    def share(self, left: float, bottom: float, width: float, height: float) -> tuple[float, float, float, float]:
+        """Inches as shares of the figure."""
+        return left / _WIDTH, bottom / self.height, width / _WIDTH, height / self.height
 
 
 def write_preview(path: Path, study: PetCtStudy, segmentation: Segmentation, lesions: Sequence[Lesion]) -> None:
-    """Writes the picture (PNG, 1632 x 1020); without CT the PET is shown alone, without PET the CT."""
+    """Writes the picture (PNG, 1632 pixels wide); without CT the PET is shown alone, without PET the CT."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     lesions = kept(lesions)
-    figure = Figure(figsize=(_WIDTH, _HEIGHT), dpi=_DPI, facecolor=_DARK)
+    shown = views(study, segmentation, lesions)
+    layout = _layout(shown)
+    figure = Figure(figsize=(_WIDTH, layout.height), dpi=_DPI, facecolor=_DARK)
     FigureCanvasAgg(figure)
     top = _suv_top(study, lesions)
-    shown = views(study, segmentation, lesions)
-    for view, place in zip(shown, _places(shown), strict=True):
-        _draw(figure.add_axes(place), view, top)
+    for view, place in zip(shown, layout.places, strict=True):
+        _draw(figure.add_axes(layout.share(*place)), view, top)
     if study.pet is not None:
-        _colour_bar(figure, top, fused=study.ct is not None)
-    _write_words(figure, study, segmentation, lesions)
-    software = {"Software": f"PEMMASegment {__version__}"}
-    write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", facecolor=_DARK, metadata=software))
+        _colour_bar(figure, layout, top, fused=study.ct is not None)
+    _write_words(figure, layout, top, study, segmentation, lesions)
+    about = {"Software": f"PEMMASegment {__version__}"}
+    write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", facecolor=_DARK, metadata=about))
 
 
 def _suv_top(study: PetCtStudy, lesions: Sequence[Lesion]) -> float:
@@ -54,53 +69,47 @@ def _suv_top(study: PetCtStudy, lesions: Sequence[Lesion]) -> float:
     return float(np.clip(np.ceil(hot), *_SUV_TOP))
 
 
-def _places(shown: Sequence[View]) -> list[tuple[float, float, float, float]]:
-    """Left, bottom, width, height of each picture in shares of the figure: one row or two by two, whichever is larger.
+def _layout(shown: Sequence[View]) -> _Layout:
+    """Pictures in a row, tops level, one scale for all so that lengths compare; a detail goes below the first."""
+    row = [view for view in shown if not view.detail]
+    free = _WIDTH - _LEFT - _RIGHT - _GAP * (len(row) - 1)
+    highest = max(view.size[1] for view in row)
+    scale = min(free / sum(view.size[0] for view in row), _HIGHEST / highest)  # inches a mm
+    spare = (free - scale * sum(view.size[0] for view in row)) / len(row)
+    height = _BOTTOM + scale * highest + _TOP
+    places, x = [], _LEFT
+    for view in row:
+        width, tall = (scale * mm for mm in view.size)
+        places.append((x, height - _TOP - tall, width, tall))
+        x += width + spare + _GAP
+    places += [_below(places[0], view) for view in shown if view.detail]
+    return _Layout(height, places)
 
-    All pictures have one scale, so that lengths compare.
-    """
-    arrangements = [[list(range(len(shown)))], [[0, 1], list(range(2, len(shown)))]]
-    return max((_arranged(shown, rows) for rows in arrangements), key=lambda places: places[0][2])
 
-
-def _arranged(shown: Sequence[View], rows: list[list[int]]) -> list[tuple[float, float, float, float]]:
-    columns = max(map(len, rows))
-    widths = [max(shown[row[c]].size[0] for row in rows if c < len(row)) for c in range(columns)]  # mm
-    heights = [max(shown[n].size[1] for n in row) for row in rows]
-    free_width = _WIDTH - _LEFT - _RIGHT - _GAP * (columns - 1)
-    free_height = _HEIGHT - _BOTTOM - _TOP - _GAP * (len(rows) - 1)
-    scale = min(free_width / sum(widths), free_height / sum(heights))  # inches a mm
-    spare_x = (free_width - scale * sum(widths)) / columns
-    spare_y = (free_height - scale * sum(heights)) / len(rows)
-    places = {}
-    y = _HEIGHT - _TOP
-    for row, height in zip(rows, heights, strict=True):
-        x = _LEFT
-        for n, width in zip(row, widths, strict=False):
-            w, h = (scale * mm for mm in shown[n].size)
-            left, bottom = x + (scale * width + spare_x - w) / 2, y - (scale * height + spare_y + h) / 2
-            places[n] = (left / _WIDTH, bottom / _HEIGHT, w / _WIDTH, h / _HEIGHT)
-            x += scale * width + spare_x + _GAP
-        y -= scale * height + spare_y + _GAP
-    return [places[n] for n in range(len(shown))]
+def _below(above: tuple[float, float, float, float], view: View) -> tuple[float, float, float, float]:
+    """As wide as the picture above it where it fits, not to its scale."""
+    left, bottom, width, _ = above
+    room = bottom - _BOTTOM - 2 * _GAP
+    scale = min(width / view.size[0], room / view.size[1])
+    wide, tall = (scale * mm for mm in view.size)
+    return left, bottom - 2 * _GAP - tall, wide, tall
 
 
 def _draw(axes: "Axes", view: View, top: float) -> None:
-    projected = view.cross is None
     if view.pet is not None and view.ct is not None:
         axes.imshow(_fused(view, top), extent=view.extent, interpolation="bilinear")
     elif view.pet is not None:
         axes.imshow(view.pet, cmap="gray_r", vmin=0, vmax=top, extent=view.extent, interpolation="bilinear")
     else:
         axes.imshow(_grey(view.ct), cmap="gray", vmin=0, vmax=1, extent=view.extent, interpolation="bilinear")
-    on_white = view.ct is None
-    _outline(axes, view, _OUTLINE if on_white else _CONTOUR)
+    ink, outline = (_TEXT, _CONTOUR) if view.ct is not None else (_INK, _OUTLINE)
+    _outline(axes, view, outline)
     axes.set_axis_off()
-    axes.set_title(view.title, color=_TEXT, fontsize=11, pad=5, loc="left")
-    _letters(axes, view.letters, "#222222" if on_white else _TEXT)
-    _scale_bar(axes, view, "#222222" if on_white else _TEXT)
-    if not projected:
-        _cross(axes, view, "#222222" if on_white else _TEXT)
+    axes.set_title(view.title, color=_TEXT, fontsize=11, pad=10, loc="left")
+    _letters(axes, view.letters, ink)
+    _scale_bar(axes, view, ink)
+    if view.cross is not None:
+        _marks(axes, view.cross)
 
 
 def _grey(ct: np.ndarray) -> np.ndarray:
@@ -113,7 +122,7 @@ def _fused(view: View, top: float) -> np.ndarray:
     from matplotlib import colormaps
 
     heat = np.clip(view.pet / top, 0, 1)
-    opacity = (_OPACITY * np.clip(heat / _OPAQUE_AT, 0, 1))[..., None]
+    opacity = (_OPACITY * np.clip((heat - _CLEAR_BELOW) / (_OPAQUE_AT - _CLEAR_BELOW), 0, 1))[..., None]
     return np.repeat(_grey(view.ct)[..., None], 3, axis=2) * (1 - opacity) + colormaps["hot"](heat)[..., :3] * opacity
 
 
@@ -133,9 +142,15 @@ def _letters(axes: "Axes", letters: str, colour: str) -> None:
     places = ((0.015, 0.5, "left", "center"), (0.985, 0.5, "right", "center"), (0.5, 0.985, "center", "top"))
     places += ((0.5, 0.015, "center", "bottom"),)
     for letter, (x, y, horizontal, vertical) in zip(letters, places, strict=True):
-        axes.text(
-            x, y, letter, transform=axes.transAxes, ha=horizontal, va=vertical, color=colour, fontsize=11, weight="bold"
-        )
+        words = axes.text(x, y, letter, transform=axes.transAxes, ha=horizontal, va=vertical, color=colour)
+        words.set(fontsize=11, weight="bold", path_effects=_halo(colour))
+
+
+def _halo(colour: str) -> list:
+    """A thin rim of the other brightness, so that letters stand out on bone and air alike."""
+    from matplotlib.patheffects import withStroke
+
+    return [withStroke(linewidth=2, foreground="white" if colour == _INK else "black")]
 
 
 def _scale_bar(axes: "Axes", view: View, colour: str) -> None:
@@ -143,40 +158,52 @@ def _scale_bar(axes: "Axes", view: View, colour: str) -> None:
     length = next((mm for mm in (100, 50, 20, 10) if mm <= 0.4 * width), 5)
     left, _, bottom, top = view.extent
     x, y = left + 0.03 * width, bottom + 0.03 * height * np.sign(top - bottom)
-    axes.plot([x, x + length], [y, y], color=colour, linewidth=2, solid_capstyle="butt")
-    axes.annotate(f"{length / 10:g} cm", (x, y), (0, 4), textcoords="offset points", color=colour, fontsize=8)
+    axes.plot([x, x + length], [y, y], color=colour, linewidth=2.5, solid_capstyle="butt", path_effects=_halo(colour))
+    words = axes.annotate(f"{length / 10:g} cm", (x, y), (0, 4), textcoords="offset points", color=colour, fontsize=9)
+    words.set_path_effects(_halo(colour))
 
 
-def _cross(axes: "Axes", view: View, colour: str) -> None:
-    """Short marks at the border where the other two planes cut, so that nothing lies over the lesion."""
-    x, y = view.cross
-    for start, stop in ((0, 0.04), (0.96, 1)):
-        axes.axvline(x, start, stop, color=colour, linewidth=1, alpha=0.8)
-        axes.axhline(y, start, stop, color=colour, linewidth=1, alpha=0.8)
+def _marks(axes: "Axes", cross: tuple[float, float]) -> None:
+    """Arrows outside the border where the other two planes cut, so that nothing lies over the lesion."""
+    from matplotlib.transforms import ScaledTranslation
+
+    inch, style = axes.figure.dpi_scale_trans, {"color": _CONTOUR, "markersize": 5, "clip_on": False}
+    above = axes.get_xaxis_transform() + ScaledTranslation(0, 0.05, inch)
+    beside = axes.get_yaxis_transform() + ScaledTranslation(-0.05, 0, inch)
+    axes.plot(cross[0], 1, marker="v", transform=above, **style)
+    axes.plot(0, cross[1], marker=">", transform=beside, **style)
 
 
-def _colour_bar(figure: "Figure", top: float, fused: bool) -> None:
+def _colour_bar(figure: "Figure", layout: _Layout, top: float, fused: bool) -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
-    axes = figure.add_axes((1 - 0.85 / _WIDTH, 0.2, 0.18 / _WIDTH, 0.55))
-    scale = ScalarMappable(Normalize(0, top), "hot" if fused else "gray_r")
-    bar = figure.colorbar(scale, cax=axes, extend="max")
+    room = layout.height - _TOP - _BOTTOM
+    tall = min(room - 0.4, 5)
+    axes = figure.add_axes(layout.share(_WIDTH - 0.85, layout.height - _TOP - 0.4 - tall, 0.17, tall))
+    bar = figure.colorbar(ScalarMappable(Normalize(0, top), "hot" if fused else "gray_r"), cax=axes, extend="max")
     bar.outline.set_edgecolor(_QUIET)
     axes.tick_params(colors=_TEXT, labelsize=10)
-    axes.set_title("SUVbw\ng/ml", color=_TEXT, fontsize=10, pad=14)
+    axes.set_title("SUVbw\ng/ml", color=_TEXT, fontsize=10, pad=16)
 
 
-def _write_words(figure: "Figure", study: PetCtStudy, segmentation: Segmentation, lesions: Sequence[Lesion]) -> None:
-    left, right = _LEFT / _WIDTH, 1 - _LEFT / _WIDTH
+def _write_words(figure: "Figure", layout: _Layout, top: float, study, segmentation, lesions: Sequence[Lesion]) -> None:
+    def write(words: str, from_top: float, on_the_right: bool = False, **style) -> None:
+        x, side = (1 - _LEFT / _WIDTH, "right") if on_the_right else (_LEFT / _WIDTH, "left")
+        figure.text(x, 1 - from_top / layout.height, words, ha=side, va="center", **style)
+
+    write(_headline(lesions), 0.38, color=_TEXT, fontsize=16, weight="bold")
+    write("research use only", 0.38, True, color=_CAUTION, fontsize=13, weight="bold")
+    write(_figures(lesions), 0.74, color=_TEXT, fontsize=11.5)
+    write(_made_by(segmentation), layout.height - 0.36, color=_QUIET, fontsize=10)
+    write(_scales(study, top), layout.height - 0.36, True, color=_QUIET, fontsize=10)
+
+
+def _made_by(segmentation: Segmentation) -> str:
     model, adapter = segmentation.model, segmentation.adapter
-    figure.text(left, 0.957, _headline(lesions), color=_TEXT, fontsize=16, weight="bold", va="center")
-    figure.text(left, 0.918, _figures(lesions), color=_TEXT, fontsize=11.5, va="center")
-    figure.text(right, 0.957, "research use only", color="#ffb454", fontsize=13, weight="bold", ha="right", va="center")
-    source = f"Model {model.name} {model.version}   |   adapter {adapter.name if adapter else 'none'}"
-    source += f"   |   inputs {segmentation.inputs.upper()}   |   contour at probability {segmentation.threshold:g}"
-    figure.text(left, 0.045, source, color=_QUIET, fontsize=10, va="center")
-    figure.text(right, 0.045, _scales(study), color=_QUIET, fontsize=10, ha="right", va="center")
+    words = [f"Model {model.name} {model.version}", f"adapter {adapter.name if adapter else 'none'}"]
+    words += [f"inputs {segmentation.inputs.upper()}", f"contour at probability {segmentation.threshold:g}"]
+    return _SEPARATOR.join(words)
 
 
 def _headline(lesions: Sequence[Lesion]) -> str:
@@ -195,14 +222,14 @@ def _figures(lesions: Sequence[Lesion]) -> str:
     if chosen.suv_max is not None:
         words += [f"SUVmax {chosen.suv_max:.1f}", f"SUVpeak {chosen.suv_peak:.1f}", f"SUVmean {chosen.suv_mean:.1f}"]
         words += [f"MTV {chosen.mtv_ml:.1f} ml ({rule_in_words(chosen.mtv_rule)})", f"TLG {chosen.tlg:.0f} g"]
-    return "   |   ".join(words)
+    return _SEPARATOR.join(words)
 
 
-def _scales(study: PetCtStudy) -> str:
+def _scales(study: PetCtStudy, top: float) -> str:
     words = []
     if study.ct is not None:
         words.append(f"CT {_LEVEL - _WINDOW // 2} to {_LEVEL + _WINDOW // 2} HU")
     if study.pet is not None:
         typed = " (with typed values)" if study.suv and study.suv.typed else ""
-        words.append(f"PET in SUVbw{typed}")
-    return "   |   ".join(words)
+        words.append(f"PET SUVbw 0 to {top:g} g/ml{typed}")
+    return _SEPARATOR.join(words)

@@ -1,4 +1,4 @@
-"""DICOM Segmentation of the lesions: BINARY, on the grid of the CT (or PET) that it references, checked before it stands.
+"""DICOM Segmentation of the lesions: BINARY, on the grid of the CT (or PET) it references, compared before it stands.
 
 Codes: category SCT 49755003, type SCT 108369006, algorithm family DCM 123110. UIDs are made from the content.
 """
@@ -15,6 +15,7 @@ import SimpleITK as sitk
 from .. import __version__
 from ..core import Identity, Lesion, PemmaError, Segmentation
 from ..core.files import write_atomically
+from ..core.images import like
 from ..study.types import PetCtStudy
 from .components import components
 from .measure import rule_in_words
@@ -42,7 +43,7 @@ def write_seg(
     segments: str = "each",
     command_options: dict | None = None,
 ) -> tuple[tuple[str, str], ...]:
-    """Writes the kept lesions, those of `measure(segmentation.label, ...)`; returns notes (code, sentence) for the user.
+    """Writes the kept lesions of `measure(segmentation.label, ...)`; returns notes (code, sentence) for the user.
 
     segments: "each" lesion a segment, or "one" segment for all. command_options: numbers and switches among them are
     recorded with the algorithm's parameters and enter the UIDs; words are not (they may be paths).
@@ -56,8 +57,9 @@ def write_seg(
     notes = ()
     if segments == "each" and len(lesions) > MOST_SEGMENTS:
         segments = "one"
-        notes = (("seg-merged", f"{len(lesions)} lesions stand in one segment of the DICOM-SEG (over {MOST_SEGMENTS})"),)
-    numbers = segment_numbers(segmentation.label, lesions, segments)  # (z, y, x)
+        words = f"the DICOM-SEG holds all {len(lesions)} lesions in one segment (they are more than {MOST_SEGMENTS})"
+        notes = (("seg-merged", words),)
+    numbers = segment_numbers(components(segmentation.label)[0], lesions, segments)  # (z, y, x)
     parameters = _parameters(segmentation, lesions[0].mtv_rule, command_options or {})
     with warnings.catch_warnings():  # highdicom warns of odd patient names and quotes them
         warnings.simplefilter("ignore", UserWarning)
@@ -70,19 +72,21 @@ def write_label_nifti(
     path: Path, segmentation: Segmentation, lesions: Sequence[Lesion], *, segments: str = "each"
 ) -> None:
     """The kept lesions as NIfTI on the label's grid: 1, 2 ... in the order of the table, or 1 for all."""
-    image = sitk.GetImageFromArray(segment_numbers(segmentation.label, kept(lesions), segments))
-    image.CopyInformation(segmentation.label)
+    numbers = segment_numbers(components(segmentation.label)[0], kept(lesions), segments)
+    image = like(numbers, segmentation.label)
     write_atomically(path, lambda temporary: sitk.WriteImage(image, str(temporary), useCompression=True))
 
 
-def segment_numbers(label: sitk.Image, lesions: Sequence[Lesion], segments: str) -> np.ndarray:
-    """Segment number of each voxel (z, y, x), 0 outside the lesions: uint8, uint16 for more than 255 segments."""
+def segment_numbers(numbers: np.ndarray, lesions: Sequence[Lesion], segments: str) -> np.ndarray:
+    """Segment of each voxel, 0 outside the lesions: uint8, uint16 for more than 255 segments.
+
+    numbers: (z, y, x), of `components`.
+    """
     segment_of = np.zeros(max((lesion.number for lesion in lesions), default=0) + 1, np.uint16)
     for segment, lesion in enumerate(lesions, start=1):
         segment_of[lesion.number] = 1 if segments == "one" else segment
-    components_, _ = components(label)
-    out = np.empty(components_.shape, np.uint8 if segment_of.max() < 256 else np.uint16)
-    for plane, into in zip(components_, out, strict=True):  # whole bodies: no second array of 32 bits
+    out = np.empty(numbers.shape, np.uint8 if segment_of.max() < 256 else np.uint16)
+    for plane, into in zip(numbers, out, strict=True):  # whole bodies: no second array of 32 bits
         into[:] = segment_of[np.where(plane < len(segment_of), plane, 0)]
     return out
 
@@ -106,7 +110,7 @@ def _build(study, segmentation, lesions, segments, numbers, parameters) -> "hd.s
         software_versions=__version__,
         device_serial_number=segmentation.model.sha256[:16] or "none",
         content_label="TUMOUR",
-        content_description=f"Tumours, {len(lesions)} lesion{'s' * (len(lesions) > 1)}, not verified, research use only",
+        content_description=f"Lesions: {len(lesions)}. Not verified, research use only",
         series_description=SERIES_DESCRIPTION,
         **({} if match_slices(study.grid, study.grid_headers) else _own_planes(study.grid)),
     )
@@ -209,9 +213,9 @@ def _save_and_compare(seg: "Dataset", path: Path, numbers: np.ndarray, grid: sit
         raise RuntimeError("the DICOM-SEG just written reads back differently")
 
 
-def _read_back(seg: "Dataset", like: np.ndarray, grid: sitk.Image) -> np.ndarray:
+def _read_back(seg: "Dataset", numbers: np.ndarray, grid: sitk.Image) -> np.ndarray:
     """Segment numbers (z, y, x) on `grid` from a file's frames, one frame in memory at a time."""
-    out = np.zeros_like(like)
+    out = np.zeros_like(numbers)
     shared = seg.SharedFunctionalGroupsSequence[0]
     pixels = seg.Rows * seg.Columns
     for n, frame in enumerate(seg.PerFrameFunctionalGroupsSequence):
@@ -221,5 +225,6 @@ def _read_back(seg: "Dataset", like: np.ndarray, grid: sitk.Image) -> np.ndarray
         first = n * pixels
         packed = np.frombuffer(seg.PixelData[first // 8 : -(-(first + pixels) // 8)], np.uint8)
         bits = np.unpackbits(packed, bitorder="little")[first % 8 :][:pixels]
-        out[k][bits.reshape(seg.Rows, seg.Columns) == 1] = group.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+        number = group.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+        out[k][bits.reshape(seg.Rows, seg.Columns) == 1] = number
     return out

@@ -29,11 +29,11 @@ def write_all(
     segments: str = "each",
     command_options: dict | None = None,
 ) -> list[Path]:
-    """Writes SEG (NIfTI study: label as NIfTI), table, picture and record, and puts them into `out`, replacing a result.
+    """Writes SEG (NIfTI study: label as NIfTI), table, picture and record into `out`, replacing an earlier result.
 
     command_options: what shaped the result beyond what `segmentation` and `lesions` say; see `write_seg`.
-    Without a lesion there is no SEG. Returns the files. Raises PemmaError: see `check_out`, and "cannot-write" for a disk
-    that is full or read-only; `out` is as it was then.
+    Without a lesion there is no SEG. Returns the files. Raises PemmaError as `check_out` does, and "cannot-write" for a
+    disk that is full or read-only; `out` is as it was then.
     """
     out = Path(out).resolve()
     check_out(out)
