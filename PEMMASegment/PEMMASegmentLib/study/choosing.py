@@ -1,0 +1,251 @@
+"""Which PET and which CT of a folder make the study, with a reason for each series seen (dicom.md 2.7)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..core import PemmaError
+from . import geometry, tags, times
+from .series import Series
+from .types import Candidate, StudyWarning
+
+SOFT_KERNELS = ("STANDARD", "SOFT", "B30", "B31", "B35", "B40", "BR36", "BR38", "BR40", "BF37", "FC08", "FC13", "B")
+ENOUGH_CT_SLICES = 30
+OPTION = {"CT": "--ct-series", "PT": "--pet-series"}
+WITHOUT = {"CT": "--inputs pet", "PT": "--inputs ct"}
+
+
+@dataclass
+class Choice:
+    """The chosen series (None where the folder has none or it may be left out) and why each series was chosen or not."""
+
+    ct: Series | None
+    pet: Series | None
+    reasons: dict[int, str]
+    warnings: list[StudyWarning]
+
+
+def choose(found: Sequence[Series], ct_uid: str | None, pet_uid: str | None, need: str | None) -> Choice:
+    """PET first, then the CT that fits it. A PET (or CT) that is there but can't be loaded is refused, unless `need`
+    names the other modality only; then its refusal becomes a warning."""
+    reasons: dict[int, str] = {}
+    warnings: list[StudyWarning] = []
+    _refuse_several_patients([s for s in found if _could_be_meant(s, ct_uid, pet_uid)])
+    pet = _of_modality(found, "PT", pet_uid, _pet_key, need, reasons, warnings)
+    ct = _of_modality(found, "CT", ct_uid, _ct_key(pet), need, reasons, warnings)
+    _refuse_absent(ct, pet, need)
+    return Choice(ct, pet, reasons, warnings)
+
+
+def _could_be_meant(series: Series, ct_uid: str | None, pet_uid: str | None) -> bool:
+    wanted = {"CT": ct_uid, "PT": pet_uid}[series.modality]
+    return wanted is None or wanted == series.uid
+
+
+def _refuse_several_patients(found: Sequence[Series]) -> None:
+    patients = {tags.text(s.header, "PatientID") for s in found}
+    if len(patients) > 1:
+        raise PemmaError("several-patients", "the folder holds series of more than one patient (Patient ID (0010,0020))",
+                         "give the folder of one patient, or name both series with --ct-series and --pet-series",
+                         "(0010,0020)")
+
+
+def _of_modality(found: Sequence[Series], modality: str, uid: str | None, key: Callable, need: str | None,
+                 reasons: dict[int, str], warnings: list[StudyWarning]) -> Series | None:
+    seen = [s for s in found if s.modality == modality]
+    if uid is not None:
+        seen = [s for s in seen if s.uid == uid]
+        if not seen:
+            raise PemmaError("no-such-series", f"the folder has no {modality} series of the UID given",
+                             "see the candidates of pemma-segment inspect", OPTION[modality])
+    for series in seen:
+        if series.problem is not None:
+            reasons[id(series)] = f"refused: {series.problem.sentence}"
+    usable = sorted((s for s in seen if s.usable), key=key, reverse=True)
+    try:
+        return _best(usable, seen, modality, key, reasons, warnings, uid is not None)
+    except PemmaError as problem:
+        if need == {"CT": "pet", "PT": "ct"}[modality]:
+            warnings.append(StudyWarning(f"{_word(modality)}-left-out", f"the {_name(modality)} was left out: "
+                                         f"{problem.sentence}", problem.way_out))
+            return None
+        raise
+
+
+def _best(usable: Sequence[Series], seen: Sequence[Series], modality: str, key: Callable, reasons: dict[int, str],
+          warnings: list[StudyWarning], named: bool) -> Series | None:
+    if not usable:
+        worth_telling = [s for s in seen if not _negligible(s)] or (seen if not named else seen)
+        if worth_telling:
+            raise _with_way_out(max(worth_telling, key=lambda s: s.count).problem, modality)
+        return None
+    _refuse_halves(usable, modality, named)
+    best = usable[0]
+    if len(usable) > 1 and modality == "PT" and key(usable[1]) == key(best):
+        raise PemmaError("pet-choice", f"the folder holds {len(usable)} PET series that serve equally well",
+                         "choose one with --pet-series (UIDs: pemma-segment inspect)", "--pet-series")
+    reasons[id(best)] = "chosen by the user" if named else _why(best, usable)
+    for other in usable[1:]:
+        reasons[id(other)] = "another series was preferred: " + _why(best, usable)
+    if len(usable) > 1 and not named:
+        warnings.append(StudyWarning("series-chosen", f"one of {len(usable)} {_name(modality)} series was chosen "
+                                     f"({_why(best, usable)})", f"overrule with {OPTION[modality]}"))
+    return best
+
+
+def _negligible(series: Series) -> bool:
+    """A scout or a single picture beside the real series, whose refusal says nothing about the study."""
+    return series.problem is not None and series.problem.code in ("not-a-volume", "pet-reprojection", "colour-image")
+
+
+def _with_way_out(problem: PemmaError, modality: str) -> PemmaError:
+    way_out = problem.way_out
+    if "--inputs" not in way_out:
+        way_out = f"{way_out}, or use {WITHOUT[modality]}" if way_out else f"use {WITHOUT[modality]}"
+    return PemmaError(problem.code, problem.sentence, way_out, problem.place)
+
+
+def _refuse_halves(usable: Sequence[Series], modality: str, named: bool) -> None:
+    """Refuses two series of one study that are one stack split over two UIDs: each alone would be half a patient."""
+    if named:
+        return
+    for k, one in enumerate(usable):
+        for other in usable[k + 1:]:
+            if _one_stack(one, other):
+                raise PemmaError("series-halves", f"two {_name(modality)} series continue each other: one series split over "
+                                 "two Series Instance UIDs", f"merge them, or choose one with {OPTION[modality]}",
+                                 "(0020,000E)")
+
+
+def _one_stack(a: Series, b: Series) -> bool:
+    planes = [s.plane for s in (*a.slices, *b.slices)]
+    if a.grid.size[:2] != b.grid.size[:2] or not geometry.same_orientation(a.slices[0].plane, b.slices[0].plane):
+        return False
+    if tags.text(a.header, "StudyInstanceUID") != tags.text(b.header, "StudyInstanceUID") or (
+            tags.text(a.header, "SeriesNumber") != tags.text(b.header, "SeriesNumber")):
+        return False
+    along = np.sort(geometry.depths(planes))
+    steps = np.diff(along)
+    return bool(steps.min() > geometry.SAME_POSITION_MM and np.ptp(steps) < 2 * geometry.GRID_TOLERANCE * steps.mean())
+
+
+def _pet_key(series: Series) -> tuple:
+    """Sorts PET series, best last: Bq/ml, most slices, most recent series number."""
+    return (tags.text(series.header, "Units").upper() == "BQML", series.count, _series_number(series))
+
+
+def _ct_key(pet: Series | None) -> Callable[[Series], tuple]:
+    def key(series: Series) -> tuple:
+        """Sorts CT series, best last."""
+        header = series.header
+        axial = abs(float(series.slices[0].plane.normal[2])) > 0.9
+        return (_same(series, pet, "PatientID"), _same(series, pet, "StudyInstanceUID"),
+                _same(series, pet, "FrameOfReferenceUID"), round(overlap(series, pet), 1), axial,
+                series.count >= ENOUGH_CT_SLICES, _soft(tags.text(header, "ConvolutionKernel")), series.count,
+                _series_number(series), series.uid)
+
+    return key
+
+
+def _same(series: Series, pet: Series | None, keyword: str) -> bool:
+    return pet is not None and tags.text(series.header, keyword) == tags.text(pet.header, keyword)
+
+
+def _soft(kernel: str) -> bool:
+    return any(kernel.upper().startswith(soft) for soft in SOFT_KERNELS[:-1])
+
+
+def _series_number(series: Series) -> float:
+    try:
+        return tags.number(series.header, "SeriesNumber") or 0.0
+    except PemmaError:
+        return 0.0
+
+
+def overlap(ct: Series, pet: Series | None) -> float:
+    """Share of the PET's extent along z that the CT covers, 0 to 1; 0 if they don't meet in x or y. 1 without PET."""
+    if pet is None:
+        return 1.0
+    low = np.maximum(ct.grid.extent()[:, 0], pet.grid.extent()[:, 0])
+    high = np.minimum(ct.grid.extent()[:, 1], pet.grid.extent()[:, 1])
+    if np.any(high <= low):
+        return 0.0
+    return float((high - low)[2] / np.ptp(pet.grid.extent()[2]))
+
+
+def _why(best: Series, usable: Sequence[Series]) -> str:
+    if len(usable) == 1:
+        return "the only usable one"
+    if best.modality == "PT":
+        return "units in Bq/ml first, then most slices, then the latest series number"
+    return "same frame of reference and best overlap with the PET, axial, soft-tissue kernel, most slices, latest number"
+
+
+def _name(modality: str) -> str:
+    return "PET" if modality == "PT" else "CT"
+
+
+def _word(modality: str) -> str:
+    return _name(modality).lower()
+
+
+def _refuse_absent(ct: Series | None, pet: Series | None, need: str | None) -> None:
+    for name, series in (("ct", ct), ("pet", pet)):
+        if series is None and need is not None and name in need.split("+"):
+            raise PemmaError(f"no-{name}", f"the study has no {name.upper()} series", f"use --inputs "
+                             f"{'pet' if name == 'ct' else 'ct'}, or give the complete study")
+    if ct is None and pet is None:
+        raise PemmaError("no-images", "the folder holds neither a CT nor a PET series", "give the folder of one study")
+
+
+def pair(ct: Series, pet: Series) -> list[StudyWarning]:
+    """Whether these two belong together. Refuses other patients, other days under another study, and no overlap."""
+    found = []
+    if not _same(ct, pet, "PatientID"):
+        raise PemmaError("different-patients", "CT and PET are of different patients (Patient ID (0010,0020) differs)",
+                         "give the folder of one patient", "(0010,0020)")
+    days = _days_between(ct, pet)
+    if not _same(ct, pet, "StudyInstanceUID"):
+        if days is not None and days > 1:
+            raise PemmaError("different-studies", f"CT and PET are of different studies, {days} days apart",
+                             "give one study, or use --inputs ct", "(0020,000D)")
+        found.append(StudyWarning("different-studies", "CT and PET have different Study Instance UIDs (0020,000D)",
+                                  "check that they belong together"))
+    elif days is not None and days > 1:
+        found.append(StudyWarning("different-days", f"CT and PET of this study are {days} days apart",
+                                  "check that they belong together"))
+    if not _same(ct, pet, "FrameOfReferenceUID") or not tags.text(ct.header, "FrameOfReferenceUID"):
+        found.append(StudyWarning("frame-of-reference", "CT and PET do not share a Frame of Reference UID (0020,0052): their "
+                                  "alignment is not guaranteed", "check the fusion"))
+    return found + _check_overlap(ct, pet)
+
+
+def _check_overlap(ct: Series, pet: Series) -> list[StudyWarning]:
+    share = overlap(ct, pet)
+    if share < 0.25:
+        state = "do not overlap" if share <= 0 else f"overlap over {100 * share:.0f} % of the PET only"
+        raise PemmaError("no-overlap", f"CT and PET {state}", "give CT and PET of one region, or use --inputs ct or pet",
+                         "(0020,0032)")
+    if share < 0.8:
+        return [StudyWarning("partial-overlap", f"the CT covers {100 * share:.0f} % of the PET along the body",
+                             "beyond it there is no CT")]
+    return []
+
+
+def _days_between(ct: Series, pet: Series) -> int | None:
+    dates = []
+    for series in (ct, pet):
+        named = (tags.text(series.header, k) for k in ("AcquisitionDate", "SeriesDate", "StudyDate"))
+        found = [d for d in map(times.date, named) if d is not None]
+        if not found:
+            return None
+        dates.append(found[0])
+    return abs((dates[0] - dates[1]).days)
+
+
+def candidates(found: Sequence[Series], others: Sequence[Candidate], choice: Choice) -> tuple[Candidate, ...]:
+    """Every series seen, the chosen ones first."""
+    listed = [Candidate(s.uid, s.modality, tags.words(s.header, "SeriesDescription"), s.count,
+                        s is choice.ct or s is choice.pet, choice.reasons.get(id(s), "not asked for")) for s in found]
+    return tuple(sorted([*listed, *others], key=lambda c: not c.chosen))

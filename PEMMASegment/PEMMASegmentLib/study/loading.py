@@ -1,0 +1,134 @@
+"""A folder to one `PetCtStudy`: scan, judge every series on its headers, choose and pair, only then read pixels."""
+
+import functools
+import warnings
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from pydicom import Dataset
+
+from ..core import PemmaError, Progress, no_progress
+from ..core.progress import part
+from . import choosing, nifti, pixels, tags, times
+from .scan import File, Scan, scan
+from .series import Series, judge, modality_of
+from .types import Candidate, PetCtStudy, StudyWarning, Typed
+
+P, R = ParamSpec("P"), TypeVar("R")
+
+
+def quiet(work: Callable[P, R]) -> Callable[P, R]:
+    """Keeps pydicom's warnings off the terminal: they may print values of a patient."""
+
+    @functools.wraps(work)
+    def inner(*args: P.args, **kwargs: P.kwargs) -> R:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return work(*args, **kwargs)
+
+    return inner
+
+
+def load(folder: Path, *, ct_series: str | None = None, pet_series: str | None = None, typed: Typed = Typed(),
+         need: str | None = None, progress: Progress = no_progress) -> PetCtStudy:
+    """The study in a folder of DICOM files (any nesting, any names) or of ct.nii.gz and pet.nii.gz.
+
+    ct_series, pet_series: Series Instance UIDs that overrule the choice. typed: what headers lack. need: "ct", "pet" or
+    "ct+pet", the modalities the caller can't do without; with one of them the other may be unusable (a warning says so).
+    Raises PemmaError for anything that would have to be guessed.
+    """
+    folder = Path(folder)
+    if nifti.is_nifti_study(folder):
+        return _checked(nifti.load(folder), need)
+    return _load_dicom(folder, ct_series, pet_series, typed, need, progress)
+
+
+def _checked(study: PetCtStudy, need: str | None) -> PetCtStudy:
+    for name, image in (("ct", study.ct), ("pet", study.pet)):
+        if image is None and need is not None and name in need.split("+"):
+            raise PemmaError(f"no-{name}", f"the study has no {name}.nii.gz", "use the other modality with --inputs")
+    return study
+
+
+@quiet
+def _load_dicom(folder: Path, ct_series: str | None, pet_series: str | None, typed: Typed, need: str | None,
+                progress: Progress) -> PetCtStudy:
+    scanned = scan(folder, part(progress, 0.0, 0.4))
+    found, others = _judge_all(scanned, typed)
+    if not found:
+        raise PemmaError("no-images", "the folder holds neither a CT nor a PET image series", "give the folder of one study")
+    choice = choosing.choose(found, ct_series, pet_series, need)
+    told = [*scanned.warnings, *choice.warnings]
+    if choice.ct is not None and choice.pet is not None:
+        told += choosing.pair(choice.ct, choice.pet)
+    ct = _image(choice.ct, part(progress, 0.4, 0.8), told)
+    pet = _image(choice.pet, part(progress, 0.8, 1.0), told)
+    chosen = [s for s in (choice.ct, choice.pet) if s is not None]
+    told += _about_dates(chosen)
+    return PetCtStudy(
+        ct=ct, pet=pet, ct_headers=_headers(choice.ct), pet_headers=_headers(choice.pet),
+        suv=choice.pet.plan.summary if choice.pet else None, warnings=tuple(dict.fromkeys(told)),
+        candidates=choosing.candidates(found, others, choice), study_key=_key(chosen))
+
+
+def _judge_all(scanned: Scan, typed: Typed) -> tuple[list[Series], list[Candidate]]:
+    """CT and PET volumes, and a line for every other series."""
+    images: dict[tuple[str, str], list[File]] = {}
+    others: dict[tuple[str, str], list[File]] = {}
+    for file in scanned.files:
+        modality = modality_of(file)
+        uid = tags.text(file.header, "SeriesInstanceUID")
+        if modality is None:
+            others.setdefault((uid, tags.words(file.header, "Modality")), []).append(file)
+        else:
+            images.setdefault((uid, modality), []).append(file)
+    found = [volume for (uid, modality), files in images.items() for volume in judge(uid, modality, files, typed)]
+    listed = [Candidate(uid, modality, tags.words(files[0].header, "SeriesDescription"), len(files), False,
+                        "neither CT nor PET images") for (uid, modality), files in others.items()]
+    return found, listed
+
+
+def _image(series: Series | None, progress: Progress, told: list[StudyWarning]):
+    if series is None:
+        return None
+    voxels = pixels.volume(series, progress)
+    check = pixels.check_ct_values if series.modality == "CT" else pixels.check_pet_values
+    told += [*series.warnings, *check(voxels)]
+    return series.grid.image(voxels)
+
+
+def _about_dates(chosen: Sequence[Series]) -> list[StudyWarning]:
+    for series in chosen:
+        for keyword in ("StudyDate", "SeriesDate", "AcquisitionDate"):
+            stated = tags.text(series.header, keyword)
+            day = times.date(stated)
+            if stated and (day is None or day.year < 1900 or day > datetime.now() + timedelta(days=1)):
+                return [StudyWarning("date-invalid", f"{tags.title(keyword)} is no possible date", "check the export")]
+    return []
+
+
+def _headers(series: Series | None) -> tuple[Dataset, ...]:
+    """Data sets in slice order without pixels, private and unreadable elements; of a multi-frame file: that one."""
+    if series is None:
+        return ()
+    if series.multiframe:
+        return tuple(_cleaned(pixels.read(file, stop_before_pixels=True)) for file in series.files)
+    return tuple(_cleaned(s.header) for s in series.slices)
+
+
+def _cleaned(header: Dataset) -> Dataset:
+    for tag in list(header.keys()):
+        try:
+            unwanted = tag.is_private or header[tag] is None
+        except tags.VALUE_ERRORS:
+            unwanted = True
+        if unwanted:
+            del header[tag]
+    return header
+
+
+def _key(chosen: Sequence[Series]) -> str:
+    uids = [tags.text(chosen[0].header, "StudyInstanceUID"), *(f"{s.uid}{'#' + s.part if s.part else ''}" for s in chosen)]
+    return "|".join(uids)

@@ -1,0 +1,224 @@
+"""Finds the DICOM files of a folder by their content and reads their headers, without pixels and without trusting them."""
+
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pydicom
+from pydicom import Dataset
+from pydicom.dataelem import RawDataElement
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import data_element_generator
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from ..core import PemmaError, Progress
+from .tags import EXPORT_AGAIN
+from .types import StudyWarning
+
+MOST_FILES = 50_000
+LARGEST_VALUE = 1 << 16  # bytes; longer values (private blobs, icons) are skipped, so memory stays bounded
+FIRST_TAGS = (b"\x08\x00", b"\x02\x00", b"\x00\x08")  # groups 0008 and 0002, with which a file without preamble begins
+READ_ERRORS = (InvalidDicomError, EOFError, ValueError, TypeError, LookupError, AttributeError, NotImplementedError,
+               RecursionError, MemoryError, OverflowError, struct.error, zlib.error)
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".bz2")
+DICOM_NAMES = (".dcm", ".dicom", ".ima")
+#: tags that must not stand twice in one file, since either value could be meant
+CRITICAL = ((0x0028, 0x0010), (0x0028, 0x0011), (0x0028, 0x0030), (0x0020, 0x0032), (0x0020, 0x0037), (0x0028, 0x1053),
+            (0x0028, 0x1052), (0x0054, 0x1001))
+
+
+@dataclass(frozen=True)
+class File:
+    """One DICOM file. header: without pixels and long values; pixel_bytes: from Pixel Data to the end of the file.
+
+    pixel_bytes is None where it is not known before decoding (deflated files). syntax_guessed: the meta header lacks it.
+    """
+
+    path: Path
+    header: Dataset
+    syntax: UID
+    pixel_bytes: int | None
+    syntax_guessed: bool = False
+
+    @property
+    def name(self) -> str:
+        return printable(self.path.name)
+
+
+@dataclass
+class Scan:
+    """All DICOM files of a folder, in order of their paths, and what was skipped."""
+
+    files: list[File] = field(default_factory=list)
+    warnings: list[StudyWarning] = field(default_factory=list)
+
+
+def scan(folder: Path, progress: Progress) -> Scan:
+    """Reads all headers below `folder`. Refuses a missing or empty folder, damaged and unreadable files."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise PemmaError("no-folder", "there is no such folder" if not folder.exists() else "this is a file, not a folder",
+                         "give the folder of one study", printable(folder.name))
+    paths, dead_links = _paths(folder)
+    found, others = Scan(), []
+    for count, path in enumerate(paths):
+        progress(count / len(paths), "reading headers")
+        file = _read(path)
+        if file is None:
+            others.append(path)
+        elif "FileSetID" not in file.header and "DirectoryRecordSequence" not in file.header:  # a DICOMDIR is an index
+            found.files.append(file)
+    found.warnings += _about_skipped(others, dead_links)
+    if not found.files:
+        raise PemmaError("nothing-to-load", f"none of the {len(paths)} files in the folder is a DICOM image"
+                         if paths else "the folder is empty", "give the folder of one study", printable(folder.name))
+    return found
+
+
+def printable(name: str) -> str:
+    """A name fit for one line of output."""
+    return "".join(c if c.isprintable() else "?" for c in name)[-80:]
+
+
+def _paths(folder: Path) -> tuple[list[Path], int]:
+    found, dead = [], 0
+    for path in _walk(folder, set()):
+        if path.is_symlink() and not path.exists():
+            dead += 1
+            continue
+        found.append(path)
+        if len(found) > MOST_FILES:
+            raise PemmaError("too-many-files", f"the folder holds more than {MOST_FILES} files",
+                             "give the folder of one study", printable(folder.name))
+    return sorted(found), dead
+
+
+def _walk(folder: Path, seen: set[str]) -> Iterator[Path]:
+    """All files below, following links to folders once."""
+    real = os.path.realpath(folder)
+    if real in seen:
+        return
+    seen.add(real)
+    try:
+        entries = list(os.scandir(folder))
+    except PermissionError:
+        raise _no_permission(folder.name) from None
+    for entry in entries:
+        if entry.is_dir():
+            yield from _walk(Path(entry.path), seen)
+        elif entry.is_symlink() or entry.is_file():  # sockets and devices are left alone
+            yield Path(entry.path)
+
+
+def _no_permission(name: str) -> PemmaError:
+    return PemmaError("no-permission", "no permission to read a file of the study", "check its permissions",
+                      printable(name))
+
+
+def _about_skipped(others: list[Path], dead_links: int) -> list[StudyWarning]:
+    found = []
+    wrong = sum(path.suffix.lower() in DICOM_NAMES for path in others)
+    if wrong:
+        found.append(StudyWarning("not-dicom", f"{wrong} file{'s' * (wrong > 1)} named like DICOM are not DICOM and were "
+                                  "skipped", "check that the export is complete"))
+    if any(path.suffix.lower() in ARCHIVES and not path.name.endswith(".nii.gz") for path in others):
+        found.append(StudyWarning("archive-ignored", "an archive in the folder was ignored", "unpack it first"))
+    if dead_links:
+        found.append(StudyWarning("dead-link", f"{dead_links} links that lead nowhere were skipped"))
+    return found
+
+
+def _read(path: Path) -> File | None:
+    """The file's header, None if it is not DICOM."""
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(132)
+            if start[128:] != b"DICM" and start[:2] not in FIRST_TAGS:
+                return None
+            stream.seek(0)
+            return _parse(path, stream, start[128:] != b"DICM")
+    except PermissionError:
+        raise _no_permission(path.name) from None
+    except FileNotFoundError:
+        raise PemmaError("series-changed", "a file of the study vanished while it was read", "copy the study first",
+                         printable(path.name)) from None
+
+
+def _parse(path: Path, stream, bare: bool) -> File | None:
+    """bare: no preamble; then only what looks like an image is taken for DICOM."""
+    try:
+        header = pydicom.dcmread(stream, stop_before_pixels=True, defer_size=LARGEST_VALUE, force=True)
+        syntax, guessed = _syntax(header)
+        end = stream.tell()
+        _drop_skipped(header)
+        _check_encoding(header, syntax, path)
+    except READ_ERRORS:
+        raise _damaged(path) from None
+    if bare and ("SOPClassUID" not in header or "Modality" not in header):
+        return None
+    pixel_bytes = None
+    if syntax != DeflatedExplicitVRLittleEndian:
+        pixel_bytes = os.fstat(stream.fileno()).st_size - end
+        _refuse_repeated(path, stream, end, syntax)
+    return File(path, header, syntax, pixel_bytes, guessed)
+
+
+def _damaged(path: Path) -> PemmaError:
+    return PemmaError("damaged-file", "the file is damaged, its header can't be read", EXPORT_AGAIN, printable(path.name))
+
+
+def _syntax(header: Dataset) -> tuple[UID, bool]:
+    """Transfer syntax, and whether it had to be guessed from the encoding of the header."""
+    stated = header.file_meta.get("TransferSyntaxUID") if hasattr(header, "file_meta") else None
+    if stated:
+        return UID(stated), False
+    implicit, little = header.original_encoding
+    if not little:
+        return ExplicitVRBigEndian, True
+    return ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian, True
+
+
+def _drop_skipped(header: Dataset) -> None:
+    """Removes elements whose values were too long to read."""
+    for tag in list(header.keys()):
+        element = header.get_item(tag)
+        if isinstance(element, RawDataElement) and element.value is None and element.length:
+            del header[tag]
+
+
+def _check_encoding(header: Dataset, syntax: UID, path: Path) -> None:
+    implicit, little = header.original_encoding
+    if syntax.is_transfer_syntax and not syntax.is_private and len(header):
+        if bool(implicit) != syntax.is_implicit_VR or bool(little) != syntax.is_little_endian:
+            raise _damaged(path)
+
+
+def _refuse_repeated(path: Path, stream, end: int, syntax: UID) -> None:
+    """Refuses a critical tag that stands twice at the top level. A search for its bytes first: it is nearly always there
+    once, or in nested items too, and only then the file is walked."""
+    stream.seek(0)
+    head = stream.read(end)
+    form = "<HH" if syntax.is_little_endian else ">HH"
+    suspects = {tag for tag in CRITICAL if head.count(struct.pack(form, *tag)) > 1}
+    if not suspects:
+        return
+    stream.seek(0)
+    pydicom.filereader.read_preamble(stream, force=True)
+    if head[128:132] == b"DICM":
+        pydicom.filereader._read_file_meta_info(stream)
+    counts = dict.fromkeys(suspects, 0)
+    try:
+        for element in data_element_generator(stream, syntax.is_implicit_VR, syntax.is_little_endian,
+                                              stop_when=lambda tag, vr, length: tag >= 0x7FE00008, defer_size=64):
+            key = (element.tag.group, element.tag.element)
+            if key in counts:
+                counts[key] += 1
+    except READ_ERRORS:
+        raise _damaged(path) from None
+    repeated = [tag for tag, count in counts.items() if count > 1]
+    if repeated:
+        tag = f"({repeated[0][0]:04X},{repeated[0][1]:04X})"
+        raise PemmaError("repeated-tag", f"{tag} stands twice in {printable(path.name)}", EXPORT_AGAIN, tag)

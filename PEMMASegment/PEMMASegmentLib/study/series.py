@@ -1,0 +1,264 @@
+"""One series as a volume to be: its slices in order of position, judged on headers alone, before any pixel is read."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from pydicom import Dataset
+from pydicom.uid import (
+    CTImageStorage,
+    EnhancedCTImageStorage,
+    EnhancedPETImageStorage,
+    LegacyConvertedEnhancedCTImageStorage,
+    LegacyConvertedEnhancedPETImageStorage,
+    PositronEmissionTomographyImageStorage,
+)
+
+from ..core import PemmaError
+from . import frames, geometry, pixels, suv, tags
+from .scan import File
+from .tags import EXPORT_AGAIN
+from .types import StudyWarning, Typed
+
+#: SOP class -> (modality, is it multi-frame, is it legacy converted)
+CLASSES = {
+    CTImageStorage: ("CT", False, False),
+    EnhancedCTImageStorage: ("CT", True, False),
+    LegacyConvertedEnhancedCTImageStorage: ("CT", True, True),
+    PositronEmissionTomographyImageStorage: ("PT", False, False),
+    EnhancedPETImageStorage: ("PT", True, False),
+    LegacyConvertedEnhancedPETImageStorage: ("PT", True, True),
+}
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One image of a series: a file, or frame number `frame` of a multi-frame file with its header laid out flat."""
+
+    header: Dataset
+    file: File
+    frame: int | None
+    plane: geometry.Plane
+
+
+@dataclass
+class Series:
+    """Images of one Series Instance UID that belong together.
+
+    Either `problem` says why it can't be loaded, or `slices` (ascending along the normal), `grid` and, for PET,
+    `plan` are there.
+    """
+
+    uid: str
+    modality: str
+    files: list[File]
+    slices: list[Slice] = field(default_factory=list)
+    grid: geometry.Grid | None = None
+    plan: suv.Plan | None = None
+    warnings: list[StudyWarning] = field(default_factory=list)
+    problem: PemmaError | None = None
+    part: str = ""
+
+    @property
+    def header(self) -> Dataset:
+        return self.slices[0].header if self.slices else self.files[0].header
+
+    @property
+    def usable(self) -> bool:
+        return self.problem is None
+
+    @property
+    def count(self) -> int:
+        return len(self.slices) or len(self.files)
+
+    @property
+    def multiframe(self) -> bool:
+        return CLASSES[self.files[0].header.SOPClassUID][1]
+
+
+def modality_of(file: File) -> str | None:
+    """"CT" or "PT" for an image of these classes, None for all else. Refuses contradictions and half-read images."""
+    stated, known = tags.text(file.header, "Modality").upper(), CLASSES.get(tags.text(file.header, "SOPClassUID"))
+    if known is None:
+        if not stated and "SOPClassUID" not in file.header:
+            raise PemmaError("damaged-file", "the file has neither a SOP class nor a modality, it is damaged or cut",
+                             EXPORT_AGAIN, file.name)
+        return None
+    if not stated:
+        raise PemmaError("modality-missing", f"Modality (0008,0060) is missing in {file.name}", EXPORT_AGAIN, "(0008,0060)")
+    if stated != known[0]:
+        raise PemmaError("modality-mismatch", f"Modality (0008,0060) is {stated[:16]} and the SOP class is that of a "
+                         f"{known[0]} image in {file.name}", EXPORT_AGAIN, "(0008,0060)")
+    return stated
+
+
+def judge(uid: str, modality: str, files: Sequence[File], typed: Typed) -> list[Series]:
+    """The volumes of one Series Instance UID: one as a rule, several if it holds several reconstructions."""
+    series = Series(uid, modality, list(files))
+    try:
+        _check_files(series)
+        slices = _without_duplicates(series, _drop_localizers(series, _slices(series)))
+        groups = _split(slices)
+    except PemmaError as problem:
+        series.problem = problem
+        return [series]
+    found = []
+    for name, group in groups.items():
+        one = Series(uid, modality, sorted({id(s.file): s.file for s in group}.values(), key=lambda f: f.path),
+                     group, warnings=list(series.warnings), part=name)
+        if len(groups) > 1:
+            one.warnings.append(StudyWarning("series-split", f"one {modality} series holds {len(groups)} volumes, told apart "
+                                             "by Image Type (0008,0008)", "check that the right one was chosen"))
+        _complete(one, typed)
+        found.append(one)
+    return found
+
+
+def _complete(series: Series, typed: Typed) -> None:
+    """Grid, pixel format and, for PET, the way to SUV; a refusal becomes the series' problem."""
+    try:
+        series.grid = geometry.grid([s.plane for s in series.slices])
+        series.warnings += pixels.check(series.modality, series.slices)
+        if series.modality == "PT":
+            _, multiframe, legacy = CLASSES[series.files[0].header.SOPClassUID]
+            series.plan = suv.plan([s.header for s in series.slices], typed, multiframe and not legacy)
+            series.warnings += series.plan.warnings
+    except PemmaError as problem:
+        series.problem = problem
+
+
+def _check_files(series: Series) -> None:
+    files = series.files
+    if not series.uid:
+        raise PemmaError("series-uid-missing", f"Series Instance UID (0020,000E) is missing in {files[0].name}",
+                         EXPORT_AGAIN, "(0020,000E)")
+    if len({tags.text(f.header, "PatientID") for f in files}) > 1:
+        raise PemmaError("several-patients", f"one {series.modality} series holds images of more than one patient",
+                         EXPORT_AGAIN, "(0010,0020)")
+    for file in files:
+        for keyword in ("Rows", "Columns"):
+            if not tags.numbers(file.header, keyword):
+                raise PemmaError("damaged-file", f"{tags.title(keyword)} is missing, the file is damaged or cut",
+                                 EXPORT_AGAIN, file.name)
+    _tell_odd_identifiers(series)
+
+
+def _tell_odd_identifiers(series: Series) -> None:
+    uids = [tags.text(f.header, "SOPInstanceUID") for f in series.files]
+    if not all(uids):
+        series.warnings.append(StudyWarning("sop-uid-missing", "SOP Instance UID (0008,0018) is missing in an image, so a "
+                                            "DICOM-SEG can't refer to it", EXPORT_AGAIN))
+    if any(uid and not _valid_uid(uid) for uid in (*uids, series.uid)):
+        series.warnings.append(StudyWarning("uid-invalid", "a UID is not valid DICOM and was kept as found", EXPORT_AGAIN))
+    if any(f.syntax_guessed for f in series.files):
+        series.warnings.append(StudyWarning("syntax-guessed", "Transfer Syntax UID (0002,0010) is missing and was taken from "
+                                            "the encoding of the header", EXPORT_AGAIN))
+    if any(tags.text(f.header, "BurnedInAnnotation").upper() == "YES" for f in series.files):
+        series.warnings.append(StudyWarning("burned-in-annotation", "Burned In Annotation (0028,0301) is YES: pixels may show "
+                                            "identifiers", "look before passing pictures on"))
+
+
+def _valid_uid(uid: str) -> bool:
+    parts = uid.split(".")
+    return len(uid) <= 64 and all(p.isascii() and p.isdigit() and (p == "0" or p[0] != "0") for p in parts)
+
+
+def _slices(series: Series) -> list[Slice]:
+    found = []
+    for file in series.files:
+        _, multiframe, legacy = CLASSES[file.header.SOPClassUID]
+        if multiframe:
+            flat = frames.flatten(_whole_header(file), file.name, legacy)
+            found += [Slice(h, file, k, geometry.plane(h, file.name)) for k, h in enumerate(flat)]
+        elif (tags.number(file.header, "NumberOfFrames") or 1) != 1:
+            raise PemmaError("frames-unexpected", f"{file.name} has several frames, which its SOP class does not allow",
+                             EXPORT_AGAIN, "(0028,0008)")
+        elif not _is_localizer(file.header):
+            found.append(Slice(file.header, file, None, geometry.plane(file.header, file.name)))
+    if not found:
+        raise PemmaError("not-a-volume", "the series holds localizers only", "choose a series of parallel slices")
+    if len(found) < len(series.files):
+        _tell_localizers(series, len(series.files) - len(found))
+    return found
+
+
+def _whole_header(file: File) -> Dataset:
+    return pixels.read(file, stop_before_pixels=True)
+
+
+def _is_localizer(header: Dataset) -> bool:
+    kinds = [k.upper() for k in tags.texts(header, "ImageType")]
+    return "LOCALIZER" in kinds or "MIP" in kinds[2:]
+
+
+def _tell_localizers(series: Series, count: int) -> None:
+    series.warnings.append(StudyWarning("localizer-dropped", f"{count} localizer or projection image{'s' * (count > 1)} in "
+                                        f"the {series.modality} series {'were' if count > 1 else 'was'} left out"))
+
+
+def _drop_localizers(series: Series, slices: list[Slice]) -> list[Slice]:
+    """Leaves out up to three images that lie across the others; refuses a real mixture of orientations."""
+    groups: list[list[Slice]] = []
+    for one in slices:
+        group = next((g for g in groups if geometry.same_orientation(g[0].plane, one.plane)), None)
+        groups.append([one]) if group is None else group.append(one)
+    groups.sort(key=len, reverse=True)
+    others = sum(len(g) for g in groups[1:])
+    if others > 3 or (others and others >= len(groups[0])):
+        raise PemmaError("mixed-orientations", "the slices of one series have different orientations", EXPORT_AGAIN,
+                         "(0020,0037)")
+    if others:
+        _tell_localizers(series, others)
+    return groups[0]
+
+
+def _without_duplicates(series: Series, slices: list[Slice]) -> list[Slice]:
+    """In order of depth, each SOP instance once. Refuses two files of one instance that differ."""
+    along = geometry.depths([s.plane for s in slices])
+    kept: list[Slice] = []
+    seen: dict[tuple, Slice] = {}
+    for index in np.argsort(along, kind="stable"):
+        one = slices[index]
+        key = (tags.text(one.header, "SOPInstanceUID") or str(one.file.path), one.frame)
+        if key not in seen:
+            seen[key] = one
+            kept.append(one)
+        elif _digest(seen[key].file) != _digest(one.file):
+            raise PemmaError("conflicting-duplicates", f"{seen[key].file.name} and {one.file.name} have the same SOP Instance "
+                             "UID and different contents", EXPORT_AGAIN, "(0008,0018)")
+    if len(kept) < len(slices):
+        series.warnings.append(StudyWarning("duplicates-ignored", f"{len(slices) - len(kept)} file"
+                                            f"{'s' * (len(slices) - len(kept) > 1)} of the {series.modality} series came "
+                                            "twice and counted once"))
+    return kept
+
+
+def _digest(file: File) -> bytes:
+    return hashlib.sha256(file.path.read_bytes()).digest()
+
+
+def _split(slices: list[Slice]) -> dict[str, list[Slice]]:
+    """The series as it is; by Image Type where that parts images at one position. Refuses other repeated positions."""
+    if not _repeated(slices):
+        return {"": slices}
+    groups: dict[str, list[Slice]] = {}
+    for one in slices:
+        groups.setdefault("\\".join(tags.texts(one.header, "ImageType")), []).append(one)
+    if len(groups) == 1 or any(_repeated(group) for group in groups.values()):
+        times = len(slices) / len(slices_at_distinct(slices))
+        raise PemmaError("repeated-positions", f"the series has several images at one position ({times:.1f} on average): it "
+                         "is dynamic, gated or a mixture of reconstructions", "choose a static series with --pet-series or "
+                         "--ct-series", "(0020,0032)")
+    return groups
+
+
+def _repeated(slices: Sequence[Slice]) -> bool:
+    return len(slices_at_distinct(slices)) < len(slices)
+
+
+def slices_at_distinct(slices: Sequence[Slice]) -> Counter:
+    """Depths in steps of 0.01 mm, counted."""
+    along = geometry.depths([s.plane for s in slices])
+    return Counter(np.round((along - along[0]) / geometry.SAME_POSITION_MM).astype(int).tolist())
