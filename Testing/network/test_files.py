@@ -1,0 +1,89 @@
+"""Model folders: written, read back, and refused with a reason when they do not fit."""
+
+import json
+
+import pytest
+import torch
+from PEMMASegmentLib.core import PemmaError
+from PEMMASegmentLib.network.architecture import Architecture, Preprocessing
+from PEMMASegmentLib.network.files import Label, ModelCard, Region, check, find_model, load_model, save_model
+from PEMMASegmentLib.network.pemma import Pemma
+from safetensors.torch import load_file, save_file
+
+TINY = Architecture((16, 16, 16), 8, 32, 2, 4, 64, 16, embedding="stem", taps=(), modalities=("pet",))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    torch.manual_seed(0)
+    card = ModelCard("tiny", "1", TINY, Preprocessing(), (Label(1, "Neoplasm", "49755003", "108369006"),),
+                     Region("a test", 300.0), {"ct": 0.5, "pet": 0.4, "ct+pet": 0.45})
+    save_model(tmp_path / "tiny", Pemma(TINY), card, "# tiny\n", torch.float16)
+    return tmp_path / "tiny"
+
+
+def rewrite(folder, **changes):
+    raw = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps(raw | changes))
+
+
+def test_a_model_comes_back_as_it_was_saved(folder):
+    model = load_model(folder)
+    assert model.card.architecture == TINY and model.card.threshold["pet"] == 0.4
+    assert model.identity.sha256 == check(folder).sha256
+    assert all(p.dtype == torch.float32 and not p.requires_grad for p in model.net.parameters())
+    saved = load_file(str(folder / "model.safetensors"))
+    assert all(torch.equal(t.float(), model.net.state_dict()[name]) for name, t in saved.items())
+
+
+@pytest.mark.parametrize(
+    "change, code",
+    [
+        ({"schema": 99}, "model-schema"),
+        ({"sha256": "0" * 64}, "model-hash"),
+        ({"threshold": {"ct": 1.5}}, "model-damaged"),
+        ({"architecture": {"patch": 7}}, "model-damaged"),
+        ({"architecture": {"secret": 1}}, "model-damaged"),
+        ({"labels": 3}, "model-damaged"),
+        ({"preprocessing": {"spacing_mm": [0, 1, 1]}}, "model-damaged"),
+    ],
+)
+def test_a_card_that_does_not_fit_is_refused(folder, change, code):
+    rewrite(folder, **change)
+    with pytest.raises(PemmaError) as refusal:
+        load_model(folder)
+    assert refusal.value.code == code
+
+
+@pytest.mark.parametrize("damage", ["nan", "missing", "extra", "shape", "truncated"])
+def test_weights_that_do_not_fit_are_refused(folder, damage):
+    file = folder / "model.safetensors"
+    tensors = load_file(str(file))
+    name = next(iter(tensors))
+    if damage == "nan":
+        tensors[name] = tensors[name] * float("nan")
+    elif damage == "missing":
+        del tensors[name]
+    elif damage == "extra":
+        tensors["extra"] = torch.zeros(1)
+    elif damage == "shape":
+        tensors[name] = torch.zeros(3)
+    save_file(tensors, str(file))
+    if damage == "truncated":
+        file.write_bytes(file.read_bytes()[:-100])
+    else:
+        from PEMMASegmentLib.core.files import sha256_of
+
+        rewrite(folder, sha256=sha256_of(file))
+    with pytest.raises(PemmaError) as refusal:
+        load_model(folder)
+    assert refusal.value.code in ("model-weights", "model-hash")
+
+
+def test_unreadable_json_and_unknown_names_are_refused(folder, monkeypatch, tmp_path):
+    monkeypatch.setenv("PEMMA_SEGMENT_HOME", str(tmp_path))
+    (folder / "model.json").write_text("{")
+    with pytest.raises(PemmaError, match="can't be read"):
+        check(folder)
+    with pytest.raises(PemmaError, match="no model is called"):
+        find_model("nobody")
