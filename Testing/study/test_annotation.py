@@ -29,7 +29,7 @@ def dicom_study(folder: Path, modality: str) -> PetCtStudy:
     files = reader.GetGDCMSeriesFileNames(str(folder))
     reader.SetFileNames(files)
     image = reader.Execute()
-    headers = tuple(pydicom.dcmread(f, stop_before_pixels=True) for f in files)
+    headers = tuple(pydicom.dcmread(f, stop_before_pixels=True) for f in files[: None if len(files) < 100 else 1])
     return PetCtStudy(**{"ct": None, "pet": None, modality: image, f"{modality}_headers": headers})
 
 
@@ -75,15 +75,13 @@ def test_real_contours_have_the_published_volume(real, shared, name):
 
 def test_whole_body_contour_equals_the_published_mask_also_on_its_crop(unpack):
     folder = unpack("suv/STS_001_wholebody.zip")
-    file = annotation.find(folder)
-    whole, crop = (
-        annotation.read(file, dicom_study(f / "PT", "pet"), roi_name="GTV_Mass")[0]
-        for f in (folder, unpack("suv/STS_001_ibsi_suv.zip"))
-    )
+    file = annotation.find(folder / "RS")
+    studies = [dicom_study(f / "PT", "pet") for f in (folder, unpack("suv/STS_001_ibsi_suv.zip"))]
+    with pytest.raises(PemmaError, match="GTV_Mass, GTV_Edema"):
+        annotation.read(file, studies[0])
+    whole, crop = (annotation.read(file, study, roi_name="GTV_Mass")[0] for study in studies)
     assert array(whole).sum() == array(crop).sum() == 5095
     assert np.abs(centroid_mm(whole) - centroid_mm(crop)).max() < 0.05
-    with pytest.raises(PemmaError, match="GTV_Mass, GTV_Edema"):
-        annotation.read(file, dicom_study(folder / "PT", "pet"))
 
 
 def test_label_follows_the_grid_when_slices_are_reversed_or_cut(real):
@@ -131,7 +129,7 @@ rotations = st.integers(0, 2**32 - 1).map(lambda seed: Rotation.random(random_st
 spacings = st.tuples(*[st.floats(1.0, 4.0)] * 3)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(rotations, spacings, st.tuples(*[st.floats(-0.5, 0.5)] * 3))
 def test_a_sphere_on_any_grid_lies_where_it_was_drawn(rotation, spacing, shift):
     grid = oblique_grid(rotation, spacing)
@@ -177,7 +175,7 @@ polygons = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(polygons)
 def test_even_odd_equals_ray_casting_pixel_by_pixel(shapes):
     def inside(x, y):

@@ -1,19 +1,17 @@
 """The annotated cases of a data folder: NIfTI cases, DICOM studies with RTSTRUCT or SEG, or nnU-Net's raw layout."""
 
 import json
-import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import pydicom
 import SimpleITK as sitk
-from pydicom.errors import InvalidDicomError
 
 from ..core import PemmaError
 from ..study import annotation, nifti
+from ..study.annotation.files import headers
 from ..study.types import PetCtStudy
 
 _LAYOUTS = (
@@ -96,16 +94,8 @@ def _refuse_unlabelled(names: list[str], what: str) -> None:
 
 def _patient_id(folder: Path) -> str | None:
     """Patient ID of the first DICOM file below the folder ("" where it has none); None without DICOM."""
-    for root, subfolders, names in os.walk(folder):
-        subfolders.sort()
-        for name in sorted(names):
-            try:
-                tags = ["SOPClassUID", "PatientID"]
-                header = pydicom.dcmread(Path(root) / name, specific_tags=tags, stop_before_pixels=True)
-            except (InvalidDicomError, OSError, EOFError, ValueError):  # no DICOM, or damaged: look at the next one
-                continue
-            return str(header.get("PatientID") or "").strip()
-    return None
+    header = next((header for _, header in headers(folder, ["PatientID"])), None)
+    return None if header is None else str(header.get("PatientID") or "").strip()
 
 
 def _read_files(label_file: Path, load: Callable[[], PetCtStudy]) -> tuple[PetCtStudy, sitk.Image]:

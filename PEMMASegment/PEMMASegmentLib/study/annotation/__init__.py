@@ -1,16 +1,20 @@
 """Annotations of a study (RTSTRUCT, DICOM-SEG or a mask image) as a label on the study's grid."""
 
-import os
+from collections.abc import Callable
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pydicom
 import SimpleITK as sitk
-from pydicom.errors import InvalidDicomError
 
 from ...core import PemmaError
 from ..nifti import MASK_FILE
+from ..scan import READ_ERRORS
+from ..tags import VALUE_ERRORS
 from ..types import PetCtStudy, StudyWarning
 from . import rtstruct, seg
+from .files import header_of, headers
 from .frame_of_reference import check_frames
 from .masks import read_mask
 
@@ -19,6 +23,8 @@ __all__ = ["find", "read"]
 _RTSTRUCT = "1.2.840.10008.5.1.4.1.1.481.3"
 _SEG = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")  # the second one holds label maps
 _IDENTITY = ["SOPClassUID", "SOPInstanceUID"]
+
+T = TypeVar("T")
 
 
 def find(folder: Path) -> Path | None:
@@ -30,9 +36,8 @@ def find(folder: Path) -> Path | None:
     if mask.is_file():
         return mask
     found = {}
-    for file in _files(Path(folder)):
-        header = _header(file)
-        if header is not None and header.get("SOPClassUID") in (_RTSTRUCT, *_SEG):
+    for file, header in headers(folder, _IDENTITY):
+        if header.get("SOPClassUID") in (_RTSTRUCT, *_SEG):
             found.setdefault(str(header.get("SOPInstanceUID", file)), file)
     if len(found) > 1:
         names = ", ".join(sorted({file.name for file in found.values()})[:10])
@@ -55,7 +60,7 @@ def read(
     file = Path(file)
     if not file.is_file():
         raise PemmaError("annotation-missing", "the annotation file is not there", "check the path", file.name)
-    header = _header(file)
+    header = header_of(file, _IDENTITY)
     kind = str(header.get("SOPClassUID", "")) if header is not None else ""
     if kind == _RTSTRUCT:
         label, notes = _read_rtstruct(file, study, roi_name)
@@ -66,7 +71,8 @@ def read(
             "annotation-kind", "the file is neither RTSTRUCT nor SEG", "give RTSTRUCT, SEG or a NIfTI mask", file.name
         )
     else:
-        label, notes = read_mask(file, study.grid)
+        with _naming(file):
+            label, notes = read_mask(file, study.grid)
         if roi_name is not None:
             notes += (StudyWarning("annotation-roi", "a mask image has no named structures: --annotation-roi unused"),)
     return label, (*notes, *_extremes(label))
@@ -74,29 +80,38 @@ def read(
 
 def _read_rtstruct(file: Path, study: PetCtStudy, roi_name: str | None):
     dataset = _dataset(file)
-    try:
-        roi = rtstruct.choose(rtstruct.read_rois(dataset), roi_name)
-        notes = check_frames(rtstruct.frames_of(dataset, roi), study, file.name)
+    with _naming(file):
+        roi = rtstruct.choose(_understood(rtstruct.read_rois, dataset, file), roi_name)
+        notes = check_frames(_understood(lambda d: rtstruct.frames_of(d, roi), dataset, file), study)
         label, more = rtstruct.fill_roi(roi, study.grid)
-    except PemmaError as error:
-        raise _at(error, file) from error
     return label, (*notes, *more)
 
 
 def _read_seg(file: Path, study: PetCtStudy, roi_name: str | None):
     dataset = _dataset(file)
-    frame = dataset.get("FrameOfReferenceUID")
-    notes = check_frames(frozenset({str(frame)} if frame else ()), study, file.name)
+    with _naming(file):
+        content = _understood(seg.understand, dataset, file)
+        notes = check_frames(content.frames_of_reference, study)
+        numbers, more = seg.choose(content, roi_name)
+        label, resampled = seg.fill(content, numbers, study.grid)
+    return label, (*notes, *more, *resampled)
+
+
+def _understood(read: Callable[[pydicom.Dataset], T], dataset: pydicom.Dataset, file: Path) -> T:
+    """What `read` takes from the data set; a value that makes no sense means a damaged file."""
     try:
-        label, more = seg.read(dataset, study.grid, roi_name, file.name)
+        return read(dataset)
+    except VALUE_ERRORS as error:
+        raise _damaged(file) from error
+
+
+@contextmanager
+def _naming(file: Path):
+    """Gives errors that name no place the file's base name."""
+    try:
+        yield
     except PemmaError as error:
-        raise _at(error, file) from error
-    return label, (*notes, *more)
-
-
-def _at(error: PemmaError, file: Path) -> PemmaError:
-    """The same error with the file's base name as its place."""
-    return PemmaError(error.code, error.sentence, error.way_out, error.place or file.name)
+        raise PemmaError(error.code, error.sentence, error.way_out, error.place or file.name) from error
 
 
 def _extremes(label: sitk.Image) -> tuple[StudyWarning, ...]:
@@ -108,31 +123,12 @@ def _extremes(label: sitk.Image) -> tuple[StudyWarning, ...]:
     return ()
 
 
-def _files(folder: Path):
-    """Plain files below a folder in a fixed order; links to folders are not followed."""
-    for root, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(names):
-            path = Path(root) / name
-            if path.is_file():
-                yield path
-
-
-def _header(file: Path) -> pydicom.Dataset | None:
-    """SOP class and instance of a DICOM file; None for a file that is no DICOM. A file without preamble is one."""
-    try:
-        with open(file, "rb") as stream:
-            start = stream.read(132)
-        if start[128:] != b"DICM" and start[:2] not in (b"\x08\x00", b"\x02\x00"):
-            return None
-        return pydicom.dcmread(file, force=True, specific_tags=_IDENTITY, stop_before_pixels=True)
-    except (InvalidDicomError, OSError, EOFError, ValueError):  # unreadable or damaged: no annotation to be found in it
-        return None
-
-
 def _dataset(file: Path) -> pydicom.Dataset:
     try:
         return pydicom.dcmread(file, force=True)
-    except (InvalidDicomError, OSError, EOFError, ValueError) as error:
-        sentence = "the annotation file is damaged"
-        raise PemmaError("annotation-damaged", sentence, "export it again", file.name) from error
+    except (OSError, *READ_ERRORS) as error:
+        raise _damaged(file) from error
+
+
+def _damaged(file: Path) -> PemmaError:
+    return PemmaError("annotation-damaged", "the annotation file is damaged", "export it again", file.name)

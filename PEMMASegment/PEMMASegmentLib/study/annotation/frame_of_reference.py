@@ -4,7 +4,7 @@ from ...core import PemmaError
 from ..types import PetCtStudy, StudyWarning
 
 
-def check_frames(stated: frozenset[str], study: PetCtStudy, place: str) -> tuple[StudyWarning, ...]:
+def check_frames(stated: frozenset[str], study: PetCtStudy) -> tuple[StudyWarning, ...]:
     """What is unproven about the annotation's place. Raises PemmaError when it belongs elsewhere.
 
     stated: Frame of Reference UIDs that the annotation claims. A NIfTI study has none, so that nothing is checked.
@@ -20,7 +20,6 @@ def check_frames(stated: frozenset[str], study: PetCtStudy, place: str) -> tuple
             "annotation-frame",
             "the annotation belongs to another frame of reference than the study",
             "give the annotation drawn on this study's CT or PET",
-            place,
         )
     if not stated <= grid:
         sentence = "the annotation was drawn on the other series, whose frame of reference differs"

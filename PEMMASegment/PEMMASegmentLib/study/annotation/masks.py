@@ -19,10 +19,10 @@ def read_mask(file: Path, grid: sitk.Image) -> tuple[sitk.Image, tuple[StudyWarn
     voxels = sitk.GetArrayViewFromImage(image)
     if not np.isfinite(voxels).all() or voxels.min() < 0:
         raise PemmaError("mask-values", "the mask holds negative values or NaN", "give a mask of 0 and 1", file.name)
-    return put_on(like((voxels >= 0.5).astype(np.uint8), image), grid, file.name)
+    return put_on(like((voxels >= 0.5).astype(np.uint8), image), grid)
 
 
-def put_on(mask: sitk.Image, grid: sitk.Image, place: str) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
+def put_on(mask: sitk.Image, grid: sitk.Image) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
     """A mask (0, 1) as uint8 on `grid`: voxel for voxel where the grids agree, else linear and 0.5 or more.
 
     Raises PemmaError when marked voxels are there but none in the grid.
@@ -37,7 +37,6 @@ def put_on(mask: sitk.Image, grid: sitk.Image, place: str) -> tuple[sitk.Image, 
             "annotation-outside",
             "the annotation lies outside the study's volume, or is finer than its voxels",
             "give the annotation of this study",
-            place,
         )
     notes = (StudyWarning("annotation-resampled", "the annotation has another grid than the study and was resampled"),)
     if _marked_ml(label) < 0.8 * marked:

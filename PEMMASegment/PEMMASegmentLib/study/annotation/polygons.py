@@ -22,8 +22,9 @@ def fill(contours: list[np.ndarray], grid: sitk.Image) -> tuple[sitk.Image, tupl
     """
     flat = [c for c in contours if _thickness_mm(c) <= _OFF_PLANE_MM]
     notes = _counted(len(contours) - len(flat), "contour-off-plane", "contours are not flat and were left out")
+    flat, more = _inside(flat, grid)
+    notes += more
     index = [_to_index(c, grid) for c in flat]
-    notes += _check_inside(index, grid.GetSize())
     if all(np.ptp(c[:, 2]) <= 0.5 for c in index):
         voxels, more = _fill_slices(index, grid)
         return like(voxels, grid), notes + more
@@ -77,15 +78,17 @@ def _thickness_mm(contour: np.ndarray) -> float:
     return _plane_of(contour)[1]
 
 
-def _check_inside(index: list[np.ndarray], size: tuple[int, int, int]) -> tuple[StudyWarning, ...]:
-    outside = [((c < -0.5) | (c > np.array(size) - 0.5)) for c in index]
-    gone = sum(bool(o.all(axis=0).any()) for o in outside)
-    if index and gone == len(index):
+def _inside(contours: list[np.ndarray], grid: sitk.Image) -> tuple[list[np.ndarray], tuple[StudyWarning, ...]]:
+    """The contours that may reach into the grid, and a note on those that reach or lie outside."""
+    low, high = np.full(3, -0.5), np.array(grid.GetSize()) - 0.5
+    index = [_to_index(c, grid) for c in contours]
+    kept = [c for c, i in zip(contours, index, strict=True) if ((i.max(0) >= low) & (i.min(0) <= high)).all()]
+    if contours and not kept:
         raise PemmaError(
             "annotation-outside", "the annotation lies outside the study's volume", "give the annotation of this study"
         )
-    cut = sum(bool(o.any()) for o in outside)
-    return _counted(cut, "contour-outside", "contours reach outside the study's volume and were cut there")
+    cut = sum(bool(((i < low) | (i > high)).any()) for i in index)
+    return kept, _counted(cut, "contour-outside", "contours reach outside the study's volume and were cut there")
 
 
 def _counted(count: int, code: str, words: str) -> tuple[StudyWarning, ...]:
@@ -159,7 +162,7 @@ def _slice_notes(planes, step: float, thick: bool, spacing: float) -> tuple[Stud
         return (StudyWarning("contour-other-slices", sentence),)
     positions = np.array([p for p, _ in planes])
     off = int((np.abs(positions - np.round(positions)) > _BETWEEN).sum())
-    notes = _counted(off, "contour-between-slices", "contour planes lie between slices: the nearest slice taken")
+    notes = _counted(off, "contour-between-slices", "contour planes lie between slices: the nearest slice was taken")
     gaps = np.diff(np.round(positions)) - 1
     missing = int(gaps[(gaps > 0) & (gaps <= 3)].sum())
     return notes + _counted(missing, "contour-gap", "slices between contours have none and were left empty")
@@ -180,13 +183,22 @@ def _grid_of_planes(contours: list[np.ndarray], grid: sitk.Image) -> sitk.Image:
     direction = np.stack([u, np.cross(normal, u), normal], axis=1)
     spacing = np.array([*[min(grid.GetSpacing())] * 2, _step_mm(contours, normal, grid, axes)])
     local = np.concatenate([c @ direction for c in contours])
-    corner = local.min(axis=0) - spacing  # one voxel more all round, so that linear resampling ends half a voxel out
-    size = np.ceil((local.max(axis=0) - corner) / spacing).astype(int) + 2
+    box = _corners(grid) @ direction  # what lies farther out than the study's own corners isn't needed
+    low, high = np.maximum(local.min(axis=0), box.min(axis=0)), np.minimum(local.max(axis=0), box.max(axis=0))
+    low[2] = local[:, 2].min() + np.ceil((low[2] - local[:, 2].min()) / spacing[2]) * spacing[2]  # on a contour's plane
+    corner = low - spacing  # one voxel more all round, so that linear resampling ends half a voxel out
+    size = np.maximum(np.ceil((high - corner) / spacing).astype(int), 1) + 2
     own = sitk.Image([int(n) for n in size], sitk.sitkUInt8)
     own.SetSpacing(spacing.tolist())
     own.SetDirection(direction.ravel().tolist())
     own.SetOrigin((direction @ corner).tolist())
     return own
+
+
+def _corners(grid: sitk.Image) -> np.ndarray:
+    """The outer corners of the grid (8, 3) in LPS mm."""
+    ends = np.array(np.meshgrid(*[(-0.5, n - 0.5) for n in grid.GetSize()], indexing="ij")).reshape(3, -1).T
+    return np.array([grid.TransformContinuousIndexToPhysicalPoint(c.tolist()) for c in ends])
 
 
 def _step_mm(contours: list[np.ndarray], normal: np.ndarray, grid: sitk.Image, axes: np.ndarray) -> float:

@@ -16,6 +16,7 @@ from ..types import StudyWarning
 from .polygons import fill
 
 _TUMOUR = re.compile(r"gtv|tumou?r|lesion", re.IGNORECASE)
+_FARTHEST_MM = 1e6
 _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 
 
@@ -125,7 +126,7 @@ def _points(contour: Dataset) -> tuple[np.ndarray | None, str]:
         numbers = _numbers(contour)
     except ValueError:
         return None, "points are not numbers"
-    if len(numbers) % 3 or not np.isfinite(numbers).all():
+    if len(numbers) % 3 or not (np.abs(numbers) < _FARTHEST_MM).all():  # false for NaN too
         return None, "points are not numbers"
     points = numbers.reshape(-1, 3)
     if len(points) < 3 or np.linalg.svd(points - points.mean(axis=0), compute_uv=False)[1] < 1e-3:

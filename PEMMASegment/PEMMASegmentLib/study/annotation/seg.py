@@ -15,7 +15,7 @@ from ..types import StudyWarning
 from .masks import put_on
 from .rtstruct import clean_name, looks_like_tumour
 
-_MOST_BYTES = 2**31
+_MOST_PIXELS = 2**32  # of all frames together; two hundred lesions over a whole body have a tenth
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,46 @@ class Frame:
     segment: int
 
 
-def choose_segments(dataset: Dataset, wanted: str | None) -> tuple[set[int], tuple[StudyWarning, ...]]:
-    """Numbers of the segments to unite: those labelled `wanted`, else those named like a tumour, else all."""
+@dataclass(frozen=True)
+class Content:
+    """What a SEG says. labels: cleaned segment labels by number; half: the stored value that counts as 0.5."""
+
+    dataset: Dataset
+    kind: str
+    labels: dict[int, str]
+    frames: list[Frame]
+    size: tuple[int, int]
+    half: float
+    step_mm: float
+    frames_of_reference: frozenset[str]
+
+
+def understand(dataset: Dataset) -> Content:
+    """Reads the header of a SEG. Raises PemmaError for what is no volume, ValueError and the like for nonsense."""
+    kind = str(dataset.get("SegmentationType") or "BINARY")
     labels = {int(s.SegmentNumber): clean_name(s.get("SegmentLabel")) for s in dataset.get("SegmentSequence") or []}
-    labels = {n: label for n, label in labels.items() if n or "LABELMAP" not in str(dataset.get("SegmentationType"))}
+    if kind == "LABELMAP":
+        labels.pop(0, None)  # the background
+    shared = (dataset.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
+    frames = [_frame(own, shared) for own in dataset.get("PerFrameFunctionalGroupsSequence") or []]
+    rows, columns = int(dataset.Rows), int(dataset.Columns)
+    if not frames or not labels:
+        raise _unreadable("it holds no frames or segments")
+    if len(frames) != int(dataset.get("NumberOfFrames") or 1) or len(frames) * rows * columns > _MOST_PIXELS:
+        raise _unreadable("its number of frames or their size is impossible")
+    step = _macro(shared, Dataset(), "PixelMeasuresSequence", "SpacingBetweenSlices")
+    step = step or _macro(shared, Dataset(), "PixelMeasuresSequence", "SliceThickness") or 1.0
+    frame_of_reference = str(dataset.get("FrameOfReferenceUID") or "")
+    half = float(dataset.get("MaximumFractionalValue") or 255) / 2 if kind == "FRACTIONAL" else 0.5
+    return Content(
+        dataset, kind, labels, frames, (rows, columns), half, float(step), frozenset({frame_of_reference} - {""})
+    )
+
+
+def choose(content: Content, wanted: str | None) -> tuple[set[int], tuple[StudyWarning, ...]]:
+    """Numbers of the segments to unite: those labelled `wanted`, else those named like a tumour, else all."""
+    labels = content.labels
     names = ", ".join(list(labels.values())[:20])
-    if not labels:
-        raise PemmaError("annotation-roi", "the SEG describes no segment", "give another annotation")
     if wanted is not None:
         found = {n for n, label in labels.items() if label.lower() == clean_name(wanted).lower()}
         if not found:
@@ -49,39 +82,31 @@ def choose_segments(dataset: Dataset, wanted: str | None) -> tuple[set[int], tup
     return tumours, (StudyWarning("annotation-segments", f"of the segments {names} only {used} are taken"),)
 
 
-def read(dataset: Dataset, grid: sitk.Image, wanted: str | None, place: str):
-    """The chosen segments together as (label uint8 on `grid`, warnings). Raises PemmaError."""
-    numbers, notes = choose_segments(dataset, wanted)
-    frames = _frames(dataset)
-    if not frames:
-        raise _damaged(place, "it holds no frames")
-    _check_size(dataset, len(frames), place)
-    fitting = [_offset(frame, grid, dataset.Rows, dataset.Columns) for frame in frames]
-    if all(offset is not None for offset in fitting):
-        voxels = np.zeros(grid.GetSize()[::-1], np.uint8)
-        for (column, row, k), mask in zip(fitting, _masks(dataset, frames, numbers, place), strict=True):
-            voxels[k, row : row + mask.shape[0], column : column + mask.shape[1]] |= mask
-        return like(voxels, grid), notes
-    label, more = put_on(_own_volume(dataset, frames, numbers, place), grid, place)
-    return label, (*notes, *more)
+def fill(content: Content, numbers: set[int], grid: sitk.Image) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
+    """The segments together as a label (uint8) on `grid`: pasted where frames are its slices, else resampled."""
+    places = [_offset(frame, grid, *content.size) for frame in content.frames]
+    if any(place is None for place in places):
+        return put_on(_own_volume(content, numbers), grid)
+    voxels = np.zeros(grid.GetSize()[::-1], np.uint8)
+    rows, columns = content.size
+    for (column, row, k), mask in zip(places, _masks(content, numbers), strict=True):
+        voxels[k, row : row + rows, column : column + columns] |= mask
+    return like(voxels, grid), ()
 
 
-def _frames(dataset: Dataset) -> list[Frame]:
-    shared = (dataset.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
-    frames = []
-    for own in dataset.get("PerFrameFunctionalGroupsSequence") or []:
-        position = _macro(own, shared, "PlanePositionSequence", "ImagePositionPatient")
-        orientation = _macro(own, shared, "PlaneOrientationSequence", "ImageOrientationPatient")
-        spacing = _macro(own, shared, "PixelMeasuresSequence", "PixelSpacing")
-        segment = _macro(own, shared, "SegmentIdentificationSequence", "ReferencedSegmentNumber")
-        if position is None or orientation is None or spacing is None:
-            raise _damaged("", "a frame has no place in space")
-        directions = np.array(orientation, dtype=float).reshape(2, 3).T
-        spacing = np.array([float(spacing[1]), float(spacing[0])])
-        if not np.allclose(directions.T @ directions, np.eye(2), atol=1e-3) or not (spacing > 0).all():
-            raise _damaged("", "a frame's orientation or spacing is invalid")
-        frames.append(Frame(np.array(position, dtype=float), directions, spacing, int(segment or 0)))
-    return frames
+def _frame(own: Dataset, shared: Dataset) -> Frame:
+    position = _macro(own, shared, "PlanePositionSequence", "ImagePositionPatient")
+    orientation = _macro(own, shared, "PlaneOrientationSequence", "ImageOrientationPatient")
+    spacing = _macro(own, shared, "PixelMeasuresSequence", "PixelSpacing")
+    segment = _macro(own, shared, "SegmentIdentificationSequence", "ReferencedSegmentNumber")
+    if position is None or orientation is None or spacing is None:
+        raise _unreadable("a frame has no place in space")
+    directions = np.array(orientation, dtype=float).reshape(2, 3).T
+    position, spacing = np.array(position, dtype=float).reshape(3), np.array(spacing, dtype=float).reshape(2)[::-1]
+    sound = np.allclose(directions.T @ directions, np.eye(2), atol=1e-3) and (np.abs(position) < 1e6).all()
+    if not sound or not ((spacing > 1e-3) & (spacing < 1e3)).all():
+        raise _unreadable("a frame's place in space is invalid")
+    return Frame(position, directions, spacing, int(segment or 0))
 
 
 def _macro(own: Dataset, shared: Dataset, sequence: str, keyword: str):
@@ -93,15 +118,8 @@ def _macro(own: Dataset, shared: Dataset, sequence: str, keyword: str):
     return None
 
 
-def _damaged(place: str, why: str) -> PemmaError:
-    return PemmaError("annotation-seg", f"the SEG can't be read: {why}", "export it again", place)
-
-
-def _check_size(dataset: Dataset, frames: int, place: str) -> None:
-    if frames * int(dataset.Rows) * int(dataset.Columns) // 8 > _MOST_BYTES:
-        raise _damaged(place, "it declares an impossible size")
-    if int(dataset.get("NumberOfFrames") or 1) != frames:
-        raise _damaged(place, "the numbers of frames in header and description differ")
+def _unreadable(why: str) -> PemmaError:
+    return PemmaError("annotation-seg", f"the SEG can't be read: {why}", "export it again")
 
 
 def _offset(frame: Frame, grid: sitk.Image, rows: int, columns: int) -> tuple[int, int, int] | None:
@@ -118,19 +136,17 @@ def _offset(frame: Frame, grid: sitk.Image, rows: int, columns: int) -> tuple[in
     return tuple(int(n) for n in start) if inside and parallel and off.max() <= 0.1 else None
 
 
-def _masks(dataset: Dataset, frames: list[Frame], numbers: set[int], place: str) -> Iterator[np.ndarray]:
+def _masks(content: Content, numbers: set[int]) -> Iterator[np.ndarray]:
     """For each frame the pixels (rows, columns) that belong to one of the segments, one frame in memory at a time."""
-    kind = str(dataset.get("SegmentationType", "BINARY"))
-    half = float(dataset.get("MaximumFractionalValue") or 255) / 2 if kind == "FRACTIONAL" else 0.5
     wanted = np.array(sorted(numbers))
     try:
-        for frame, pixels in zip(frames, _pixels(dataset), strict=True):
-            if kind == "LABELMAP":
+        for frame, pixels in zip(content.frames, _pixels(content.dataset), strict=True):
+            if content.kind == "LABELMAP":
                 yield np.isin(pixels, wanted).astype(np.uint8)
             else:
-                yield ((pixels >= half) & (frame.segment in numbers)).astype(np.uint8)
+                yield ((pixels >= content.half) & (frame.segment in numbers)).astype(np.uint8)
     except (AttributeError, NotImplementedError, RuntimeError, ValueError) as error:  # pydicom's ways to say so
-        raise _damaged(place, "its pixels can't be decoded") from error
+        raise _unreadable("its pixels can't be decoded") from error
 
 
 def _pixels(dataset: Dataset) -> Iterator[np.ndarray]:
@@ -146,22 +162,22 @@ def _pixels(dataset: Dataset) -> Iterator[np.ndarray]:
         yield bits[start % 8 :][:pixels].reshape(dataset.Rows, dataset.Columns)
 
 
-def _own_volume(dataset: Dataset, frames: list[Frame], numbers: set[int], place: str) -> sitk.Image:
+def _own_volume(content: Content, numbers: set[int]) -> sitk.Image:
     """The chosen segments as a volume (uint8) on the grid that the frames themselves make up."""
-    first = frames[0]
-    normal = np.cross(*first.directions.T)
+    first, frames = content.frames[0], content.frames
     turned = any(not np.allclose(f.directions, first.directions, atol=1e-3) for f in frames)
     if turned or any(not np.allclose(f.spacing, first.spacing, rtol=1e-3) for f in frames):
-        raise _damaged(place, "its frames lie in different planes")
+        raise _unreadable("its frames lie in different planes")
+    normal = np.cross(*first.directions.T)
     along = np.array([f.position @ normal for f in frames])
-    across = np.array([f.position - (f.position @ normal) * normal for f in frames])
-    step = _step(along, dataset)
+    across = np.array([f.position for f in frames]) - along[:, None] * normal
+    step = _step(along, content.step_mm)
     index = np.round((along - along.min()) / step).astype(int)
     drift = np.abs((along - along.min()) / step - index).max()
     if drift > 0.1 or np.abs(across - across[0]).max() > 0.1 * first.spacing.min():
-        raise _damaged(place, "its frames do not form a regular volume")
-    voxels = np.zeros((int(index.max()) + 1, int(dataset.Rows), int(dataset.Columns)), np.uint8)
-    for k, mask in zip(index, _masks(dataset, frames, numbers, place), strict=True):
+        raise _unreadable("its frames do not form a regular volume")
+    voxels = np.zeros(_possible(int(index.max()) + 1, *content.size), np.uint8)
+    for k, mask in zip(index, _masks(content, numbers), strict=True):
         voxels[k] |= mask
     image = sitk.GetImageFromArray(voxels)
     image.SetSpacing([*first.spacing.tolist(), step])
@@ -170,12 +186,15 @@ def _own_volume(dataset: Dataset, frames: list[Frame], numbers: set[int], place:
     return image
 
 
-def _step(along: np.ndarray, dataset: Dataset) -> float:
-    """Distance of neighbouring frames in mm: the smallest that occurs; of a single plane its stated spacing."""
+def _possible(*shape: int) -> tuple[int, ...]:
+    if np.prod(shape, dtype=float) > _MOST_PIXELS:
+        raise _unreadable("its frames lie impossibly far apart")
+    return shape
+
+
+def _step(along: np.ndarray, stated: float) -> float:
+    """Distance of neighbouring frames in mm: the smallest that occurs, refined; of a single plane the stated one."""
     steps = np.diff(np.unique(np.round(along, 2)))
     steps = steps[steps > 0.05]
-    if len(steps):
-        return float((along.max() - along.min()) / round((along.max() - along.min()) / steps.min()))
-    shared = (dataset.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
-    measures = (shared.get("PixelMeasuresSequence") or [Dataset()])[0]
-    return float(measures.get("SpacingBetweenSlices") or measures.get("SliceThickness") or 1.0)
+    length = float(np.ptp(along))
+    return length / round(length / steps.min()) if len(steps) else stated
