@@ -1,0 +1,147 @@
+"""Training: what a stage may change, that it learns, that a stopped run goes on exactly, that two processes agree."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+from PEMMASegmentLib.core import Cancelled, PemmaError
+from PEMMASegmentLib.network.files import load_model
+from PEMMASegmentLib.network.pemma import Pemma
+from PEMMASegmentLib.training import train
+from PEMMASegmentLib.training.config import read_config
+from PEMMASegmentLib.training.loop import trainable
+
+ARCHITECTURE = {"window": [16, 16, 16], "patch": 8, "hidden": 16, "depth": 2, "heads": 2, "mlp": 32, "feature": 8,
+                "embedding": "stem", "taps": [], "modalities": ["pet"], "rank": 2, "fused_decoder": ["decoder2"]}
+
+
+def write_case(folder, seed):
+    """A hot ball in a body, on grids of CT and PET that differ."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(seed)
+    centre = rng.uniform(-15, 15, 3)
+    for name, spacing in (("ct", 4.0), ("mask", 4.0), ("pet", 5.0)):
+        n = int(112 / spacing)
+        points = (np.indices((n, n, n)) - (n - 1) / 2) * spacing
+        inside = ((points - centre[:, None, None, None]) ** 2).sum(0) < 18**2
+        noise = rng.normal(size=(n, n, n))
+        values = {"ct": inside * 80 + noise * 10, "mask": inside, "pet": inside * 6 + 0.5 + 0.1 * noise}[name]
+        kind = {"ct": np.int16, "mask": np.uint8, "pet": np.float32}[name]
+        image = sitk.GetImageFromArray(values.astype(kind))
+        image.SetSpacing([spacing] * 3)
+        image.SetOrigin([-(n - 1) / 2 * spacing] * 3)
+        sitk.WriteImage(image, str(folder / f"{name}.nii.gz"))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    for seed, name in enumerate(("a", "b", "c")):
+        write_case(folder / name, seed)
+    return folder
+
+
+def write_config(folder, steps=(30, 20), **changes):
+    folder.mkdir(exist_ok=True)
+    (folder / "split.json").write_text(json.dumps({"train": ["a", "b"], "select": ["c"]}))
+    raw = {"name": "tiny", "version": "1", "split": "split.json", "architecture": ARCHITECTURE, "region": "a test",
+           "preprocessing": {"spacing_mm": [4.0, 4.0, 4.0]},
+           "stages": [{"name": "ct", "steps": steps[0], "rate": 3e-3}, {"name": "pet", "steps": steps[1], "rate": 3e-3}],
+           "labels": [{"value": 1, "name": "Neoplasm", "category_code": "49755003", "type_code": "108369006"}]}
+    (folder / "train.json").write_text(json.dumps(raw | changes))
+    return folder / "train.json"
+
+
+@pytest.fixture(scope="module")
+def trained(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    return folder, train(write_config(folder), data, folder / "out")
+
+
+def test_both_stages_learn_and_the_card_says_what_was_trained(trained):
+    folder, model_folder = trained
+    model = load_model(model_folder)
+    stages = model.card.provenance["stages"]
+    assert [s["name"] for s in stages] == ["ct", "pet"]
+    assert all(n.startswith("base.") for n in stages[0]["trained"])
+    assert all(n.startswith(("added.pet.", "fused.")) for n in stages[1]["trained"])
+    assert not any("norm_cross_attn" in n for s in stages for n in s["trained"])
+    assert stages[1]["share"] < 1 and model.card.provenance["split"]["select"] == ["c"]
+    assert 110 < model.card.region.longest_mm < 120
+    log = [json.loads(line) for line in (folder / "out/log.jsonl").read_text().splitlines()]
+    assert log[-1]["loss"] < 1.0  # untrained: about 1.6
+
+
+def test_the_pet_stage_leaves_every_bit_of_the_ct_network(trained, data, tmp_path):
+    folder, model_folder = trained
+    raw = json.loads((folder / "train.json").read_text())
+    config = write_config(tmp_path / "ct", stages=raw["stages"][:1])
+    ct_only = load_model(train(config, data, tmp_path / "out"))
+    both = load_model(model_folder)
+    x = torch.randn(1, 1, 16, 16, 16)
+    assert torch.equal(ct_only.net({"ct": x}), both.net({"ct": x}))
+
+
+def test_a_stopped_run_goes_on_exactly(trained, data, tmp_path, monkeypatch):
+    monkeypatch.setattr("PEMMASegmentLib.training.loop._CHECKPOINT_SECONDS", 0.0)
+    config = write_config(tmp_path / "run")
+
+    def stop(fraction, words):
+        if "stage pet: step 9" in words:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        train(config, data, tmp_path / "out", stop)
+    resumed = load_model(train(config, data, tmp_path / "out")).net.state_dict()
+    straight = load_model(trained[1]).net.state_dict()
+    assert all(torch.equal(resumed[name], straight[name]) for name in straight)
+
+
+def test_an_unfinished_run_of_another_configuration_is_not_continued(trained, data, tmp_path):
+    folder, _ = trained
+    with pytest.raises(PemmaError, match="another configuration"):
+        train(write_config(tmp_path, steps=(31, 20)), data, folder / "out")
+
+
+def test_only_what_a_stage_names_is_trainable(trained):
+    config = read_config(trained[0] / "train.json")
+    net = Pemma(replace(config.architecture, modalities=("pet",)))
+    for stage, prefixes in zip(config.stages, (("base.",), ("added.pet.", "fused.")), strict=True):
+        chosen = trainable(net, stage)
+        assert {n for n, p in net.named_parameters() if p.requires_grad} == set(chosen)
+        assert all(n.startswith(prefixes) for n in chosen)
+
+
+def test_missing_patients_and_bad_configurations_are_refused_with_a_reason(data, tmp_path):
+    config = write_config(tmp_path)
+    (tmp_path / "split.json").write_text(json.dumps({"train": ["a", "nobody"]}))
+    with pytest.raises(PemmaError, match="not in the data folder"):
+        train(config, data, tmp_path / "out")
+    for change in ({"architecture": {"patch": 5}}, {"stages": [{"name": "ct", "steps": 0}]}, {"region": None, "labels": 1}):
+        with pytest.raises(PemmaError, match="can't be used"):
+            read_config(write_config(tmp_path, **change))
+
+
+def test_two_processes_train_one_model(data, tmp_path):
+    config = write_config(tmp_path, steps=(3, 2))
+    script = tmp_path / "go.py"
+    script.write_text("import sys, torch; torch.set_num_threads(1)\nfrom pathlib import Path\n"
+                      "from PEMMASegmentLib.training import train\ntrain(*map(Path, sys.argv[1:]))\n")
+    library = next(p for p in sys.path if os.path.isdir(os.path.join(p, "PEMMASegmentLib")))
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_addr=127.0.0.1",
+         "--master_port=0", "--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0", str(script), str(config), str(data),
+         str(tmp_path / "out")],
+        env=os.environ | {"PYTHONPATH": library, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-2000:]
+    both = load_model(tmp_path / "out/model")
+    alone = load_model(train(config, data, tmp_path / "alone"))
+    changed = [n for n, t in both.net.state_dict().items() if not torch.equal(t, alone.net.state_dict()[n])]
+    assert changed  # the second process's windows took part
+    assert both.card.provenance["stages"][0]["trained"] == alone.card.provenance["stages"][0]["trained"]

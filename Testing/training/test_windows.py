@@ -1,0 +1,61 @@
+"""Training windows: cuts keep the tumour and nothing of its place, windows are padded as in use, augmentation keeps sense."""
+
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PEMMASegmentLib.network.architecture import Architecture, Preprocessing
+from PEMMASegmentLib.training.augment import Augmentation, sample
+from PEMMASegmentLib.training.windows import TrainingCase, draw, random_cut, window_start
+
+P = Preprocessing()
+A = Architecture((16, 16, 16), 8, 32, 2, 4, 64, 16, embedding="stem", taps=(), modalities=("pet",))
+
+
+def ball(shape=(30, 26, 28), radius=6) -> TrainingCase:
+    z, y, x = np.indices(shape)
+    centre = [n / 2 for n in shape]
+    label = (z - centre[0]) ** 2 + (y - centre[1]) ** 2 + (x - centre[2]) ** 2 < radius**2
+    t = torch.from_numpy(label.astype(np.float32))
+    return TrainingCase("ball", t * 200 - 100, t * 6 + 0.5, t)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10_000))
+def test_a_cut_keeps_the_whole_tumour_and_a_window_touches_the_cut(seed):
+    case, rng = ball(), np.random.default_rng(seed)
+    cut = random_cut(tuple(case.label.shape), case.box, rng)
+    assert (cut[:, 0] <= case.box[:, 0]).all() and (cut[:, 1] >= case.box[:, 1]).all()
+    assert (cut >= 0).all() and (cut[:, 1] <= case.label.shape).all()
+    start = window_start(cut, case.label, A.window, 1.0, rng)
+    for (low, high), s, n in zip(cut, start, A.window, strict=True):
+        inside = s <= low and s + n >= high if high - low <= n else low <= s and s + n <= high
+        assert inside
+
+
+def test_without_augmentation_a_window_is_the_case_padded_with_air_and_no_uptake():
+    case = ball()
+    cut = np.array([[8, 24], [5, 20], [3, 28]])
+    images, label = sample(case, cut, np.array([6, 5, 10]), A.window, P, ("ct", "pet"), None, np.random.default_rng(0))
+    want = torch.zeros(16, 16, 16)
+    want[2:, :15, :16] = case.label[8:22, 5:20, 10:26]
+    assert torch.equal(label[0], want)
+    assert float(images["ct"][0, 0].max()) == -1.0 and float(images["pet"][0, 0].max()) == 0.0
+    hot = torch.asinh(torch.tensor(6.5 / 2)) / 2
+    torch.testing.assert_close(images["pet"][0][want > 0].min(), hot, atol=1e-4, rtol=1e-4)
+
+
+def test_augmented_windows_are_finite_in_range_and_still_show_the_tumour():
+    case, rng = ball(radius=7), np.random.default_rng(3)
+    for _ in range(40):
+        images, label = draw([case], A, P, ("ct", "pet"), 1.0, Augmentation(), rng)
+        assert images["ct"].abs().max() <= 1 and torch.isfinite(images["pet"]).all() and images["pet"].min() >= 0
+        assert set(label.unique().tolist()) <= {0.0, 1.0}
+        tumour = label > 0
+        if 50 < tumour.sum() < 3000:
+            assert images["pet"][tumour].mean() > images["pet"][~tumour].mean()
+
+
+def test_the_same_generator_draws_the_same_window():
+    one, two = (draw([ball()], A, P, ("ct", "pet"), 0.5, Augmentation(), np.random.default_rng(5)) for _ in range(2))
+    assert all(torch.equal(one[0][m], two[0][m]) for m in one[0]) and torch.equal(one[1], two[1])
