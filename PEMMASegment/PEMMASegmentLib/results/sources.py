@@ -23,7 +23,7 @@ _JUDGED = ("SH", "LO", "CS", "PN", "DA", "TM", "AS", "DS", "IS", "UI")
 
 
 def clean_sources(headers: Sequence["Dataset"]) -> list["Dataset"]:
-    """Copies in the same order, the first (whose values a new object takes over) valid in every value.
+    """The same in order, but the first, whose values a new object takes over, as a copy that is valid in every value.
 
     Text that is too long is cut, what is invalid otherwise is emptied (type 2) or left out.
     """
@@ -34,11 +34,12 @@ def clean_sources(headers: Sequence["Dataset"]) -> list["Dataset"]:
 
 
 def _cleaned(headers: Sequence["Dataset"]) -> list["Dataset"]:
-    frame_of_reference = headers[0].get("FrameOfReferenceUID") or uid_of("frame", headers[0].SeriesInstanceUID)
-    sources = [copy.copy(header) for header in headers]
-    for source in sources:
-        source.FrameOfReferenceUID = frame_of_reference
+    lack_frame = not all(header.get("FrameOfReferenceUID") for header in headers)
+    sources = [copy.deepcopy(header) if k == 0 or lack_frame else header for k, header in enumerate(headers)]
     first = sources[0]
+    if lack_frame:
+        for source in sources:
+            source.FrameOfReferenceUID = uid_of("frame", first.SeriesInstanceUID)
     for element in [element for element in first if element.VR in _JUDGED]:
         _clean(first, element)
     for keyword in _TYPE_2:

