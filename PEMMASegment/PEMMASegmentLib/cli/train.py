@@ -9,18 +9,43 @@ from . import options as shared
 if TYPE_CHECKING:
     from .terminal import Terminal
 
+#: The sets of inputs that a stage gives a model, to be judged when it ends.
+INPUTS = {"ct": ("ct",), "pet": ("ct", "ct+pet", "pet")}
+
 
 def add_to(commands) -> None:
     parser = shared.command(commands, "train", run, "train a base model")
     parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="what to train, JSON")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of annotated studies")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="model folder; resumes there")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="run folder; an unfinished run goes on")
 
 
 def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
     from .. import training
 
+    validate = _on_selection_patients(options.config, options.data)
     with terminal.progress("train") as progress:
-        training.train(options.config, options.data, options.out, progress)
-    terminal.result({"model": str(options.out)}, f"model written to {options.out}")
+        folder = training.train(options.config, options.data, options.out, progress, validate)
+    terminal.result({"model": str(folder)}, f"model written to {folder}")
     return True
+
+
+def _on_selection_patients(config_file: Path, data: Path):
+    """What judges a stage: thresholds and Dice on the split's selection patients; None when it names none."""
+    from ..inference.selection import choose_threshold
+    from ..network.files import Model
+    from ..training.config import read_config
+    from ..training.folders import cases
+
+    names = read_config(config_file).select
+    refs = [ref for ref in cases(data) if ref.name in names]
+    if not refs:
+        return None
+
+    def validate(net, card, stage: str) -> dict:
+        studies = [ref.read() for ref in refs]
+        found = {inputs: choose_threshold(Model(card, net, Path()), studies, inputs) for inputs in INPUTS.get(stage, ())}
+        return {"cases": [ref.name for ref in refs], "threshold": {k: t for k, (t, _) in found.items()},
+                "dice": {k: d for k, (_, d) in found.items()}}
+
+    return validate

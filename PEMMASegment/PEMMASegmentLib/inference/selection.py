@@ -1,0 +1,38 @@
+"""The threshold of a model, chosen on its selection patients, and how well it does there."""
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..core import Progress, no_progress
+from ..core.progress import part
+from ..network.files import Model
+from ..study.types import PetCtStudy
+from .segment import segment
+
+CANDIDATES = tuple(round(0.2 + 0.05 * n, 2) for n in range(13))
+
+
+def choose_threshold(model: Model, cases: list[tuple[PetCtStudy, sitk.Image]], inputs: str,
+                     progress: Progress = no_progress) -> tuple[float, list[float]]:
+    """The candidate with the best mean Dice over the cases (the one nearer to 0.5 on a tie), and the Dice of each case.
+
+    cases: study and expert's label on the study's grid.
+    """
+    table = []
+    for n, (study, label) in enumerate(cases):
+        span = part(progress, n / len(cases), (n + 1) / len(cases))
+        found = segment(study, model, inputs=inputs, threshold=0.5, whole_study=True, progress=span)
+        table.append(_dice_by_threshold(sitk.GetArrayViewFromImage(found.probability), sitk.GetArrayViewFromImage(label)))
+    means = np.mean(table, axis=0)
+    best = max(range(len(CANDIDATES)), key=lambda k: (round(float(means[k]), 4), -abs(CANDIDATES[k] - 0.5)))
+    return CANDIDATES[best], [float(row[best]) for row in table]
+
+
+def _dice_by_threshold(probability: np.ndarray, label: np.ndarray) -> list[float]:
+    truth = label > 0
+    out = []
+    for threshold in CANDIDATES:
+        guess = probability >= threshold
+        total = int(guess.sum()) + int(truth.sum())
+        out.append(2 * int((guess & truth).sum()) / total if total else 1.0)
+    return out
