@@ -133,7 +133,7 @@ def _refuse_gaps(along: np.ndarray, step: float) -> None:
     steps = np.diff(along)
     usual = float(np.median(steps))
     widest = int(np.argmax(steps))
-    if steps[widest] > 1.5 * usual and np.mean(np.abs(steps - usual) <= GRID_TOLERANCE * usual) > 0.5:
+    if steps[widest] > 1.5 * usual and np.mean(np.abs(steps - usual) <= GRID_TOLERANCE * usual) > 0.7:
         missing = round(float(steps[widest]) / usual) - 1
         raise PemmaError("missing-slices", f"about {max(missing, 1)} slice{'s' * (missing > 1)} missing after position "
                          f"{along[widest]:.1f} mm along the slice normal", "export the complete series again")

@@ -110,23 +110,30 @@ def _about_dates(chosen: Sequence[Series]) -> list[StudyWarning]:
 
 
 def _headers(series: Series | None) -> tuple[Dataset, ...]:
-    """Data sets in slice order without pixels, private and unreadable elements; of a multi-frame file: that one."""
+    """Data sets in slice order without pixels and private elements; of a multi-frame file: that one as it is stored."""
     if series is None:
         return ()
     if series.multiframe:
-        return tuple(_cleaned(pixels.read(file, stop_before_pixels=True)) for file in series.files)
-    return tuple(_cleaned(s.header) for s in series.slices)
+        headers = [pixels.read(file, stop_before_pixels=True) for file in series.files]
+    else:
+        headers = [s.header for s in series.slices]
+    unreadable = _unreadable(headers[0])
+    for header in headers:
+        for tag in list(header.keys()):
+            if tag.is_private or tag in unreadable:
+                del header[tag]
+    return tuple(headers)
 
 
-def _cleaned(header: Dataset) -> Dataset:
+def _unreadable(header: Dataset) -> set:
+    """Tags whose values make no sense; whoever reads them later, such as a SEG writer, would fail on them."""
+    found = set()
     for tag in list(header.keys()):
         try:
-            unwanted = tag.is_private or header[tag] is None
+            header[tag]
         except tags.VALUE_ERRORS:
-            unwanted = True
-        if unwanted:
-            del header[tag]
-    return header
+            found.add(tag)
+    return found
 
 
 def _key(chosen: Sequence[Series]) -> str:

@@ -1,6 +1,5 @@
 """Pixel data: what a header must say before they are decoded, stored values slice by slice, HU and SUV volumes."""
 
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,8 +10,6 @@ from pydicom import Dataset
 from pydicom.pixels import get_decoder
 from pydicom.pixels import pixel_array as decode
 from pydicom.uid import (
-    JPEG2000,
-    UID,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
     JPEGLossless,
@@ -111,17 +108,23 @@ def _check_syntax(file: File) -> None:
 
 def _check_length(one: "Slice") -> None:
     """Refuses missing and, for uncompressed files, truncated pixel data."""
-    left = one.file.pixel_bytes
-    if left is None:
+    data = one.file.pixels
+    if data is None:
         return
-    if left < 12:
+    if data.length == 0:
         raise PemmaError("no-pixel-data", "the file has no pixel data (7FE0,0010)", EXPORT_AGAIN, one.file.name)
-    columns, rows = one.plane.size
+    if data.encapsulated != one.file.syntax.is_compressed:
+        raise PemmaError("transfer-syntax", "the pixel data are not stored as Transfer Syntax UID (0002,0010) says",
+                         EXPORT_AGAIN, one.file.name)
     frames = (tags.number(one.header, "NumberOfFrames") or 1) if one.frame is not None else 1
-    expected = columns * rows * frames * (tags.number(one.header, "BitsAllocated") or 16) / 8
-    if not one.file.syntax.is_compressed and left - 8 < expected:
+    if not data.encapsulated and data.length < frames * _frame_bytes(one):
         raise PemmaError("truncated-file", "the file is cut: it holds fewer pixels than it declares", EXPORT_AGAIN,
                          one.file.name)
+
+
+def _frame_bytes(one: "Slice") -> int:
+    columns, rows = one.plane.size
+    return columns * rows * int(tags.number(one.header, "BitsAllocated")) // 8
 
 
 def _check_rescale(modality: str, one: "Slice") -> None:
@@ -153,22 +156,29 @@ def read(file: File, stop_before_pixels: bool = False) -> Dataset:
     try:
         dataset = pydicom.dcmread(file.path, force=True, stop_before_pixels=stop_before_pixels)
     except FileNotFoundError:
-        raise PemmaError("series-changed", "a file of the study vanished while it was read", "copy the study first",
-                         file.name) from None
+        raise _vanished(file) from None
     except (OSError, *READ_ERRORS):
         raise PemmaError("damaged-file", "the file can't be read", EXPORT_AGAIN, file.name) from None
     dataset.file_meta.TransferSyntaxUID = file.syntax
     return dataset
 
 
-def stored_values(dataset: Dataset, one: "Slice") -> np.ndarray:
+def _vanished(file: File) -> PemmaError:
+    return PemmaError("series-changed", "a file of the study vanished while it was read", "copy the study first", file.name)
+
+
+def stored_values(one: "Slice") -> np.ndarray:
     """Stored integers (rows, columns) of a slice; bits above Bits Stored are masked."""
     columns, rows = one.plane.size
     try:
-        if one.file.syntax in BY_SIMPLEITK:
+        if one.file.pixels is not None and not one.file.pixels.encapsulated:
+            values = _plain(one)
+        elif one.file.syntax in BY_SIMPLEITK:
             values = _by_simpleitk(one)
         else:
-            values = decode(dataset, index=one.frame or 0, raw=True)
+            values = decode(read(one.file), index=one.frame or 0, raw=True)
+    except FileNotFoundError:
+        raise _vanished(one.file) from None
     except (RuntimeError, OSError, *READ_ERRORS):
         raise PemmaError("pixels-unreadable", "the pixel data can't be decoded, the file is damaged or cut", EXPORT_AGAIN,
                          one.file.name) from None
@@ -176,6 +186,17 @@ def stored_values(dataset: Dataset, one: "Slice") -> np.ndarray:
         raise PemmaError("frame-size", "the decoded image has another size than the header says", EXPORT_AGAIN,
                          one.file.name)
     return _masked(values, one.header)
+
+
+def _plain(one: "Slice") -> np.ndarray:
+    """Uncompressed values straight from the file."""
+    columns, rows = one.plane.size
+    size = _frame_bytes(one)
+    with one.file.path.open("rb") as stream:
+        stream.seek(one.file.pixels.offset + (one.frame or 0) * size)
+        data = stream.read(size)
+    order = "<" if one.file.syntax.is_little_endian else ">"
+    return np.frombuffer(data, f"{order}u{size // (rows * columns)}").reshape(rows, columns)
 
 
 def _by_simpleitk(one: "Slice") -> np.ndarray:
@@ -217,12 +238,9 @@ def volume(series: "Series", progress: Progress) -> np.ndarray:
     columns, rows = series.slices[0].plane.size
     is_ct = series.modality == "CT"
     out = np.empty((len(series.slices), rows, columns), np.int16 if is_ct else np.float32)
-    dataset, path = None, None
     for k, one in enumerate(series.slices):
         progress(k / len(series.slices), f"reading {series.modality}")
-        if path != one.file.path:
-            dataset, path = read(one.file), one.file.path
-        values = stored_values(dataset, one)
+        values = stored_values(one)
         pad = padding(values, one.header)
         if is_ct:
             out[k] = _hounsfield(values, one.header, pad)

@@ -32,20 +32,30 @@ CRITICAL = ((0x0028, 0x0010), (0x0028, 0x0011), (0x0028, 0x0030), (0x0020, 0x003
 
 @dataclass(frozen=True)
 class File:
-    """One DICOM file. header: without pixels and long values; pixel_bytes: from Pixel Data to the end of the file.
+    """One DICOM file. header: without pixels and long values. syntax_guessed: the meta header lacks it.
 
-    pixel_bytes is None where it is not known before decoding (deflated files). syntax_guessed: the meta header lacks it.
+    pixels: where Pixel Data lies, None where that is not known before decoding (deflated or unknown syntax).
     """
 
     path: Path
     header: Dataset
     syntax: UID
-    pixel_bytes: int | None
+    pixels: "PixelData | None"
     syntax_guessed: bool = False
 
     @property
     def name(self) -> str:
         return printable(self.path.name)
+
+
+@dataclass(frozen=True)
+class PixelData:
+    """Pixel Data (7FE0,0010) in its file: offset and number of bytes that are really there (0: none); encapsulated or
+    one run of plain integers."""
+
+    offset: int
+    length: int
+    encapsulated: bool
 
 
 @dataclass
@@ -159,11 +169,24 @@ def _parse(path: Path, stream, bare: bool) -> File | None:
         raise _damaged(path) from None
     if bare and ("SOPClassUID" not in header or "Modality" not in header):
         return None
-    pixel_bytes = None
-    if syntax != DeflatedExplicitVRLittleEndian:
-        pixel_bytes = os.fstat(stream.fileno()).st_size - end
-        _refuse_repeated(path, stream, end, syntax)
-    return File(path, header, syntax, pixel_bytes, guessed)
+    if syntax == DeflatedExplicitVRLittleEndian or not _standard(syntax):
+        return File(path, header, syntax, None, guessed)
+    _refuse_repeated(path, stream, end, syntax)
+    return File(path, header, syntax, _pixel_data(stream, end, syntax), guessed)
+
+
+def _pixel_data(stream, start: int, syntax: UID) -> PixelData:
+    """Reads the element's own header, at which the header's parser stopped: tag, VR unless implicit, length."""
+    left = os.fstat(stream.fileno()).st_size - start
+    stream.seek(start)
+    order = "<" if syntax.is_little_endian else ">"
+    size = 8 if syntax.is_implicit_VR else 12
+    head = stream.read(size)
+    if len(head) < size or struct.unpack(order + "HH", head[:4]) != (0x7FE0, 0x0010):
+        return PixelData(start, 0, False)
+    declared = struct.unpack(order + "L", head[-4:])[0]
+    encapsulated = declared == 0xFFFFFFFF
+    return PixelData(start + size, left - size if encapsulated else min(declared, left - size), encapsulated)
 
 
 def _damaged(path: Path) -> PemmaError:
@@ -190,10 +213,16 @@ def _drop_skipped(header: Dataset) -> None:
 
 
 def _check_encoding(header: Dataset, syntax: UID, path: Path) -> None:
-    implicit, little = header.original_encoding
-    if syntax.is_transfer_syntax and not syntax.is_private and len(header):
-        if bool(implicit) != syntax.is_implicit_VR or bool(little) != syntax.is_little_endian:
+    """pydicom reads a header that is not encoded as the meta header says; its pixels would be read from a wrong place."""
+    raw = next((e for e in map(header.get_item, header.keys()) if isinstance(e, RawDataElement)), None)
+    if raw is not None and _standard(syntax):
+        if raw.is_implicit_VR != syntax.is_implicit_VR or raw.is_little_endian != syntax.is_little_endian:
             raise _damaged(path)
+
+
+def _standard(syntax: UID) -> bool:
+    """Whether this is a transfer syntax of the standard; all others are refused once the series is judged."""
+    return not syntax.is_private and syntax.is_transfer_syntax
 
 
 def _refuse_repeated(path: Path, stream, end: int, syntax: UID) -> None:

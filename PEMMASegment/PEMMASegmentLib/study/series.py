@@ -86,11 +86,14 @@ def modality_of(file: File) -> str | None:
             raise PemmaError("damaged-file", "the file has neither a SOP class nor a modality, it is damaged or cut",
                              EXPORT_AGAIN, file.name)
         return None
+    if any(keyword not in file.header for keyword in ("Rows", "Columns")):
+        raise PemmaError("damaged-file", "the file has no Rows or Columns (0028,0010), it is damaged or cut", EXPORT_AGAIN,
+                         file.name)
     if not stated:
         raise PemmaError("modality-missing", f"Modality (0008,0060) is missing in {file.name}", EXPORT_AGAIN, "(0008,0060)")
     if stated != known[0]:
-        raise PemmaError("modality-mismatch", f"Modality (0008,0060) is {stated[:16]} and the SOP class is that of a "
-                         f"{known[0]} image in {file.name}", EXPORT_AGAIN, "(0008,0060)")
+        raise PemmaError("modality-mismatch", f"Modality (0008,0060) and the SOP class of {file.name} "
+                         f"disagree: the latter is that of a {known[0]} image", EXPORT_AGAIN, "(0008,0060)")
     return stated
 
 
@@ -137,11 +140,6 @@ def _check_files(series: Series) -> None:
     if len({tags.text(f.header, "PatientID") for f in files}) > 1:
         raise PemmaError("several-patients", f"one {series.modality} series holds images of more than one patient",
                          EXPORT_AGAIN, "(0010,0020)")
-    for file in files:
-        for keyword in ("Rows", "Columns"):
-            if not tags.numbers(file.header, keyword):
-                raise PemmaError("damaged-file", f"{tags.title(keyword)} is missing, the file is damaged or cut",
-                                 EXPORT_AGAIN, file.name)
     _tell_odd_identifiers(series)
 
 
