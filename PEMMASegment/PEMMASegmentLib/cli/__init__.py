@@ -4,6 +4,7 @@ Until the arguments are known to be right nothing heavy is imported, so that `--
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -24,6 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("cancelled", file=sys.stderr)
         return CANCELLED
+    except BrokenPipeError:  # who read our output, `head` or a pager, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
 
 
 def parser() -> argparse.ArgumentParser:

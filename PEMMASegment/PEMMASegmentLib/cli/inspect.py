@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING
 from . import options as shared
 
 if TYPE_CHECKING:
-    import SimpleITK as sitk
-
-    from ..core import PemmaError
-    from ..study.types import PetCtStudy
+    from ..core import PemmaError, Progress
+    from ..study import PetCtStudy, StudyWarning
     from .terminal import Terminal
 
 
@@ -22,87 +20,45 @@ def add_to(commands) -> None:
 
 
 def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
+    from ..study import describe
+
     with terminal.progress("inspect") as progress:
         study, refused = load_what_loads(options, progress)
-    seen = what_is_seen(study, refused)
-    terminal.result(seen, in_words(seen))
+    seen = describe(study)
+    if refused:
+        seen["warnings"].insert(0, {"code": refused.code, "sentence": refused.sentence})
+        seen["verdict"] = "load-with-warning"
+    terminal.result(seen, in_words(seen, [*([refused] if refused else []), *study.warnings]))
     return True
 
 
-def load_what_loads(options: argparse.Namespace, progress) -> "tuple[PetCtStudy, list[PemmaError]]":
+def load_what_loads(options: argparse.Namespace, progress: "Progress") -> "tuple[PetCtStudy, PemmaError | None]":
     """The study, or what is left of it when one modality is refused, and that refusal."""
     from ..core import PemmaError
     from .reading import load_study
 
     try:
-        return load_study(options.study, options, None, progress), []
+        return load_study(options.study, options, None, progress), None
     except PemmaError as refusal:
         for need in ("ct", "pet"):
             try:
-                return load_study(options.study, options, need, progress), [refusal]
+                return load_study(options.study, options, need, progress), refusal
             except PemmaError:
                 continue  # the first refusal is the one to tell
         raise
 
 
-def what_is_seen(study: "PetCtStudy", refused: "Sequence[PemmaError]" = ()) -> dict:
-    """The JSON object of `inspect --json`; what was refused stands among the warnings."""
-    warnings = [{"code": w.code, "sentence": w.sentence, "way_out": w.way_out} for w in (*refused, *study.warnings)]
-    candidates = [
-        {"series_uid": c.series_uid, "modality": c.modality, "description": c.description, "slices": c.slices,
-         "chosen": c.chosen, "reason": c.reason}
-        for c in study.candidates
-    ]
-    return {
-        "ct": _image(study.ct, study.ct_headers),
-        "pet": _pet(study),
-        "candidates": candidates,
-        "warnings": warnings,
-        "verdict": "load-with-warning" if warnings else "load",
-    }
+def in_words(seen: dict, warnings: "Sequence[StudyWarning | PemmaError]") -> str:
+    """The same for a reader, and what to do about the warnings."""
+    from .terminal import warning_in_words
 
-
-def in_words(seen: dict) -> str:
-    """The same for a reader."""
     lines = [_image_in_words(name.upper(), seen[name]) for name in ("ct", "pet")]
     if seen["pet"]:
         suv = seen["pet"]["suv"]
         lines.append(f"SUVbw: {suv['route']}; {suv['min']:.2f} to {suv['max']:.2f}, median {suv['median']:.2f} g/ml")
-    lines += [_candidate_in_words(candidate) for candidate in seen["candidates"]]
-    lines += [f"warning: {w['sentence']}{_bracketed(w['way_out'])} [{w['code']}]" for w in seen["warnings"]]
+    lines += map(_candidate_in_words, seen["candidates"])
+    lines += map(warning_in_words, warnings)
     return "\n".join([*lines, f"verdict: {seen['verdict']}"])
-
-
-def _image(image: "sitk.Image | None", headers) -> dict | None:
-    if image is None:
-        return None
-    first = headers[0] if headers else {}
-    return {
-        "size": list(image.GetSize()),
-        "spacing_mm": list(image.GetSpacing()),
-        "series_uid": first.get("SeriesInstanceUID"),
-        "frame_of_reference_uid": first.get("FrameOfReferenceUID"),
-    }
-
-
-def _pet(study: "PetCtStudy") -> dict | None:
-    import numpy as np
-    import SimpleITK as sitk
-
-    if study.pet is None:
-        return None
-    voxels = sitk.GetArrayViewFromImage(study.pet)
-    above = voxels[voxels > 0]
-    suv = {
-        "route": study.suv.route,
-        "factor": study.suv.factor,
-        "min": float(voxels.min()),
-        "median": float(np.median(voxels)),
-        "max": float(voxels.max()),
-        "min_above_0": float(above.min()) if above.size else None,
-        "median_above_0": float(np.median(above)) if above.size else None,
-    }
-    return {**_image(study.pet, study.pet_headers), "suv": suv}
 
 
 def _image_in_words(name: str, image: dict | None) -> str:
@@ -115,7 +71,3 @@ def _image_in_words(name: str, image: dict | None) -> str:
 def _candidate_in_words(seen: dict) -> str:
     choice = "used" if seen["chosen"] else "left out"
     return f"{choice}: {seen['modality']} {seen['description']!r}, {seen['slices']} slices: {seen['reason']}"
-
-
-def _bracketed(way_out: str) -> str:
-    return f" ({way_out})" if way_out else ""

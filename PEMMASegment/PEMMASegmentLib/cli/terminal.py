@@ -31,10 +31,9 @@ class Terminal:
         self.say(" ".join(f"error: {study}{': ' if study else ''}{error}".split()))
 
     def warnings(self, warnings: Sequence) -> None:
-        """A line each; `warnings` have code, sentence and way_out."""
+        """A line each."""
         for warning in warnings:
-            way_out = f" ({warning.way_out})" if warning.way_out else ""
-            self.say(f"warning: {warning.sentence}{way_out} [{warning.code}]")
+            self.say(warning_in_words(warning))
 
     @contextlib.contextmanager
     def progress(self, words: str) -> Iterator[Progress]:
@@ -45,7 +44,7 @@ class Terminal:
         from tqdm import tqdm
 
         interval = 0.1 if sys.stderr.isatty() else SECONDS_IN_A_LOG
-        layout = "{desc} {percentage:3.0f}%|{bar}| {elapsed} {postfix}"
+        layout = "{desc} {percentage:3.0f}%|{bar}| {elapsed}{postfix}"
         with tqdm(total=1.0, desc=words, mininterval=interval, bar_format=layout, file=sys.stderr) as bar:
 
             def show(fraction: float, step: str) -> None:
@@ -53,6 +52,7 @@ class Terminal:
                 bar.update(max(0.0, min(fraction, 1.0) - bar.n))
 
             yield show
+            bar.update(1.0 - bar.n)
 
 
 def for_each(studies: Sequence[Path], do: Callable[[Path], dict], terminal: Terminal) -> tuple[list[dict], list[dict]]:
@@ -76,6 +76,12 @@ def for_each(studies: Sequence[Path], do: Callable[[Path], dict], terminal: Term
             failed.append({"study": name, "error": {"code": "bug", "sentence": type(error).__name__,
                                                     "way_out": "report the traceback above", "place": ""}})
     return done, failed
+
+
+def warning_in_words(warning) -> str:
+    """One line of what has code, sentence and way_out: a `StudyWarning`, or an error that was survived."""
+    way_out = f" ({warning.way_out})" if warning.way_out else ""
+    return f"warning: {warning.sentence}{way_out} [{warning.code}]"
 
 
 def base_name(study: Path) -> str:

@@ -10,7 +10,7 @@ from .. import inference, results
 from ..core import Lesion, Progress, Segmentation, Step
 from ..core.progress import part
 from ..network import files
-from ..study.types import PetCtStudy
+from ..study.types import PetCtStudy, StudyWarning
 from .reading import load_study
 from .terminal import Terminal
 
@@ -74,6 +74,5 @@ def result_key(loaded: PetCtStudy, found: Segmentation) -> str:
 
 def warn(terminal: Terminal, done: Segmented) -> None:
     """Says what the study and the run have to tell."""
-    terminal.warnings(done.study.warnings)
-    for code, sentence in done.segmentation.notes:
-        terminal.say(f"warning: {sentence} [{code}]")
+    notes = (StudyWarning(code, sentence) for code, sentence in done.segmentation.notes)
+    terminal.warnings([*done.study.warnings, *notes])
