@@ -160,6 +160,18 @@ def test_names_are_shown_on_one_short_line(outcome):
     assert str(refusal.value).isprintable() and len(str(refusal.value)) < 400
 
 
+def test_a_cut_file_is_refused(sample, tmp_path):
+    whole = copy.deepcopy(sample[1])
+    for sequence in ("StructureSetROISequence", "ROIContourSequence"):
+        whole[sequence].is_undefined_length = False  # pydicom reads what is left of such a sequence without a word
+    whole.save_as(tmp_path / "RS.dcm")
+    content = (tmp_path / "RS.dcm").read_bytes()
+    for size in (len(content) // 2, len(content) - 100):
+        (tmp_path / "RS.dcm").write_bytes(content[:size])
+        with pytest.raises(PemmaError, match="damaged"):
+            annotation.read(tmp_path / "RS.dcm", sample[0])
+
+
 def test_files_that_are_no_annotation_are_refused(sample, tmp_path):
     for name, content, code in (("a.dcm", b"", "image-unreadable"), ("b", b"DICM" * 60, "image-unreadable")):
         (tmp_path / name).write_bytes(content)

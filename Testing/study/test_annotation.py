@@ -268,6 +268,29 @@ def test_seg_on_the_pet_is_resampled_onto_the_ct_in_place(sources, real, tmp_pat
     assert array(label).sum() * voxel_ml(label) == pytest.approx(mask.sum() * voxel_ml(drawn), rel=0.07)
 
 
+def test_seg_of_another_frame_or_without_sense_is_refused(sources, tmp_path):
+    study, lesions = sources
+    file = write_seg(tmp_path / "s", study.ct_headers, lesions[..., 0], ["GTV"])
+
+    def refusal(change) -> str:
+        dataset = pydicom.dcmread(file)
+        change(dataset)
+        dataset.save_as(tmp_path / "changed")
+        with pytest.raises(PemmaError) as error:
+            annotation.read(tmp_path / "changed", study)
+        assert error.value.place == "changed"
+        return error.value.code
+
+    def position(x):
+        return lambda d: setattr(d.PerFrameFunctionalGroupsSequence[0].PlanePositionSequence[0], *x)
+
+    assert refusal(lambda d: setattr(d, "FrameOfReferenceUID", "1.2.3")) == "annotation-frame"
+    assert refusal(lambda d: setattr(d, "PixelData", d.PixelData[:100])) == "annotation-seg"
+    assert refusal(lambda d: setattr(d, "NumberOfFrames", 2)) == "annotation-seg"
+    assert refusal(position(("ImagePositionPatient", ["nan", 0, 0]))) == "annotation-seg"
+    assert refusal(position(("ImagePositionPatient", [9e5, 0, 0]))) == "annotation-seg"
+
+
 def test_seg_reads_tilted_grids(tmp_path):
     study = oblique_study()
     lesion = np.zeros((20, 24, 28), np.uint8)

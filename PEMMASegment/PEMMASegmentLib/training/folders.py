@@ -94,8 +94,7 @@ def _refuse_unlabelled(names: list[str], what: str) -> None:
 
 def _patient_id(folder: Path) -> str | None:
     """Patient ID of the first DICOM file below the folder ("" where it has none); None without DICOM."""
-    header = next((header for _, header in headers(folder, ["PatientID"])), None)
-    return None if header is None else str(header.get("PatientID") or "").strip()
+    return next((header["PatientID"] for _, header in headers(folder)), None)
 
 
 def _read_files(label_file: Path, load: Callable[[], PetCtStudy]) -> tuple[PetCtStudy, sitk.Image]:

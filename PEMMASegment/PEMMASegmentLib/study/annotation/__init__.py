@@ -7,10 +7,11 @@ from typing import TypeVar
 
 import pydicom
 import SimpleITK as sitk
+from pydicom.dataelem import RawDataElement
 
 from ...core import PemmaError
 from ..nifti import MASK_FILE
-from ..scan import READ_ERRORS
+from ..scan import READ_ERRORS, printable
 from ..tags import VALUE_ERRORS
 from ..types import PetCtStudy, StudyWarning
 from . import rtstruct, seg
@@ -22,7 +23,7 @@ __all__ = ["find", "read"]
 
 _RTSTRUCT = "1.2.840.10008.5.1.4.1.1.481.3"
 _SEG = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")  # the second one holds label maps
-_IDENTITY = ["SOPClassUID", "SOPInstanceUID"]
+_UNDEFINED = 0xFFFFFFFF  # length of a value that a delimiter ends
 
 T = TypeVar("T")
 
@@ -36,11 +37,11 @@ def find(folder: Path) -> Path | None:
     if mask.is_file():
         return mask
     found = {}
-    for file, header in headers(folder, _IDENTITY):
-        if header.get("SOPClassUID") in (_RTSTRUCT, *_SEG):
-            found.setdefault(str(header.get("SOPInstanceUID", file)), file)
+    for file, header in headers(folder):
+        if header["SOPClassUID"] in (_RTSTRUCT, *_SEG):
+            found.setdefault(header["SOPInstanceUID"] or str(file), file)
     if len(found) > 1:
-        names = ", ".join(sorted({file.name for file in found.values()})[:10])
+        names = ", ".join(sorted({printable(file.name) for file in found.values()})[:10])
         raise PemmaError(
             "annotation-several",
             f"the study holds {len(found)} annotations: {names}",
@@ -60,8 +61,8 @@ def read(
     file = Path(file)
     if not file.is_file():
         raise PemmaError("annotation-missing", "the annotation file is not there", "check the path", file.name)
-    header = header_of(file, _IDENTITY)
-    kind = str(header.get("SOPClassUID", "")) if header is not None else ""
+    header = header_of(file)
+    kind = header["SOPClassUID"] if header is not None else ""
     if kind == _RTSTRUCT:
         label, notes = _read_rtstruct(file, study, roi_name)
     elif kind in _SEG:
@@ -125,9 +126,13 @@ def _extremes(label: sitk.Image) -> tuple[StudyWarning, ...]:
 
 def _dataset(file: Path) -> pydicom.Dataset:
     try:
-        return pydicom.dcmread(file, force=True)
+        dataset = pydicom.dcmread(file, force=True)
+        elements = [dataset.get_item(tag) for tag in dataset.keys()]
     except (OSError, *READ_ERRORS) as error:
         raise _damaged(file) from error
+    if any(isinstance(e, RawDataElement) and len(e.value or b"") < e.length != _UNDEFINED for e in elements):
+        raise _damaged(file)  # cut: pydicom takes what is left of the last value
+    return dataset
 
 
 def _damaged(file: Path) -> PemmaError:

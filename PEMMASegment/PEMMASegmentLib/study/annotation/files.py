@@ -4,27 +4,34 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import pydicom
+from pydicom.filereader import read_partial
+from pydicom.tag import Tag
 
 from ..scan import READ_ERRORS
 
+KEYWORDS = ["SOPClassUID", "SOPInstanceUID", "PatientID"]
+_TAGS = [Tag(keyword) for keyword in KEYWORDS]
 
-def headers(folder: Path, keywords: list[str]) -> Iterator[tuple[Path, pydicom.Dataset]]:
-    """(file, attributes named by `keywords`) in order of the paths; damaged files are passed over."""
+
+def headers(folder: Path) -> Iterator[tuple[Path, dict[str, str]]]:
+    """(file, `KEYWORDS` with their values, "" where absent) in order of the paths; damaged files are passed over."""
     for file in _files(Path(folder)):
-        header = header_of(file, keywords)
+        header = header_of(file)
         if header is not None:
             yield file, header
 
 
-def header_of(file: Path, keywords: list[str]) -> pydicom.Dataset | None:
-    """The named attributes; None for a file that is no DICOM. A file without preamble can be one."""
+def header_of(file: Path) -> dict[str, str] | None:
+    """The values of `KEYWORDS`; None for a file that is no DICOM. A file without preamble can be one."""
     try:
         with open(file, "rb") as stream:
             start = stream.read(132)
-        if start[128:] != b"DICM" and start[:2] not in (b"\x08\x00", b"\x02\x00"):
-            return None
-        return pydicom.dcmread(file, force=True, specific_tags=keywords, stop_before_pixels=True)
+            if start[128:] != b"DICM" and start[:2] not in (b"\x08\x00", b"\x02\x00"):
+                return None
+            stream.seek(0)
+            # no farther than needed: what lies behind may be long, or damaged without touching what the file is
+            header = read_partial(stream, lambda tag, vr, length: tag > _TAGS[-1], force=True, specific_tags=_TAGS)
+        return {keyword: str(header.get(keyword) or "").strip() for keyword in KEYWORDS}
     except (OSError, *READ_ERRORS):
         return None
 

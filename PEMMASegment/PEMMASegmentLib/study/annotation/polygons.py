@@ -21,12 +21,14 @@ def fill(contours: list[np.ndarray], grid: sitk.Image) -> tuple[sitk.Image, tupl
     their own and resampled. Raises PemmaError when no contour lies in the grid or their planes aren't parallel.
     """
     flat = [c for c in contours if _thickness_mm(c) <= _OFF_PLANE_MM]
-    notes = _counted(len(contours) - len(flat), "contour-off-plane", "contours are not flat and were left out")
+    notes = _counted(len(contours) - len(flat), "contour-off-plane", "contours that are not flat, left out")
     flat, more = _inside(flat, grid)
     notes += more
     index = [_to_index(c, grid) for c in flat]
     if all(np.ptp(c[:, 2]) <= 0.5 for c in index):
         voxels, more = _fill_slices(index, grid)
+        tilted = sum(bool(np.ptp(c[:, 2]) > _BETWEEN) for c in index)
+        more += _counted(tilted, "contour-tilted", "contours slightly tilted against the slices, put on the nearest")
         return like(voxels, grid), notes + more
     own = _grid_of_planes(flat, grid)
     voxels, more = _fill_slices([_to_index(c, own) for c in flat], own)
@@ -88,11 +90,11 @@ def _inside(contours: list[np.ndarray], grid: sitk.Image) -> tuple[list[np.ndarr
             "annotation-outside", "the annotation lies outside the study's volume", "give the annotation of this study"
         )
     cut = sum(bool(((i < low) | (i > high)).any()) for i in index)
-    return kept, _counted(cut, "contour-outside", "contours reach outside the study's volume and were cut there")
+    return kept, _counted(cut, "contour-outside", "contours that reach outside the study's volume, cut there")
 
 
 def _counted(count: int, code: str, words: str) -> tuple[StudyWarning, ...]:
-    return (StudyWarning(code, f"{count} {words}"),) if count else ()
+    return (StudyWarning(code, f"{words}: {count}"),) if count else ()
 
 
 def _planes(index: list[np.ndarray]) -> list[tuple[float, list[np.ndarray]]]:
@@ -162,10 +164,10 @@ def _slice_notes(planes, step: float, thick: bool, spacing: float) -> tuple[Stud
         return (StudyWarning("contour-other-slices", sentence),)
     positions = np.array([p for p, _ in planes])
     off = int((np.abs(positions - np.round(positions)) > _BETWEEN).sum())
-    notes = _counted(off, "contour-between-slices", "contour planes lie between slices: the nearest slice was taken")
+    notes = _counted(off, "contour-between-slices", "contour planes between slices, put on the nearest")
     gaps = np.diff(np.round(positions)) - 1
     missing = int(gaps[(gaps > 0) & (gaps <= 3)].sum())
-    return notes + _counted(missing, "contour-gap", "slices between contours have none and were left empty")
+    return notes + _counted(missing, "contour-gap", "slices without a contour among slices with one, left empty")
 
 
 def _grid_of_planes(contours: list[np.ndarray], grid: sitk.Image) -> sitk.Image:

@@ -87,7 +87,7 @@ def read_rois(dataset: Dataset) -> list[Roi]:
 
 def fill_roi(roi: Roi, grid: sitk.Image) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
     """The structure as a label on `grid`, empty (with a warning) when it has no area."""
-    notes = tuple(StudyWarning("contour-skipped", f"{n} contours skipped: {why}") for why, n in roi.skipped.items())
+    notes = tuple(StudyWarning("contour-skipped", f"contours skipped ({why}): {n}") for why, n in roi.skipped.items())
     if not roi.contours:
         columns, rows, slices = grid.GetSize()
         return like(np.zeros((slices, rows, columns), np.uint8), grid), notes
