@@ -13,7 +13,8 @@ from .files import models_folder
 def import_model(source: Path, name: str) -> Path:
     """Copies a model folder to the user's models under `name`, whole or not at all; gives the new folder.
 
-    What the copy holds is checked by who asked for it. Raises PemmaError "model-name" for a name that is no plain folder name, "model-exists" when there is one already.
+    What the copy holds is checked by who asked for it. Raises PemmaError "model-name" for a name that is no plain folder
+    name, "model-exists" when there is one already.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", name):
         raise PemmaError("model-name", f"{name!r} can't name a model", "use letters, digits, dot, dash and underscore")
