@@ -1,0 +1,70 @@
+"""The picture: right side up, right scale, every kind of study."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from matplotlib.image import imread
+
+from PEMMASegmentLib.results import measure, write_preview
+from PEMMASegmentLib.results.planes import views
+from PEMMASegmentLib.study.types import PetCtStudy
+
+from .studies import nifti_study, on_grid, segmentation
+
+
+def small(voxels, spacing=(2.0, 2.0, 4.0), origin=(-20.0, -30.0, -40.0)) -> sitk.Image:
+    image = sitk.GetImageFromArray(voxels)
+    image.SetSpacing(spacing)
+    image.SetOrigin(origin)
+    return image
+
+
+@pytest.fixture
+def marked():
+    """Tissue of 40 x 60 x 80 mm with one hot voxel towards the patient's left, back and head."""
+    shape = (20, 30, 20)
+    ct, pet, label = np.full(shape, 50, np.int16), np.ones(shape, np.float32), np.zeros(shape, np.uint8)
+    pet[17, 25, 15], label[17, 25, 15] = 9, 1
+    return PetCtStudy(small(ct), small(pet)), small(label)
+
+
+@pytest.mark.parametrize("flip", [None, "RAS", "LAS", "PIR"])
+def test_the_patients_right_is_left_and_the_head_is_up(marked, flip):
+    """Whatever the order in which the voxels are stored."""
+    study, label = marked
+    if flip:
+        study, label = replace(study, ct=sitk.DICOMOrient(study.ct, flip)), sitk.DICOMOrient(label, flip)
+    lesions = measure(label, study.pet, min_volume_ml=0)
+    axial, coronal, sagittal, mip = views(study, segmentation(label), lesions)
+    assert [view.letters for view in (axial, coronal, sagittal, mip)] == ["RLAP", "RLHF", "APHF", "RLHF"]
+    assert [tuple(np.argwhere(view.label)[0]) for view in (axial, coronal, sagittal)] == [(25, 15), (2, 15), (2, 25)]
+    assert [tuple(np.argwhere(view.pet > 8)[0]) for view in (axial, coronal, sagittal)] == [(25, 15), (2, 15), (2, 25)]
+    assert np.unravel_index(mip.pet.argmax(), mip.pet.shape) == (2, 15)
+    shadow = (np.argwhere(mip.label) + 0.5).mean(0) / mip.label.shape  # its pixels are smaller
+    assert np.allclose(shadow, (2.5 / 20, 15.5 / 20))
+
+
+def test_planes_have_their_size_in_millimetres_and_meet_in_the_hottest_voxel(marked):
+    study, label = marked
+    axial, coronal, sagittal, _ = views(study, segmentation(label), measure(label, study.pet, min_volume_ml=0))
+    assert [view.size for view in (axial, coronal, sagittal)] == [(40, 60), (40, 80), (60, 80)]
+    assert [view.title.split("= ")[1] for view in (axial, coronal, sagittal)] == ["28 mm", "20 mm", "10 mm"]
+    assert coronal.cross == (30, 68)  # mm from the first voxel: x, z
+
+
+def test_ct_and_pet_alone_and_no_lesion_are_pictures_too(shared, tmp_path):
+    study, mask = nifti_study(shared / "data" / "sts" / "STS_008")
+    on_pet = on_grid(mask, study.pet)
+    cases = {
+        "both": (study, mask), "ct": (replace(study, pet=None), mask), "pet": (replace(study, ct=None), on_pet),
+        "none": (study, mask * 0),
+    }  # fmt: skip
+    pictures = {}
+    for name, (case, label) in cases.items():
+        write_preview(tmp_path / f"{name}.png", case, segmentation(label), measure(label, case.pet))
+        pictures[name] = imread(tmp_path / f"{name}.png")[..., :3]
+    assert all(picture.shape[1] == 1632 and 500 < picture.shape[0] < 1400 for picture in pictures.values())
+    cyan = [np.all(np.abs(pictures[name] - (0.21, 0.88, 1)) < 0.02, axis=2).sum() for name in ("both", "none")]
+    assert cyan[0] > cyan[1] + 300  # the contour; the marks outside the planes are in both

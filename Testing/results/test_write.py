@@ -1,0 +1,129 @@
+"""A result as a whole: replaced or left alone, the same each time, without a trace of the patient."""
+
+import copy
+import json
+import resource
+from dataclasses import replace
+from pathlib import Path
+
+import pydicom
+import pytest
+import SimpleITK as sitk
+
+from PEMMASegmentLib.core import PemmaError
+from PEMMASegmentLib.core.files import sha256_of
+from PEMMASegmentLib.results import check_out, measure, write_all
+from PEMMASegmentLib.study.types import PetCtStudy, StudyWarning
+
+from .studies import dicom_study, nifti_study, on_grid, segmentation
+
+FILES = ["lesions.csv", "preview.png", "result.json", "segmentation.dcm"]
+
+
+@pytest.fixture(scope="module")
+def study(unpack) -> PetCtStudy:
+    return dicom_study(unpack("sts/dicom/STS_008.zip"))
+
+
+@pytest.fixture(scope="module")
+def label(study, shared) -> sitk.Image:
+    return on_grid(nifti_study(shared / "data" / "sts" / "STS_008")[1], study.ct)
+
+
+def write(out: Path, study, label, **options) -> list[str]:
+    lesions = measure(label, study.pet, key=study.study_key)
+    return [path.name for path in write_all(out, study, segmentation(label), lesions, **options)]
+
+
+def test_the_files_and_the_keys_of_the_record(study, label, tmp_path):
+    warned = replace(study, warnings=(StudyWarning("gap", "a slice is missing", "export again"),))
+    assert write(tmp_path / "new" / "out", warned, label, command_options={"min_volume_ml": 0.5}) == FILES
+    out = tmp_path / "new" / "out"
+    record = json.loads((out / "result.json").read_text("utf-8"))
+    assert list(record) == [
+        "schema", "software", "model", "adapter", "study", "suv", "warnings", "inputs", "device", "precision",
+        "threshold", "roi_mm", "steps", "lesions", "totals", "files",
+    ]  # fmt: skip
+    assert record["model"]["sha256"] == "ab" * 32 and record["adapter"] is None
+    assert record["warnings"] == [{"code": "gap", "sentence": "a slice is missing", "way_out": "export again"}]
+    assert record["steps"] == [{"name": "windows", "seconds": 1.5}]
+    assert record["lesions"][0]["mtv_rule"] == "41%" and record["totals"]["number"] == 1
+    assert {file["name"]: file["sha256"] for file in record["files"]} == {
+        name: sha256_of(out / name) for name in FILES if name != "result.json"
+    }
+
+
+def test_an_earlier_result_is_replaced_as_a_whole_and_the_same_run_gives_the_same(study, label, tmp_path):
+    out = tmp_path / "out"
+    write(out, study, label)
+    before = {name: (out / name).read_bytes() for name in FILES}
+    uid = pydicom.dcmread(out / "segmentation.dcm").SOPInstanceUID
+    write(out, study, label)
+    assert all(before[name] == (out / name).read_bytes() for name in ("lesions.csv", "preview.png"))
+    assert pydicom.dcmread(out / "segmentation.dcm").SOPInstanceUID == uid
+    assert write(out, study, label * 0) == FILES[:3]  # no lesion: no SEG, and no stale one
+    assert sorted(path.name for path in out.iterdir()) == FILES[:3]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    record = json.loads((out / "result.json").read_text("utf-8"))
+    assert record["warnings"][0]["code"] == "no-lesion" and record["totals"]["number"] == 0
+
+
+def test_a_nifti_study_gets_its_label_as_nifti(shared, tmp_path):
+    study, mask = nifti_study(shared / "data" / "sts" / "STS_008")
+    assert write(tmp_path / "out", study, mask) == [*FILES[:3], "segmentation.nii.gz"]
+    written = sitk.ReadImage(str(tmp_path / "out" / "segmentation.nii.gz"))
+    assert sitk.Hash(written) == sitk.Hash(mask) and written.GetOrigin() == pytest.approx(mask.GetOrigin(), abs=1e-3)
+
+
+@pytest.mark.parametrize("content", [{"notes.txt": "mine"}, {"result.json": "{}"}, {"result.json": "[1"}])
+def test_a_folder_that_holds_something_else_is_refused_and_untouched(study, label, tmp_path, content):
+    for name, text in content.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(PemmaError, match="out-not-empty"):
+        write(tmp_path, study, label)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == content
+
+
+def test_a_result_with_a_foreign_file_added_is_refused(study, label, tmp_path):
+    write(tmp_path / "out", study, label)
+    (tmp_path / "out" / "thesis.docx").write_text("")
+    with pytest.raises(PemmaError, match="thesis.docx"):
+        check_out(tmp_path / "out")
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "out").write_text("")
+    for out in (tmp_path / "out", tmp_path / "out" / "below"):
+        with pytest.raises(PemmaError):
+            check_out(out)
+
+
+def test_a_disk_that_takes_no_more_leaves_the_old_result(study, label, tmp_path):
+    out = tmp_path / "out"
+    write(out, study, label)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))  # bytes a file
+    try:
+        with pytest.raises(PemmaError, match="cannot-write"):
+            write(out, study, label)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_nothing_of_the_patient_reaches_table_picture_or_record(study, label, tmp_path):
+    marker = "ZQXMARKER"
+    headers = tuple(map(copy.deepcopy, study.ct_headers))
+    for header in headers:
+        for element in header:
+            if element.VR in ("PN", "LO", "LT", "ST") and not element.tag.is_private:
+                header[element.tag].value = marker
+        header.PatientName, header.PatientID, header.InstitutionName = f"{marker}^A", marker, marker
+        header.StudyDate = header.PatientBirthDate = "19410203"
+    write(tmp_path / "out", replace(study, ct_headers=headers), label)
+    for name in ("lesions.csv", "preview.png", "result.json"):
+        content = (tmp_path / "out" / name).read_bytes()
+        assert marker.encode() not in content and b"19410203" not in content
+    assert pydicom.dcmread(tmp_path / "out" / "segmentation.dcm").PatientID == marker  # where it belongs
