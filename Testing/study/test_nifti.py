@@ -100,6 +100,15 @@ def test_images_must_lie_in_one_place(case):
         nifti.load(case)
 
 
+def test_ct_of_any_number_type_is_the_same_study(case):
+    expected = nifti.load(case)
+    ct = sitk.Cast(expected.ct, sitk.sitkFloat64)
+    for image in (ct + 0.3, sitk.Cast(ct, sitk.sitkInt32), sitk.JoinSeries(expected.ct)):
+        sitk.WriteImage(image, str(case / "ct.nii.gz"))
+        found = nifti.load(case)
+        assert found.study_key == expected.study_key and found.ct.GetPixelID() == sitk.sitkInt16
+
+
 @pytest.mark.parametrize(
     "image", [sitk.Image([8, 8, 8, 2], sitk.sitkFloat32), sitk.Image([8, 8], sitk.sitkFloat32)], ids=["4D", "2D"]
 )

@@ -69,7 +69,7 @@ def read_volume(file: Path, pixel_type: int) -> sitk.Image:
         image = reader.Execute()
     except (RuntimeError, OSError, EOFError, zlib.error) as error:  # SimpleITK: RuntimeError, also for sheared geometry
         raise PemmaError("image-unreadable", "the image file can't be read", "write it again", file.name) from error
-    return _only_geometry(image[..., 0] if image.GetDimension() == 4 else image)
+    return _only_geometry(image[:, :, :, 0] if image.GetDimension() == 4 else image)
 
 
 def _check_shape(reader: sitk.ImageFileReader, file: Path) -> None:
@@ -108,8 +108,7 @@ def _not_finite(file: Path) -> PemmaError:
 def _only_geometry(image: sitk.Image) -> sitk.Image:
     """Without the header fields of the file, which may hold a name."""
     for key in image.GetMetaDataKeys():
-        if not key.endswith("form_code"):
-            image.EraseMetaData(key)
+        image.EraseMetaData(key)
     return image
 
 
@@ -121,24 +120,32 @@ def _finite(image: sitk.Image, file: Path) -> np.ndarray:
 
 
 def _read_ct(file: Path) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
-    image = read_volume(file, sitk.sitkFloat32)
+    image = read_volume(file, sitk.sitkUnknown)
     voxels = _finite(image, file)
     low, high = float(voxels.min()), float(voxels.max())
     if high - low < 50 or low < -32768:
         raise PemmaError(
             "ct-not-hu", f"the CT's values run from {low:g} to {high:g}, not HU", "convert it to HU", file.name
         )
-    notes = _place_unknown(image, file)
+    notes = _place_unknown(file)
     if low > -200:
         sentence = f"no voxel of the CT is air (lowest value {low:g}); its values may not be HU"
         notes += (StudyWarning("ct-hu-doubtful", sentence, "check that the CT is in HU"),)
-    return sitk.Cast(sitk.Clamp(sitk.Round(image), sitk.sitkFloat32, -32768, 32767), sitk.sitkInt16), notes
+    return _as_int16(image), notes
+
+
+def _as_int16(image: sitk.Image) -> sitk.Image:
+    """Rounded; metal beyond int16 becomes its highest value."""
+    if image.GetPixelID() == sitk.sitkInt16:
+        return image
+    whole = sitk.Round(image) if image.GetPixelID() in (sitk.sitkFloat32, sitk.sitkFloat64) else image
+    return sitk.Clamp(whole, sitk.sitkInt16, -32768, 32767)
 
 
 def _read_pet(file: Path) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
     image = read_volume(file, sitk.sitkFloat32)
     voxels = _finite(image, file)
-    return image, _place_unknown(image, file) + suv_notes(voxels, file.name)
+    return image, _place_unknown(file) + suv_notes(voxels, file.name)
 
 
 def suv_notes(voxels: np.ndarray, place: str) -> tuple[StudyWarning, ...]:
@@ -157,8 +164,11 @@ def suv_notes(voxels: np.ndarray, place: str) -> tuple[StudyWarning, ...]:
     return ()
 
 
-def _place_unknown(image: sitk.Image, file: Path) -> tuple[StudyWarning, ...]:
-    codes = [image.GetMetaData(k) for k in ("qform_code", "sform_code") if image.HasMetaDataKey(k)]
+def _place_unknown(file: Path) -> tuple[StudyWarning, ...]:
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(file))
+    reader.ReadImageInformation()
+    codes = [reader.GetMetaData(k) for k in ("qform_code", "sform_code") if reader.HasMetaDataKey(k)]
     if codes and all(code == "0" for code in codes):
         sentence = f"{file.name} does not say where in space it lies (qform and sform code 0)"
         return (StudyWarning("image-place-unknown", sentence, "write it with its qform or sform"),)
