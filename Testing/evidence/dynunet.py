@@ -1,0 +1,108 @@
+"""The CNN that stands beside the starter model: a MONAI DynUNet, CT and PET as two channels, same windows, same time.
+
+    python Testing/evidence/dynunet.py --minutes CPU_MINUTES --out FOLDER     (needs `shared` beside the checkout)
+
+Trained on the starter's patients with its windows, augmentation, loss and optimiser; the threshold is chosen on the
+selection patients, as the starter's is.
+"""
+
+import argparse
+import json
+import time
+from dataclasses import replace
+from math import cos, pi
+from pathlib import Path
+
+import numpy as np
+import torch
+from monai.losses import DiceCELoss
+from monai.networks.nets import DynUNet
+from PEMMASegmentLib.core.files import sha256_of
+from PEMMASegmentLib.core.resources import resources
+from PEMMASegmentLib.inference.selection import choose_threshold
+from PEMMASegmentLib.network.files import Model, ModelCard, Region
+from PEMMASegmentLib.training.augment import Augmentation
+from PEMMASegmentLib.training.config import Config, read_config
+from PEMMASegmentLib.training.windows import batch, draw, to_case
+from safetensors.torch import load_model, save_model
+from scoring import SHARED, cases
+from torch import Tensor, nn
+
+CONFIG = resources() / "Models/sts-starter/train.json"
+
+
+class EarlyFusion(nn.Module):
+    """{"ct", "pet"} -> logits, as two channels of one network (16-32-64-128 features, residual blocks)."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = DynUNet(3, 2, 2, kernel_size=[3] * 4, strides=[1, 2, 2, 2], upsample_kernel_size=[2] * 3,
+                           filters=[16, 32, 64, 128], norm_name="instance", res_block=True)
+
+    def forward(self, images: dict[str, Tensor]) -> Tensor:
+        return self.net(torch.cat([images["ct"], images["pet"]], dim=1))
+
+
+def as_model(net: EarlyFusion, config: Config, threshold: float, sha256: str = "") -> Model:
+    """The network as what `inference.segment` takes."""
+    card = ModelCard("dynunet", "1", replace(config.architecture, modalities=("pet",)), config.preprocessing, config.labels,
+                     Region(config.region, 320.0), {"ct+pet": threshold}, sha256)
+    return Model(card, net.eval(), Path())
+
+
+def load(folder: Path) -> Model:
+    net, note = EarlyFusion(), json.loads((folder / "dynunet.json").read_text())
+    load_model(net, str(folder / "dynunet.safetensors"))
+    return as_model(net, read_config(CONFIG), note["threshold"], sha256_of(folder / "dynunet.safetensors"))
+
+
+def train(minutes: float, config: Config) -> tuple[EarlyFusion, int]:
+    torch.manual_seed(config.seed)
+    net = EarlyFusion().to(memory_format=torch.channels_last_3d)
+    training = [to_case(c.name, c.study.ct, c.study.pet, c.label, config.preprocessing)
+                for c in cases(list(config.train), cut=False)]
+    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=1e-2)
+    average = [p.detach().clone() for p in net.parameters()]
+    loss_of = DiceCELoss(to_onehot_y=True, softmax=True, include_background=False, batch=True)
+    started, step, share = time.process_time(), 0, 0.0
+    while share < 1:
+        optimizer.param_groups[0]["lr"] = 1e-3 * min(share / 0.05 + 0.01, 0.01 + 0.99 * 0.5 * (1 + cos(pi * share)))
+        rng = np.random.default_rng([config.seed, step])
+        images, label = batch([draw(training, config.architecture, config.preprocessing, ("ct", "pet"), config.foreground,
+                                    Augmentation(), rng) for _ in range(2)])
+        loss = loss_of(net({k: v.to(memory_format=torch.channels_last_3d) for k, v in images.items()}), label)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+        with torch.no_grad():
+            torch._foreach_lerp_(average, list(net.parameters()), 1 - min(0.998, (1 + step) / (10 + step)))
+        step += 1
+        share = (time.process_time() - started) / 60 / minutes
+        if step % 100 == 0:
+            print(f"step {step}, {share:.0%}, loss {float(loss):.3f}", flush=True)
+    with torch.no_grad():
+        for p, mean in zip(net.parameters(), average, strict=True):
+            p.copy_(mean)
+    return net, step
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    config = read_config(CONFIG)
+    net, steps = train(options.minutes, config)
+    select = [(c.study, c.label) for c in cases(list(config.select), cut=False)]
+    threshold, scores = choose_threshold(as_model(net, config, 0.5), select, "ct+pet")
+    options.out.mkdir(parents=True, exist_ok=True)
+    save_model(net.to(memory_format=torch.contiguous_format), str(options.out / "dynunet.safetensors"))
+    note = {"threshold": threshold, "select_dice": scores, "steps": steps, "cpu_minutes": options.minutes,
+            "parameters": sum(p.numel() for p in net.parameters())}
+    (options.out / "dynunet.json").write_text(json.dumps(note, indent=1))
+    print(note, f"data: {SHARED.name}")
+
+
+if __name__ == "__main__":
+    main()
