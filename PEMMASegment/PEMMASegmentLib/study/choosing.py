@@ -67,10 +67,14 @@ def _of_modality(found: Sequence[Series], modality: str, uid: str | None, key: C
         return _best(usable, seen, modality, key, reasons, warnings, uid is not None)
     except PemmaError as problem:
         if need == {"CT": "pet", "PT": "ct"}[modality]:
-            warnings.append(StudyWarning(f"{_word(modality)}-left-out", f"the {_name(modality)} was left out: "
-                                         f"{problem.sentence}", problem.way_out))
+            warnings.append(left_out(_name(modality).lower(), problem))
             return None
         raise
+
+
+def left_out(which: str, problem: PemmaError) -> StudyWarning:
+    """Says that the CT or PET of the study is not used, and why."""
+    return StudyWarning(f"{which}-left-out", f"the {which.upper()} was left out: {problem.sentence}", problem.way_out)
 
 
 def _best(usable: Sequence[Series], seen: Sequence[Series], modality: str, key: Callable, reasons: dict[int, str],
@@ -85,6 +89,7 @@ def _best(usable: Sequence[Series], seen: Sequence[Series], modality: str, key: 
     if len(usable) > 1 and modality == "PT" and key(usable[1]) == key(best):
         raise PemmaError("pet-choice", f"the folder holds {len(usable)} PET series that serve equally well",
                          "choose one with --pet-series (UIDs: pemma-segment inspect)", "--pet-series")
+    _tell_refused(best, seen, warnings)
     reasons[id(best)] = "chosen by the user" if named else _why(best, usable)
     for other in usable[1:]:
         reasons[id(other)] = "another series was preferred: " + _why(best, usable)
@@ -92,6 +97,15 @@ def _best(usable: Sequence[Series], seen: Sequence[Series], modality: str, key: 
         warnings.append(StudyWarning("series-chosen", f"one of {len(usable)} {_name(modality)} series was chosen "
                                      f"({_why(best, usable)})", f"overrule with {OPTION[modality]}"))
     return best
+
+
+def _tell_refused(best: Series, seen: Sequence[Series], warnings: list[StudyWarning]) -> None:
+    """Says so when a series as long as the chosen one could not be used: it may be the one that was meant."""
+    for series in seen:
+        expected = series.usable or _negligible(series) or series.problem.code == "pet-not-attenuation-corrected"
+        if not expected and series.count >= best.count:
+            warnings.append(StudyWarning("series-refused", f"another {_name(series.modality)} series could not be used: "
+                                         f"{series.problem.sentence}", series.problem.way_out))
 
 
 def _negligible(series: Series) -> bool:
@@ -184,10 +198,6 @@ def _why(best: Series, usable: Sequence[Series]) -> str:
 
 def _name(modality: str) -> str:
     return "PET" if modality == "PT" else "CT"
-
-
-def _word(modality: str) -> str:
-    return _name(modality).lower()
 
 
 def _refuse_absent(ct: Series | None, pet: Series | None, need: str | None) -> None:

@@ -144,13 +144,15 @@ def _tell_differences(chosen: Reference, others: Sequence[Reference], half_life:
                               f"and change SUV by {change:+.1f} %", "check the SUV against the scanner's console"))
 
 
-def injected(item: Dataset, reference: Reference, half_life: float, typed: Typed, warn: Warn) -> Injection:
+def injected(
+    header: Dataset, item: Dataset, reference: Reference, half_life: float, typed: Typed, warn: Warn
+) -> Injection:
     """The injection before `reference`. Refuses a missing one, one after the scan, and one over 12 half-lives before.
 
     A typed time fills in when the header has none or one that can't be right.
     """
     try:
-        found = _from_header(item, reference, warn)
+        found = _from_header(header, item, reference, warn)
         _check_gap(reference.moment - found.moment, half_life, INJECTION_PLACE)
     except PemmaError:
         if typed.injection_time is None:
@@ -158,21 +160,23 @@ def injected(item: Dataset, reference: Reference, half_life: float, typed: Typed
         found = _from_typed(typed.injection_time, reference.moment)
         _check_gap(reference.moment - found.moment, half_life, "--injection-time")
         return found
-    if typed.injection_time is not None:
-        warn(StudyWarning("typed-value-unused", "the header has an injection time, so the typed one was not used"))
     return found
 
 
-def _from_header(item: Dataset, reference: Reference, warn: Warn) -> Injection:
-    stated = tags.text(item, "RadiopharmaceuticalStartDateTime")
-    if moment := times.date_time(stated):
-        _tell_other_clock(moment, item, warn)
+def _from_header(header: Dataset, item: Dataset, reference: Reference, warn: Warn) -> Injection:
+    if moment := times.date_time(tags.text(item, "RadiopharmaceuticalStartDateTime")):
+        _tell_other_clock(moment, item, reference, warn)
         return _after_date_shift(_on_clock_of(reference, moment, warn), reference.moment, warn)
     day_time = times.time_of_day(tags.text(item, "RadiopharmaceuticalStartTime"))
-    if day_time is None:
+    if day_time is not None:
+        return _with_date_of(reference.moment, day_time, "Start Time", warn)
+    moment = times.date_time(tags.private(header, 0x0009, "GEMS_PETD_01", 0x3B))
+    if moment is None:
         raise PemmaError("injection-time-missing", "Radiopharmaceutical Start DateTime (0018,1078) and Start Time "
                          "(0018,1072) are missing or invalid", TYPE_TIME, INJECTION_PLACE)
-    return _with_date_of(reference.moment, day_time, "Start Time", warn)
+    warn(StudyWarning("injection-time-private", "the injection time was taken from GE's administration DateTime "
+                      "(0009,103B), since (0018,1078) and (0018,1072) are missing", "check the uptake time"))
+    return Injection(_on_clock_of(reference, moment, warn), "GE administration DateTime")
 
 
 def _on_clock_of(reference: Reference, moment: times.Moment, warn: Warn) -> datetime:
@@ -186,10 +190,11 @@ def _on_clock_of(reference: Reference, moment: times.Moment, warn: Warn) -> date
     return moment.local - moment.zone + reference.zone
 
 
-def _tell_other_clock(moment: times.Moment, item: Dataset, warn: Warn) -> None:
+def _tell_other_clock(moment: times.Moment, item: Dataset, reference: Reference, warn: Warn) -> None:
     clock = times.time_of_day(tags.text(item, "RadiopharmaceuticalStartTime"))
     midnight = moment.local.replace(hour=0, minute=0, second=0, microsecond=0)
-    if moment.zone is None and clock is not None and abs(moment.local - midnight - clock) > timedelta(minutes=1):
+    same_clock = moment.zone is None or reference.zone is None
+    if same_clock and clock is not None and abs(moment.local - midnight - clock) > timedelta(minutes=1):
         warn(StudyWarning("injection-times-differ", "Radiopharmaceutical Start DateTime (0018,1078) and Start Time "
                           "(0018,1072) differ; the first was used", "check the uptake time"))
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+import SimpleITK as sitk
 from pydicom import Dataset
 
 from ..core import PemmaError, Progress, no_progress
@@ -61,10 +62,8 @@ def _load_dicom(folder: Path, ct_series: str | None, pet_series: str | None, typ
         raise PemmaError("no-images", "the folder holds neither a CT nor a PET image series", "give the folder of one study")
     choice = choosing.choose(found, ct_series, pet_series, need)
     told = [*scanned.warnings, *choice.warnings]
-    if choice.ct is not None and choice.pet is not None:
-        told += choosing.pair(choice.ct, choice.pet)
-    ct = _image(choice.ct, part(progress, 0.4, 0.8), told)
-    pet = _image(choice.pet, part(progress, 0.8, 1.0), told)
+    _pair(choice, need, told)
+    ct, pet = (_image(choice, which, need, progress, told) for which in ("ct", "pet"))
     chosen = [s for s in (choice.ct, choice.pet) if s is not None]
     told += _about_dates(chosen)
     return PetCtStudy(
@@ -90,12 +89,41 @@ def _judge_all(scanned: Scan, typed: Typed) -> tuple[list[Series], list[Candidat
     return found, listed
 
 
-def _image(series: Series | None, progress: Progress, told: list[StudyWarning]):
+def _pair(choice: choosing.Choice, need: str | None, told: list[StudyWarning]) -> None:
+    """Tells what speaks against the pair; refuses it, or leaves out the one that `need` does without."""
+    if choice.ct is None or choice.pet is None:
+        return
+    try:
+        told += choosing.pair(choice.ct, choice.pet)
+    except PemmaError as problem:
+        if need not in ("ct", "pet"):
+            raise
+        _leave_out(choice, "pet" if need == "ct" else "ct", problem, told)
+
+
+def _leave_out(choice: choosing.Choice, which: str, problem: PemmaError, told: list[StudyWarning]) -> None:
+    series = getattr(choice, which)
+    choice.reasons[id(series)] = f"left out: {problem.sentence}"
+    setattr(choice, which, None)
+    told.append(choosing.left_out(which, problem))
+
+
+def _image(choice: choosing.Choice, which: str, need: str | None, progress: Progress,
+           told: list[StudyWarning]) -> sitk.Image | None:
+    """The chosen CT or PET with its pixels, None if there is none or if it can't be read and `need` does without."""
+    series = getattr(choice, which)
     if series is None:
         return None
-    voxels = pixels.volume(series, progress)
-    check = pixels.check_ct_values if series.modality == "CT" else pixels.check_pet_values
-    told += [*series.warnings, *check(voxels)]
+    span = (0.4, 0.8) if which == "ct" else (0.8, 1.0)
+    check = pixels.check_ct_values if which == "ct" else pixels.check_pet_values
+    try:
+        voxels = pixels.volume(series, part(progress, *span))
+        told += [*series.warnings, *check(voxels)]
+    except PemmaError as problem:
+        if need is None or which in need.split("+"):
+            raise
+        _leave_out(choice, which, problem, told)
+        return None
     return series.grid.image(voxels)
 
 

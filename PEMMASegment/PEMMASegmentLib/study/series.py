@@ -102,8 +102,8 @@ def judge(uid: str, modality: str, files: Sequence[File], typed: Typed) -> list[
     series = Series(uid, modality, list(files))
     try:
         _check_files(series)
-        slices = _without_duplicates(series, _drop_localizers(series, _slices(series)))
-        groups = _split(slices)
+        _drop_duplicates(series)
+        groups = _split(_in_order(_drop_localizers(series, _slices(series))))
     except PemmaError as problem:
         series.problem = problem
         return [series]
@@ -212,25 +212,24 @@ def _drop_localizers(series: Series, slices: list[Slice]) -> list[Slice]:
     return groups[0]
 
 
-def _without_duplicates(series: Series, slices: list[Slice]) -> list[Slice]:
-    """In order of depth, each SOP instance once. Refuses two files of one instance that differ."""
+def _drop_duplicates(series: Series) -> None:
+    """Each SOP instance once. Refuses two files of one instance that differ."""
+    kept: dict[str, File] = {}
+    for file in series.files:
+        first = kept.setdefault(tags.text(file.header, "SOPInstanceUID") or str(file.path), file)
+        if first is not file and _digest(first) != _digest(file):
+            raise PemmaError("conflicting-duplicates", f"{first.name} and {file.name} have the same SOP Instance UID and "
+                             "different contents", EXPORT_AGAIN, "(0008,0018)")
+    extra = len(series.files) - len(kept)
+    if extra:
+        series.warnings.append(StudyWarning("duplicates-ignored", f"{extra} file{'s' * (extra > 1)} of the {series.modality} "
+                                            "series came twice and counted once"))
+    series.files = list(kept.values())
+
+
+def _in_order(slices: list[Slice]) -> list[Slice]:
     along = geometry.depths([s.plane for s in slices])
-    kept: list[Slice] = []
-    seen: dict[tuple, Slice] = {}
-    for index in np.argsort(along, kind="stable"):
-        one = slices[index]
-        key = (tags.text(one.header, "SOPInstanceUID") or str(one.file.path), one.frame)
-        if key not in seen:
-            seen[key] = one
-            kept.append(one)
-        elif _digest(seen[key].file) != _digest(one.file):
-            raise PemmaError("conflicting-duplicates", f"{seen[key].file.name} and {one.file.name} have the same SOP Instance "
-                             "UID and different contents", EXPORT_AGAIN, "(0008,0018)")
-    if len(kept) < len(slices):
-        series.warnings.append(StudyWarning("duplicates-ignored", f"{len(slices) - len(kept)} file"
-                                            f"{'s' * (len(slices) - len(kept) > 1)} of the {series.modality} series came "
-                                            "twice and counted once"))
-    return kept
+    return [slices[k] for k in np.argsort(along, kind="stable")]
 
 
 def _digest(file: File) -> bytes:

@@ -67,6 +67,7 @@ def plan(headers: Sequence[Dataset], typed: Typed = Typed(), enhanced: bool = Fa
     _check_corrections(work)
     factors = _by_units(work)
     _tell_tracer(work)
+    _tell_unused(work)
     factor = float(factors[0]) if np.allclose(factors, factors[0], rtol=1e-9) else None
     words = work.words + [f"{name} typed" for name in work.used]
     return Plan(factors, Suv(", ".join(words), factor, tuple(work.used)), tuple(work.warnings))
@@ -105,6 +106,9 @@ def _by_units(work: _Work) -> np.ndarray:
         return _from_suv(work, units, work.same("SUVType") or "BSA", ("BSA",))
     if units == "CNTS":
         return _from_counts(work)
+    if work.enhanced and not units:
+        raise PemmaError("pet-units", "the PET has no Real World Value Mapping (0040,9096) in Bq/ml or SUV", NOT_SUV,
+                         "(0040,9096)")
     named = f"has Units {units}" if units in _KNOWN_UNITS else "has unknown Units" if units else "lacks Units"
     raise PemmaError("pet-units", f"the PET {named} (0054,1001), which can't be converted to SUV", NOT_SUV, "(0054,1001)")
 
@@ -141,13 +145,13 @@ def _from_counts(work: _Work) -> np.ndarray:
 def _philips_factor(work: _Work, element: int) -> float:
     """The factor, 0 if absent or 0."""
     place = f"(7053,10{element:02X})"
-    found = tags.same(work.headers, lambda header: tags.private(header, *PHILIPS, element), "Units")
+    found = {tags.private(header, *PHILIPS, element) for header in work.headers}
     try:
-        factor = float(found or 0)
+        factor = float(found.pop() or 0) if len(found) == 1 else math.nan
     except ValueError:
         factor = math.nan
     if not (math.isfinite(factor) and factor >= 0):
-        raise PemmaError("pet-factor", f"the Philips scale factor {place} is not a positive number", NOT_SUV, place)
+        raise PemmaError("pet-factor", f"the Philips scale factor {place} is not one positive number", NOT_SUV, place)
     return factor
 
 
@@ -320,7 +324,7 @@ def _decay_to_reference(work: _Work, item: Dataset, half_life: float) -> float:
 
 
 def _injection(work: _Work, item: Dataset, reference: decay.Reference, half_life: float) -> decay.Injection:
-    injection = decay.injected(item, reference, half_life, work.typed, work.warn)
+    injection = decay.injected(work.first, item, reference, half_life, work.typed, work.warn)
     if injection.typed:
         _flag_typed(work, "injection time")
     return injection
@@ -350,6 +354,15 @@ def _tell_uptake(work: _Work, injection: decay.Injection, reference, half_life: 
     if isotopes.fits(half_life, "F-18") and not USUAL_UPTAKE_MIN[0] <= minutes <= USUAL_UPTAKE_MIN[1]:
         work.warn(StudyWarning("uptake-unusual", f"the uptake time is {minutes:.0f} min, outside 30 to 180 min",
                                "check the injection time"))
+
+
+def _tell_unused(work: _Work) -> None:
+    typed = {"weight": work.typed.weight_kg, "height": work.typed.height_m, "dose": work.typed.dose_bq,
+             "injection time": work.typed.injection_time}
+    for name, value in typed.items():
+        if value is not None and name not in work.used:
+            work.warn(StudyWarning("typed-value-unused", f"the typed {name} was not used: the header has its own, or this route "
+                                   "to SUV needs none"))
 
 
 def _tell_tracer(work: _Work) -> None:
