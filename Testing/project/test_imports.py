@@ -1,6 +1,7 @@
 """Who may import whom (the table below), and what no room may import before it needs it."""
 
 import ast
+import subprocess
 import sys
 from pathlib import Path
 
@@ -93,6 +94,16 @@ def test_imports_only_what_the_table_allows(file):
         assert outside <= allowed, f"{room} may not import {sorted(outside - allowed)}"
     early = imports(at_import(tree), file) & LAZY.get(room, set())
     assert not early, f"{sorted(early)} belongs inside the function that needs it"
+
+
+def test_reading_and_writing_start_without_torch():
+    """What the table says of each file, seen as a whole: nothing heavy comes in by a detour."""
+    heavy = sorted(LAZY["results"] | {"monai"})
+    code = f"""import sys
+import PEMMASegmentLib.core, PEMMASegmentLib.results, PEMMASegmentLib.study
+sys.exit(" ".join(name for name in {heavy} if name in sys.modules) or 0)"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_table_has_every_room():
