@@ -1,0 +1,280 @@
+"""Studies as they come: real patients, choice of series, multi-frame and compressed files, the facts a SEG needs."""
+
+import copy
+import threading
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.sequence import Sequence
+from pydicom.uid import EnhancedCTImageStorage, ExplicitVRLittleEndian, JPEGLosslessSV1
+
+from PEMMASegmentLib import study
+from PEMMASegmentLib.core import Cancelled, PemmaError
+from PEMMASegmentLib.core.images import array
+
+from .phantom import FACTOR, ROOT, SLICES, Pair, stored
+
+PATIENTS = ("STS_008", "STS_019", "STS_042")
+
+
+def codes(loaded) -> list[str]:
+    return [w.code for w in loaded.warnings]
+
+
+@pytest.mark.parametrize("patient", PATIENTS)
+def test_real_patient_equals_its_nifti_copy(patient, shared, unpack):
+    loaded = study.load(unpack(f"sts/dicom/{patient}.zip"))
+    copied = sitk.ReadImage(str(shared / "data/sts" / patient / "pet.nii.gz"), sitk.sitkFloat32)
+    assert np.abs(array(loaded.pet) - array(copied)).max() < 0.0009
+    for get in ("GetOrigin", "GetSpacing", "GetDirection"):
+        assert np.allclose(getattr(loaded.pet, get)(), getattr(copied, get)(), atol=1e-4)
+    assert (loaded.ct.GetPixelID(), loaded.pet.GetPixelID()) == (sitk.sitkInt16, sitk.sitkFloat32)
+    assert array(loaded.ct).min() == -1000 and loaded.suv.route == "GML, SUV type BW"
+    assert [c.modality for c in loaded.candidates if c.chosen] == ["CT", "PT"]
+    assert len(loaded.candidates) == 3 and all(c.reason for c in loaded.candidates)
+
+
+def test_ct_equals_its_files(unpack):
+    loaded = study.load(unpack("sts/dicom/STS_019.zip"))
+    for k, header in enumerate(loaded.ct_headers):
+        assert float(header.ImagePositionPatient[2]) == pytest.approx(loaded.ct.TransformIndexToPhysicalPoint((0, 0, k))[2])
+    files = [pydicom.dcmread(f) for f in unpack("sts/dicom/STS_019.zip").rglob("CT/*")]
+    by_uid = {f.SOPInstanceUID: f.pixel_array for f in files}
+    for k, header in enumerate(loaded.ct_headers):
+        assert np.array_equal(array(loaded.ct)[k], by_uid[header.SOPInstanceUID])
+
+
+def test_headers_are_fit_for_a_seg(tmp_path):
+    pair = Pair()
+    for header in pair.all:
+        header.add_new(0x00991010, "LO", "private")
+    loaded = study.load(pair.write(tmp_path))
+    for headers, image in ((loaded.ct_headers, loaded.ct), (loaded.pet_headers, loaded.pet)):
+        assert len(headers) == image.GetSize()[2]
+        assert not any("PixelData" in h or any(tag.is_private for tag in h.keys()) for h in headers)
+        assert [float(h.ImagePositionPatient[2]) for h in headers] == sorted(
+            float(h.ImagePositionPatient[2]) for h in headers)  # fmt: skip
+    assert loaded.study_key == f"{ROOT}.9|{ROOT}.1|{ROOT}.2"
+    assert loaded.grid is loaded.ct and loaded.grid_headers is loaded.ct_headers
+
+
+def another(headers, number, **values) -> list[Dataset]:
+    """The same images as another series."""
+    twins = copy.deepcopy(headers)
+    for k, header in enumerate(twins):
+        header.SOPInstanceUID, header.SeriesInstanceUID = f"{ROOT}.{number}.{k + 1}", f"{ROOT}.{number}"
+        header.SeriesNumber = number
+        for keyword, value in values.items():
+            setattr(header, keyword, value)
+    return twins
+
+
+def chosen(loaded) -> list[str]:
+    return [c.series_uid.rpartition(".")[2] for c in loaded.candidates if c.chosen]
+
+
+@pytest.mark.parametrize("change, wanted", [
+    ({"CorrectedImage": ["DECY"]}, "2"),  # not attenuation corrected
+    ({"Units": "GML"}, "2"),  # Bq/ml first
+    ({"Units": "CPS"}, "2"),
+    ({}, "20"),  # the later of two equal ones
+])  # fmt: skip
+def test_choice_of_pet(change, wanted, tmp_path):
+    pair = Pair()
+    pair.pet += another(pair.pet, 20, **change)
+    loaded = study.load(pair.write(tmp_path))
+    assert chosen(loaded) == ["1", wanted]
+    assert all(c.reason for c in loaded.candidates)
+
+
+@pytest.mark.parametrize("change, wanted", [
+    ({"ConvolutionKernel": "LUNG"}, "1"),
+    ({"FrameOfReferenceUID": ROOT + ".4"}, "1"),
+    ({"StudyInstanceUID": ROOT + ".4", "ConvolutionKernel": "SOFT"}, "1"),
+])  # fmt: skip
+def test_choice_of_ct(change, wanted, tmp_path):
+    pair = Pair()
+    pair.ct += another(pair.ct, 20, **change)
+    loaded = study.load(pair.write(tmp_path))
+    assert chosen(loaded) == [wanted, "2"] and "series-chosen" in codes(loaded)
+
+
+def test_user_overrules_the_choice(tmp_path):
+    pair = Pair()
+    pair.pet += another(pair.pet, 20, Units="GML", RescaleSlope="0.001")
+    pair.ct += another(pair.ct, 21, ConvolutionKernel="LUNG")
+    folder = pair.write(tmp_path)
+    loaded = study.load(folder, pet_series=ROOT + ".20", ct_series=ROOT + ".21")
+    assert chosen(loaded) == ["21", "20"] and loaded.suv.factor == 1.0 and "series-chosen" not in codes(loaded)
+    with pytest.raises(PemmaError, match="no PT series"):
+        study.load(folder, pet_series="1.2.3")
+
+
+def test_equal_pet_series_are_not_guessed_between(tmp_path):
+    pair = Pair()
+    pair.pet += another(pair.pet, 20, SeriesNumber=2, PatientSize="1.7")
+    with pytest.raises(PemmaError, match="--pet-series"):
+        study.load(pair.write(tmp_path))
+
+
+@pytest.mark.parametrize("need, spoil, left", [("ct", "pet", "ct"), ("pet", "ct", "pet")])
+def test_need_decides_what_may_fail(need, spoil, left, tmp_path):
+    pair = Pair()
+    del getattr(pair, spoil)[4]
+    folder = pair.write(tmp_path)
+    for strict in (None, "ct+pet"):
+        with pytest.raises(PemmaError, match=f"--inputs {left}"):
+            study.load(folder, need=strict)
+    loaded = study.load(folder, need=need)
+    assert getattr(loaded, spoil) is None and getattr(loaded, left) is not None
+    assert codes(loaded) == [f"{spoil}-left-out"]
+
+
+def test_need_of_what_is_absent(tmp_path):
+    folder = Pair(pet=[]).write(tmp_path)
+    assert study.load(folder, need="ct").pet is None
+    with pytest.raises(PemmaError) as refusal:
+        study.load(folder, need="ct+pet")
+    assert refusal.value.code == "no-pet"
+
+
+def test_apart_in_space_but_only_ct_needed(tmp_path):
+    pair = Pair()
+    for header in pair.pet:
+        header.ImagePositionPatient[2] += 500
+    folder = pair.write(tmp_path)
+    assert study.load(folder, need="ct").pet is None and study.load(folder, need="pet").ct is None
+
+
+# Encodings
+
+
+def test_lossless_jpeg_is_exact(tmp_path):
+    """Encoded by SimpleITK, for want of an encoder in pydicom; the most common compression in archives."""
+    pair = Pair()
+    for header in pair.all:
+        image = sitk.GetImageFromArray(stored(header)[None])
+        writer = sitk.ImageFileWriter()
+        writer.SetImageIO("GDCMImageIO")
+        writer.SetUseCompression(True)
+        writer.SetCompressor("JPEG")
+        writer.SetFileName(str(tmp_path / "encoded.dcm"))
+        writer.Execute(image)
+        encoded = pydicom.dcmread(tmp_path / "encoded.dcm")
+        assert encoded.file_meta.TransferSyntaxUID == JPEGLosslessSV1
+        header.PixelData, header["PixelData"].is_undefined_length = encoded.PixelData, True
+        header.file_meta.TransferSyntaxUID = JPEGLosslessSV1
+    (tmp_path / "encoded.dcm").unlink()
+    loaded = study.load(pair.write(tmp_path / "study"))
+    assert array(loaded.ct)[:, 8, 10].tolist() == [40 + k for k in range(SLICES)]
+    assert np.allclose(array(loaded.pet)[:, 3, 4], [20000 * (1 + k / 10) * FACTOR for k in range(SLICES)])
+
+
+def enhanced_ct(order) -> Dataset:
+    """The phantom's CT as one Enhanced CT whose frames are stored in this order."""
+    slices = Pair().ct
+    whole = Dataset()
+    for keyword in ("PatientID", "PatientName", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "Modality",
+                    "StudyDate", "SeriesNumber", "Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored",
+                    "HighBit", "PixelRepresentation", "PhotometricInterpretation"):  # fmt: skip
+        setattr(whole, keyword, slices[0][keyword].value)
+    whole.SOPClassUID, whole.SOPInstanceUID, whole.NumberOfFrames = EnhancedCTImageStorage, ROOT + ".60", len(order)
+    whole.ImageType = ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
+    whole.SharedFunctionalGroupsSequence = [group(
+        PlaneOrientationSequence=part(slices[0], "ImageOrientationPatient"),
+        PixelMeasuresSequence=part(slices[0], "PixelSpacing", "SliceThickness"))]  # fmt: skip
+    whole.PerFrameFunctionalGroupsSequence = [group(
+        PlanePositionSequence=part(slices[k], "ImagePositionPatient"),
+        PixelValueTransformationSequence=part(slices[k], "RescaleSlope", "RescaleIntercept", "RescaleType"))
+        for k in order]  # fmt: skip
+    whole.PixelData = b"".join(slices[k].PixelData for k in order)
+    whole.file_meta = FileMetaDataset()
+    whole.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return whole
+
+
+def part(header: Dataset, *keywords) -> Dataset:
+    item = Dataset()
+    for keyword in keywords:
+        item[keyword] = header[keyword]
+    return item
+
+
+def group(**items) -> Dataset:
+    made = Dataset()
+    for keyword, item in items.items():
+        setattr(made, keyword, Sequence([item]))
+    return made
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_enhanced_ct_with_shuffled_frames(compressed, tmp_path):
+    whole = enhanced_ct([3, 0, 6, 1, 7, 2, 5, 4])
+    if compressed:
+        whole.compress("1.2.840.10008.1.2.5", generate_instance_uid=False)
+    whole.save_as(tmp_path / "ct.dcm", enforce_file_format=True)
+    (tmp_path / "pair").mkdir()
+    loaded, classic = study.load(tmp_path), study.load(Pair(pet=[]).write(tmp_path / "pair"))
+    assert np.array_equal(array(loaded.ct), array(classic.ct)) and loaded.ct.GetOrigin() == classic.ct.GetOrigin()
+    assert len(loaded.ct_headers) == 1 and loaded.ct_headers[0].NumberOfFrames == 8
+
+
+def test_enhanced_with_fewer_frames_than_declared(tmp_path):
+    whole = enhanced_ct(range(8))
+    whole.PixelData = encapsulate([whole.PixelData])[:1000]
+    whole.save_as(tmp_path / "ct.dcm", enforce_file_format=True)
+    with pytest.raises(PemmaError) as refusal:
+        study.load(tmp_path)
+    assert refusal.value.code == "truncated-file"
+
+
+# Progress, inspect
+
+
+def test_progress_rises_and_stops_the_work(tmp_path):
+    folder = Pair().write(tmp_path)
+    seen = []
+    study.load(folder, progress=lambda fraction, words: seen.append((fraction, words)))
+    assert [f for f, _ in seen] == sorted(f for f, _ in seen) and {w for _, w in seen} > {"reading headers", "reading CT"}
+
+    def stop(fraction, words):
+        if fraction > 0.5:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        study.load(folder, progress=stop)
+
+
+def test_file_that_vanishes_while_reading(tmp_path):
+    folder = Pair().write(tmp_path)
+    once = threading.Event()
+
+    def remove(fraction, words):
+        if words == "reading CT" and not once.is_set():
+            (folder / "ct/005.dcm").unlink()
+            once.set()
+
+    with pytest.raises(PemmaError) as refusal:
+        study.load(folder, progress=remove)
+    assert (refusal.value.code, refusal.value.place) == ("series-changed", "005.dcm")
+
+
+def test_inspect(tmp_path):
+    found = study.inspect(Pair().write(tmp_path))
+    assert sorted(found) == ["candidates", "ct", "pet", "verdict", "warnings"] and found["verdict"] == "load"
+    assert found["ct"] == {"size": [20, 16, 8], "spacing_mm": [4.0, 4.0, 3.0], "series_uid": ROOT + ".1",
+                           "frame_of_reference_uid": ROOT}  # fmt: skip
+    suv = found["pet"]["suv"]
+    assert sorted(suv) == ["factor", "max", "median", "median_above_0", "min", "min_above_0", "route"]
+    assert suv["max"] == pytest.approx(20000 * 1.7 * FACTOR) and suv["min"] == 0
+    assert suv["min_above_0"] == pytest.approx(3000 * FACTOR)
+
+
+def test_inspect_of_one_modality(tmp_path):
+    assert study.inspect(Pair(pet=[]).write(tmp_path / "a"))["pet"] is None
+    assert study.inspect(Pair(ct=[]).write(tmp_path / "b"))["ct"] is None
