@@ -6,6 +6,7 @@ Verdicts: L loads without a warning, W loads and says so, R is refused; `code` n
 import copy
 import os
 import struct
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -313,6 +314,19 @@ def rows_twice(pair):
     return patch("pet/003.dcm", rows, rows + rows[:-2] + struct.pack("<H", 7))
 
 
+@case(34, "L")
+def sequences_of_undefined_length(pair):
+    for header in pair.pet:
+        header["RadiopharmaceuticalInformationSequence"].is_undefined_length = True
+        tracer(header).is_undefined_length_sequence_item = True
+
+
+@case(34, "R", "damaged-file")
+def sequence_that_never_ends(pair):
+    sequences_of_undefined_length(pair)
+    return lambda folder: os.truncate(folder / "pet/003.dcm", (folder / "pet/003.dcm").read_bytes().index(b"77004003"))
+
+
 # Geometry
 
 
@@ -371,6 +385,11 @@ def three_missing(pair):
     del pair.ct[2:5]
 
 
+@case(45, "L")
+def ends_missing(pair):
+    del pair.ct[-1]
+
+
 @case(46, "R", "repeated-positions")
 def position_twice(pair):
     pair.pet.append(clone(pair.pet[3], ROOT + ".6.1"))
@@ -399,6 +418,13 @@ def gantry_tilt(pair):
     for k, header in enumerate(pair.ct):
         header.ImagePositionPatient[1] += STEP * k * np.tan(np.radians(15))
         header.GantryDetectorTilt = 15
+
+
+@case(51, "L")
+def sagittal(pair):
+    for k, header in enumerate(pair.pet):
+        header.ImageOrientationPatient, header.PixelSpacing = [0, 1, 0, 0, 0, -1], [3, 4]
+        header.ImagePositionPatient = [10 - STEP * k, -20, 21]
 
 
 @case(52, "W", "localizer-dropped")
@@ -433,6 +459,11 @@ def one_slice_smaller(pair):
 @case(56, "R", "mixed-spacing")
 def one_slice_other_spacing(pair):
     pair.ct[3].PixelSpacing = [4.1, 4.1]
+
+
+@case(57, "L")
+def pixels_not_square(pair):
+    for_all(pair.ct, PixelSpacing=[4.0, 3.5])
 
 
 @case(58, "R", "missing-geometry")
@@ -779,6 +810,18 @@ def half_a_ct(pair):
     del pair.ct[4:]
 
 
+@case(108, "L")
+def ct_of_smaller_field(pair):
+    for_all(pair.ct, PixelSpacing=[2.0, 2.0])
+
+
+@case(109, "L")
+def ct_flipped(pair):
+    for header in pair.ct:
+        header.ImageOrientationPatient = [-1, 0, 0, 0, -1, 0]
+        header.ImagePositionPatient[:2] = [38, 30]
+
+
 @case(111, "W", "different-days")
 def pet_of_another_day(pair):
     for_all(pair.ct, AcquisitionDate="20240301")
@@ -823,6 +866,25 @@ def file_cut_in_its_header(pair):
 @case(127, "W", "archive-ignored")
 def archive_beside(pair):
     return lambda folder: (folder / "more.zip").write_bytes(b"PK\x03\x04")
+
+
+@case(128, "L")
+def index_that_points_outside(pair):
+    index = Dataset()
+    record = Dataset()
+    record.DirectoryRecordType, record.ReferencedFileID = "IMAGE", ["..", "..", "secret"]
+    index.FileSetID, index.DirectoryRecordSequence = "DISC", [record]
+    index.SOPClassUID = "1.2.840.10008.1.3.10"
+    return lambda folder: index.save_as(folder / "DICOMDIR", implicit_vr=False, little_endian=True)
+
+
+@case(135, "W", "archive-ignored")
+def archive_that_escapes(pair):
+    def craft(folder):
+        with zipfile.ZipFile(folder / "more.zip", "w") as archive:
+            archive.writestr("../../outside.dcm", "x")
+
+    return craft
 
 
 @case(129, "W", "dead-link")
@@ -874,7 +936,9 @@ def nested_absurdly(pair):
 
 
 def nest(levels: int) -> Callable:
-    start = struct.pack("<HH2sHL", 0x0099, 0x1010, b"SQ", 0, 0xFFFFFFFF) + struct.pack("<HHL", 0xFFFE, 0xE000, 0xFFFFFFFF)
+    start = struct.pack("<HH2sHL", 0x0099, 0x1010, b"SQ", 0, 0xFFFFFFFF) + struct.pack(
+        "<HHL", 0xFFFE, 0xE000, 0xFFFFFFFF
+    )
     stop = struct.pack("<HHL", 0xFFFE, 0xE00D, 0) + struct.pack("<HHL", 0xFFFE, 0xE0DD, 0)
     pixels = struct.pack("<HH", 0x7FE0, 0x0010)
     return patch("ct/003.dcm", pixels, start * levels + stop * levels + pixels)
@@ -893,6 +957,19 @@ def burned_in(pair):
 @case(144, "L")
 def markup_in_the_description(pair):
     for_all(pair.ct, SeriesDescription="<script>%s{0}</script>\n[error] x")
+
+
+@case(142, "R", "missing-slices")
+def identifiers_everywhere(pair):
+    del pair.pet[4]
+    for header in pair.all:
+        header.add_new(0x00991010, "LO", "SECRET-ID")
+        header.SeriesDescription = header.ImageComments = header.ProtocolName = "Doe Jane SECRET-ID"
+
+
+@case(145, "R", "several-patients")
+def newline_in_the_patient_id(pair):
+    for_all(pair.ct, PatientID="SECRET-ID\nerror: Doe")
 
 
 @case(154, "L")
@@ -944,7 +1021,14 @@ def check_values(loaded: study.PetCtStudy, one: Case) -> None:
     """Whatever is odd about the files, values and places are those of the pair."""
     import SimpleITK as sitk
 
-    spoilt = {"windowed_to_bytes", "lean_body_mass", "admin", "uptake_of_five_minutes", "uptake_of_nine_hours"}
+    spoilt = {
+        "windowed_to_bytes",
+        "lean_body_mass",
+        "admin",
+        "uptake_of_five_minutes",
+        "uptake_of_nine_hours",
+        "ends_missing",
+    }
     if loaded.ct is not None and one.spoil.__name__ not in spoilt:
         body = sitk.GetArrayFromImage(loaded.ct)[:, 8, 10]
         assert body.tolist() == [40 + k for k in range(len(body))]

@@ -83,7 +83,11 @@ def _header(modality: str, sop_class: str, k: int, rows: int, columns: int, pixe
     meta.MediaStorageSOPInstanceUID = f"{ROOT}.{number}.{k + 1}"
     header = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
     header.SOPClassUID, header.SOPInstanceUID, header.Modality = sop_class, f"{ROOT}.{number}.{k + 1}", modality
-    header.StudyInstanceUID, header.SeriesInstanceUID, header.FrameOfReferenceUID = f"{ROOT}.9", f"{ROOT}.{number}", ROOT
+    header.StudyInstanceUID, header.SeriesInstanceUID, header.FrameOfReferenceUID = (
+        f"{ROOT}.9",
+        f"{ROOT}.{number}",
+        ROOT,
+    )
     header.PatientName, header.PatientID, header.PatientSex, header.ImageType = "Doe^Jane", "SECRET-ID", "F", [
         "ORIGINAL", "PRIMARY", "AXIAL"]  # fmt: skip
     header.StudyDate = header.SeriesDate = header.AcquisitionDate = "20240310"

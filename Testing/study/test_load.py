@@ -42,7 +42,9 @@ def test_real_patient_equals_its_nifti_copy(patient, shared, unpack):
 def test_ct_equals_its_files(unpack):
     loaded = study.load(unpack("sts/dicom/STS_019.zip"))
     for k, header in enumerate(loaded.ct_headers):
-        assert float(header.ImagePositionPatient[2]) == pytest.approx(loaded.ct.TransformIndexToPhysicalPoint((0, 0, k))[2])
+        assert float(header.ImagePositionPatient[2]) == pytest.approx(
+            loaded.ct.TransformIndexToPhysicalPoint((0, 0, k))[2]
+        )
     files = [pydicom.dcmread(f) for f in unpack("sts/dicom/STS_019.zip").rglob("CT/*")]
     by_uid = {f.SOPInstanceUID: f.pixel_array for f in files}
     for k, header in enumerate(loaded.ct_headers):
@@ -240,7 +242,10 @@ def test_progress_rises_and_stops_the_work(tmp_path):
     folder = Pair().write(tmp_path)
     seen = []
     study.load(folder, progress=lambda fraction, words: seen.append((fraction, words)))
-    assert [f for f, _ in seen] == sorted(f for f, _ in seen) and {w for _, w in seen} > {"reading headers", "reading CT"}
+    assert [f for f, _ in seen] == sorted(f for f, _ in seen) and {w for _, w in seen} > {
+        "reading headers",
+        "reading CT",
+    }
 
     def stop(fraction, words):
         if fraction > 0.5:

@@ -33,8 +33,12 @@ def factor_to_body_weight(kind: str, body: Body) -> float:
     male, female = (formula(body.weight_kg, height_cm) for formula in MASSES[kind])
     mass = {"M": male, "F": female, "O": (male + female) / 2}[body.sex]
     if not 0.2 * body.weight_kg < mass < 2 * body.weight_kg:
-        raise PemmaError("body-size", f"the formula for SUV type {kind} gives no possible mass for this weight and "
-                         "height", "use a series in SUV by body weight or in Bq/ml", "(0054,1006)")
+        raise PemmaError(
+            "body-size",
+            f"the formula for SUV type {kind} gives no possible mass for this weight and height",
+            "use a series in SUV by body weight or in Bq/ml",
+            "(0054,1006)",
+        )
     return body.weight_kg / mass
 
 

@@ -46,19 +46,33 @@ def _could_be_meant(series: Series, ct_uid: str | None, pet_uid: str | None) -> 
 def _refuse_several_patients(found: Sequence[Series]) -> None:
     patients = {tags.text(s.header, "PatientID") for s in found}
     if len(patients) > 1:
-        raise PemmaError("several-patients", "the folder holds series of more than one patient (Patient ID (0010,0020))",
-                         "give the folder of one patient, or name both series with --ct-series and --pet-series",
-                         "(0010,0020)")
+        raise PemmaError(
+            "several-patients",
+            "the folder holds series of more than one patient (Patient ID (0010,0020))",
+            "give the folder of one patient, or name both series with --ct-series and --pet-series",
+            "(0010,0020)",
+        )
 
 
-def _of_modality(found: Sequence[Series], modality: str, uid: str | None, key: Callable, need: str | None,
-                 reasons: dict[int, str], warnings: list[StudyWarning]) -> Series | None:
+def _of_modality(
+    found: Sequence[Series],
+    modality: str,
+    uid: str | None,
+    key: Callable,
+    need: str | None,
+    reasons: dict[int, str],
+    warnings: list[StudyWarning],
+) -> Series | None:
     seen = [s for s in found if s.modality == modality]
     if uid is not None:
         seen = [s for s in seen if s.uid == uid]
         if not seen:
-            raise PemmaError("no-such-series", f"the folder has no {modality} series of the UID given",
-                             "see the candidates of pemma-segment inspect", OPTION[modality])
+            raise PemmaError(
+                "no-such-series",
+                f"the folder has no {modality} series of the UID given",
+                "see the candidates of pemma-segment inspect",
+                OPTION[modality],
+            )
     for series in seen:
         if series.problem is not None:
             reasons[id(series)] = f"refused: {series.problem.sentence}"
@@ -77,8 +91,15 @@ def left_out(which: str, problem: PemmaError) -> StudyWarning:
     return StudyWarning(f"{which}-left-out", f"the {which.upper()} was left out: {problem.sentence}", problem.way_out)
 
 
-def _best(usable: Sequence[Series], seen: Sequence[Series], modality: str, key: Callable, reasons: dict[int, str],
-          warnings: list[StudyWarning], named: bool) -> Series | None:
+def _best(
+    usable: Sequence[Series],
+    seen: Sequence[Series],
+    modality: str,
+    key: Callable,
+    reasons: dict[int, str],
+    warnings: list[StudyWarning],
+    named: bool,
+) -> Series | None:
     if not usable:
         worth_telling = [s for s in seen if not _negligible(s)] or (seen if not named else seen)
         if worth_telling:
@@ -87,15 +108,24 @@ def _best(usable: Sequence[Series], seen: Sequence[Series], modality: str, key: 
     _refuse_halves(usable, modality, named)
     best = usable[0]
     if len(usable) > 1 and modality == "PT" and key(usable[1]) == key(best):
-        raise PemmaError("pet-choice", f"the folder holds {len(usable)} PET series that serve equally well",
-                         "choose one with --pet-series (UIDs: pemma-segment inspect)", "--pet-series")
+        raise PemmaError(
+            "pet-choice",
+            f"the folder holds {len(usable)} PET series that serve equally well",
+            "choose one with --pet-series (UIDs: pemma-segment inspect)",
+            "--pet-series",
+        )
     _tell_refused(best, seen, warnings)
     reasons[id(best)] = "chosen by the user" if named else _why(best, usable)
     for other in usable[1:]:
         reasons[id(other)] = "another series was preferred: " + _why(best, usable)
     if len(usable) > 1 and not named:
-        warnings.append(StudyWarning("series-chosen", f"one of {len(usable)} {_name(modality)} series was chosen "
-                                     f"({_why(best, usable)})", f"overrule with {OPTION[modality]}"))
+        warnings.append(
+            StudyWarning(
+                "series-chosen",
+                f"one of {len(usable)} {_name(modality)} series was chosen ({_why(best, usable)})",
+                f"overrule with {OPTION[modality]}",
+            )
+        )
     return best
 
 
@@ -104,8 +134,13 @@ def _tell_refused(best: Series, seen: Sequence[Series], warnings: list[StudyWarn
     for series in seen:
         expected = series.usable or _negligible(series) or series.problem.code == "pet-not-attenuation-corrected"
         if not expected and series.count >= best.count:
-            warnings.append(StudyWarning("series-refused", f"another {_name(series.modality)} series could not be used: "
-                                         f"{series.problem.sentence}", series.problem.way_out))
+            warnings.append(
+                StudyWarning(
+                    "series-refused",
+                    f"another {_name(series.modality)} series could not be used: {series.problem.sentence}",
+                    series.problem.way_out,
+                )
+            )
 
 
 def _negligible(series: Series) -> bool:
@@ -125,11 +160,14 @@ def _refuse_halves(usable: Sequence[Series], modality: str, named: bool) -> None
     if named:
         return
     for k, one in enumerate(usable):
-        for other in usable[k + 1:]:
+        for other in usable[k + 1 :]:
             if _one_stack(one, other):
-                raise PemmaError("series-halves", f"two {_name(modality)} series continue each other: one series split over "
-                                 "two Series Instance UIDs", f"merge them, or choose one with {OPTION[modality]}",
-                                 "(0020,000E)")
+                raise PemmaError(
+                    "series-halves",
+                    f"two {_name(modality)} series continue each other: one series split over two Series Instance UIDs",
+                    f"merge them, or choose one with {OPTION[modality]}",
+                    "(0020,000E)",
+                )
 
 
 def _one_stack(a: Series, b: Series) -> bool:
@@ -137,7 +175,8 @@ def _one_stack(a: Series, b: Series) -> bool:
     if a.grid.size[:2] != b.grid.size[:2] or not geometry.same_orientation(a.slices[0].plane, b.slices[0].plane):
         return False
     if tags.text(a.header, "StudyInstanceUID") != tags.text(b.header, "StudyInstanceUID") or (
-            tags.text(a.header, "SeriesNumber") != tags.text(b.header, "SeriesNumber")):
+        tags.text(a.header, "SeriesNumber") != tags.text(b.header, "SeriesNumber")
+    ):
         return False
     along = np.sort(geometry.depths(planes))
     steps = np.diff(along)
@@ -154,10 +193,18 @@ def _ct_key(pet: Series | None) -> Callable[[Series], tuple]:
         """Sorts CT series, best last."""
         header = series.header
         axial = abs(float(series.slices[0].plane.normal[2])) > 0.9
-        return (_same(series, pet, "PatientID"), _same(series, pet, "StudyInstanceUID"),
-                _same(series, pet, "FrameOfReferenceUID"), round(overlap(series, pet), 1), axial,
-                series.count >= ENOUGH_CT_SLICES, _soft(tags.text(header, "ConvolutionKernel")), series.count,
-                _series_number(series), series.uid)
+        return (
+            _same(series, pet, "PatientID"),
+            _same(series, pet, "StudyInstanceUID"),
+            _same(series, pet, "FrameOfReferenceUID"),
+            round(overlap(series, pet), 1),
+            axial,
+            series.count >= ENOUGH_CT_SLICES,
+            _soft(tags.text(header, "ConvolutionKernel")),
+            series.count,
+            _series_number(series),
+            series.uid,
+        )
 
     return key
 
@@ -193,7 +240,9 @@ def _why(best: Series, usable: Sequence[Series]) -> str:
         return "the only usable one"
     if best.modality == "PT":
         return "units in Bq/ml first, then most slices, then the latest series number"
-    return "same frame of reference and best overlap with the PET, axial, soft-tissue kernel, most slices, latest number"
+    return (
+        "same frame of reference and best overlap with the PET, axial, soft-tissue kernel, most slices, latest number"
+    )
 
 
 def _name(modality: str) -> str:
@@ -203,8 +252,11 @@ def _name(modality: str) -> str:
 def _refuse_absent(ct: Series | None, pet: Series | None, need: str | None) -> None:
     for name, series in (("ct", ct), ("pet", pet)):
         if series is None and need is not None and name in need.split("+"):
-            raise PemmaError(f"no-{name}", f"the study has no {name.upper()} series", f"use --inputs "
-                             f"{'pet' if name == 'ct' else 'ct'}, or give the complete study")
+            raise PemmaError(
+                f"no-{name}",
+                f"the study has no {name.upper()} series",
+                f"use --inputs {'pet' if name == 'ct' else 'ct'}, or give the complete study",
+            )
     if ct is None and pet is None:
         raise PemmaError("no-images", "the folder holds neither a CT nor a PET series", "give the folder of one study")
 
@@ -213,21 +265,42 @@ def pair(ct: Series, pet: Series) -> list[StudyWarning]:
     """Whether these two belong together. Refuses other patients, other days under another study, and no overlap."""
     found = []
     if not _same(ct, pet, "PatientID"):
-        raise PemmaError("different-patients", "CT and PET are of different patients (Patient ID (0010,0020) differs)",
-                         "give the folder of one patient", "(0010,0020)")
+        raise PemmaError(
+            "different-patients",
+            "CT and PET are of different patients (Patient ID (0010,0020) differs)",
+            "give the folder of one patient",
+            "(0010,0020)",
+        )
     days = _days_between(ct, pet)
     if not _same(ct, pet, "StudyInstanceUID"):
         if days is not None and days > 1:
-            raise PemmaError("different-studies", f"CT and PET are of different studies, {days} days apart",
-                             "give one study, or use --inputs ct", "(0020,000D)")
-        found.append(StudyWarning("different-studies", "CT and PET have different Study Instance UIDs (0020,000D)",
-                                  "check that they belong together"))
+            raise PemmaError(
+                "different-studies",
+                f"CT and PET are of different studies, {days} days apart",
+                "give one study, or use --inputs ct",
+                "(0020,000D)",
+            )
+        found.append(
+            StudyWarning(
+                "different-studies",
+                "CT and PET have different Study Instance UIDs (0020,000D)",
+                "check that they belong together",
+            )
+        )
     elif days is not None and days > 1:
-        found.append(StudyWarning("different-days", f"CT and PET of this study are {days} days apart",
-                                  "check that they belong together"))
+        found.append(
+            StudyWarning(
+                "different-days", f"CT and PET of this study are {days} days apart", "check that they belong together"
+            )
+        )
     if not _same(ct, pet, "FrameOfReferenceUID") or not tags.text(ct.header, "FrameOfReferenceUID"):
-        found.append(StudyWarning("frame-of-reference", "CT and PET do not share a Frame of Reference UID (0020,0052): their "
-                                  "alignment is not guaranteed", "check the fusion"))
+        found.append(
+            StudyWarning(
+                "frame-of-reference",
+                "CT and PET do not share a Frame of Reference UID (0020,0052): their alignment is not guaranteed",
+                "check the fusion",
+            )
+        )
     return found + _check_overlap(ct, pet)
 
 
@@ -235,11 +308,20 @@ def _check_overlap(ct: Series, pet: Series) -> list[StudyWarning]:
     share = overlap(ct, pet)
     if share < 0.25:
         state = "do not overlap" if share <= 0 else f"overlap over {100 * share:.0f} % of the PET only"
-        raise PemmaError("no-overlap", f"CT and PET {state}", "give CT and PET of one region, or use --inputs ct or pet",
-                         "(0020,0032)")
+        raise PemmaError(
+            "no-overlap",
+            f"CT and PET {state}",
+            "give CT and PET of one region, or use --inputs ct or pet",
+            "(0020,0032)",
+        )
     if share < 0.8:
-        return [StudyWarning("partial-overlap", f"the CT covers {100 * share:.0f} % of the PET along the body",
-                             "beyond it there is no CT")]
+        return [
+            StudyWarning(
+                "partial-overlap",
+                f"the CT covers {100 * share:.0f} % of the PET along the body",
+                "beyond it there is no CT",
+            )
+        ]
     return []
 
 
@@ -256,6 +338,15 @@ def _days_between(ct: Series, pet: Series) -> int | None:
 
 def candidates(found: Sequence[Series], others: Sequence[Candidate], choice: Choice) -> tuple[Candidate, ...]:
     """Every series seen, the chosen ones first."""
-    listed = [Candidate(s.uid, s.modality, tags.words(s.header, "SeriesDescription"), s.count,
-                        s is choice.ct or s is choice.pet, choice.reasons.get(id(s), "not asked for")) for s in found]
+    listed = [
+        Candidate(
+            s.uid,
+            s.modality,
+            tags.words(s.header, "SeriesDescription"),
+            s.count,
+            s is choice.ct or s is choice.pet,
+            choice.reasons.get(id(s), "not asked for"),
+        )
+        for s in found
+    ]
     return tuple(sorted([*listed, *others], key=lambda c: not c.chosen))

@@ -10,7 +10,7 @@ from pydicom import Dataset
 
 from ..core import PemmaError
 from . import tags, times
-from .types import StudyWarning, Typed
+from .types import Typed
 
 CLOCK_TOLERANCE = timedelta(seconds=1)  # a real header has the series 5 microseconds after the acquisition
 LONGEST_TIME_ONLY_GAP = timedelta(hours=12)
@@ -20,7 +20,8 @@ DIFFERENCE_S = 60.0
 TYPE_TIME = "give the injection time with --injection-time, or use --inputs ct"
 INJECTION_PLACE = "(0018,1078)"
 
-Warn = Callable[[StudyWarning], None]
+#: warn(code, sentence, what to do)
+Warn = Callable[[str, str, str], None]
 
 
 @dataclass(frozen=True)
@@ -54,18 +55,28 @@ def corrected_to(headers: Sequence[Dataset], half_life: float, warn: Warn) -> Re
     first = min(acquired)
     candidates = _candidates(headers, series, first, half_life)
     if not candidates:
-        warn(StudyWarning("decay-reference-assumed", "no time in the header says what the decay correction refers to; "
-                          "the earliest acquisition time was taken", "check the SUV against the scanner's console"))
+        warn(
+            "decay-reference-assumed",
+            "no time in the header says what the decay correction refers to; the earliest acquisition time was taken",
+            "check the SUV against the scanner's console",
+        )
         return Reference(first, "earliest Acquisition DateTime", zone)
     chosen = candidates[0]
     if series is not None and chosen is not series:
-        warn(StudyWarning("series-time-late", "the series time is later than the acquisition, so the reference of the "
-                          f"decay correction was taken from {chosen.source}", "check the SUV against the console"))
+        warn(
+            "series-time-late",
+            "the series time is later than the acquisition, so the reference of the "
+            f"decay correction was taken from {chosen.source}",
+            "check the SUV against the console",
+        )
     _tell_differences(chosen, candidates[1:], half_life, warn)
     if first - chosen.moment > timedelta(minutes=30):
-        warn(StudyWarning("decay-reference-early", "the reference of the decay correction lies "
-                          f"{_minutes(first - chosen.moment)} min before the first acquisition in this series",
-                          "normal for later bed positions; otherwise check the times"))
+        warn(
+            "decay-reference-early",
+            "the reference of the decay correction lies "
+            f"{_minutes(first - chosen.moment)} min before the first acquisition in this series",
+            "normal for later bed positions; otherwise check the times",
+        )
     return chosen
 
 
@@ -86,21 +97,32 @@ def _stated(header: Dataset, value: str, source: str) -> Reference | None:
 
 def _without_acquisition(series: Reference | None, warn: Warn) -> Reference:
     if series is None:
-        raise PemmaError("decay-reference-missing", "neither Series Date/Time (0008,0021)/(0008,0031) nor Acquisition "
-                         "Date/Time (0008,0022)/(0008,0032) is complete, so the decay correction has no reference",
-                         "export the series with its times, or use --inputs ct", "(0008,0031)")
-    warn(StudyWarning("acquisition-time-missing", "Acquisition Date/Time is missing; the decay correction was taken to "
-                      "refer to the series time", "check the SUV against the scanner's console"))
+        raise PemmaError(
+            "decay-reference-missing",
+            "neither Series Date/Time (0008,0021)/(0008,0031) nor Acquisition "
+            "Date/Time (0008,0022)/(0008,0032) is complete, so the decay correction has no reference",
+            "export the series with its times, or use --inputs ct",
+            "(0008,0031)",
+        )
+    warn(
+        "acquisition-time-missing",
+        "Acquisition Date/Time is missing; the decay correction was taken to refer to the series time",
+        "check the SUV against the scanner's console",
+    )
     return series
 
 
-def _candidates(headers: Sequence[Dataset], series: Reference | None, first: datetime,
-                half_life: float) -> list[Reference]:
+def _candidates(
+    headers: Sequence[Dataset], series: Reference | None, first: datetime, half_life: float
+) -> list[Reference]:
     """All references that apply, best first; none of the stated ones may be later than the first acquisition."""
     ge = tags.private(headers[0], 0x0009, "GEMS_PETD_01", 0x0D)
     siemens = tags.private(headers[0], 0x0071, "SIEMENS", 0x22)
-    stated = [series, _stated(headers[0], ge, "GE scan DateTime (0009,100D)"),
-              _stated(headers[0], siemens, "Siemens decay correction DateTime (0071,1022)")]
+    stated = [
+        series,
+        _stated(headers[0], ge, "GE scan DateTime (0009,100D)"),
+        _stated(headers[0], siemens, "Siemens decay correction DateTime (0071,1022)"),
+    ]
     found = [r for r in stated if r is not None and r.moment <= first + CLOCK_TOLERANCE]
     if (computed := back_computed(headers, half_life)) is not None:
         found.append(Reference(computed, "Frame Reference Time", zone_of(headers[0])))
@@ -139,9 +161,13 @@ def _tell_differences(chosen: Reference, others: Sequence[Reference], half_life:
         seconds = (other.moment - chosen.moment).total_seconds()
         if abs(seconds) > DIFFERENCE_S:
             change = 100 * (2 ** (seconds / half_life) - 1)
-            warn(StudyWarning("decay-references-differ", f"the decay correction was taken to refer to {chosen.source}; "
-                              f"{other.source} would be {abs(seconds) / 60:.1f} min {'later' if seconds > 0 else 'earlier'} "
-                              f"and change SUV by {change:+.1f} %", "check the SUV against the scanner's console"))
+            warn(
+                "decay-references-differ",
+                f"the decay correction was taken to refer to {chosen.source}; "
+                f"{other.source} would be {abs(seconds) / 60:.1f} min {'later' if seconds > 0 else 'earlier'} "
+                f"and change SUV by {change:+.1f} %",
+                "check the SUV against the scanner's console",
+            )
 
 
 def injected(
@@ -172,10 +198,18 @@ def _from_header(header: Dataset, item: Dataset, reference: Reference, warn: War
         return _with_date_of(reference.moment, day_time, "Start Time", warn)
     moment = times.date_time(tags.private(header, 0x0009, "GEMS_PETD_01", 0x3B))
     if moment is None:
-        raise PemmaError("injection-time-missing", "Radiopharmaceutical Start DateTime (0018,1078) and Start Time "
-                         "(0018,1072) are missing or invalid", TYPE_TIME, INJECTION_PLACE)
-    warn(StudyWarning("injection-time-private", "the injection time was taken from GE's administration DateTime "
-                      "(0009,103B), since (0018,1078) and (0018,1072) are missing", "check the uptake time"))
+        raise PemmaError(
+            "injection-time-missing",
+            "Radiopharmaceutical Start DateTime (0018,1078) and Start Time (0018,1072) are missing or invalid",
+            TYPE_TIME,
+            INJECTION_PLACE,
+        )
+    warn(
+        "injection-time-private",
+        "the injection time was taken from GE's administration DateTime "
+        "(0009,103B), since (0018,1078) and (0018,1072) are missing",
+        "check the uptake time",
+    )
     return Injection(_on_clock_of(reference, moment, warn), "GE administration DateTime")
 
 
@@ -184,8 +218,12 @@ def _on_clock_of(reference: Reference, moment: times.Moment, warn: Warn) -> date
     if moment.zone is None:
         return moment.local
     if reference.zone is None:
-        warn(StudyWarning("time-zone-one-sided", "the injection DateTime (0018,1078) has a time zone and the series has "
-                          "none (0008,0201); both were read as the same local time", "check the uptake time"))
+        warn(
+            "time-zone-one-sided",
+            "the injection DateTime (0018,1078) has a time zone and the series has "
+            "none (0008,0201); both were read as the same local time",
+            "check the uptake time",
+        )
         return moment.local
     return moment.local - moment.zone + reference.zone
 
@@ -195,8 +233,11 @@ def _tell_other_clock(moment: times.Moment, item: Dataset, reference: Reference,
     midnight = moment.local.replace(hour=0, minute=0, second=0, microsecond=0)
     same_clock = moment.zone is None or reference.zone is None
     if same_clock and clock is not None and abs(moment.local - midnight - clock) > timedelta(minutes=1):
-        warn(StudyWarning("injection-times-differ", "Radiopharmaceutical Start DateTime (0018,1078) and Start Time "
-                          "(0018,1072) differ; the first was used", "check the uptake time"))
+        warn(
+            "injection-times-differ",
+            "Radiopharmaceutical Start DateTime (0018,1078) and Start Time (0018,1072) differ; the first was used",
+            "check the uptake time",
+        )
 
 
 def _after_date_shift(local: datetime, reference: datetime, warn: Warn) -> Injection:
@@ -206,8 +247,12 @@ def _after_date_shift(local: datetime, reference: datetime, warn: Warn) -> Injec
     gap = (reference - local) % timedelta(days=1)
     if gap > LONGEST_DATE_ARTEFACT_GAP:
         return Injection(local, "Start DateTime")
-    warn(StudyWarning("injection-date-ignored", "the injection's date (0018,1078) is after the scan; its time of day "
-                      f"fits ({_minutes(gap)} min before) and was used", "check the uptake time"))
+    warn(
+        "injection-date-ignored",
+        "the injection's date (0018,1078) is after the scan; its time of day "
+        f"fits ({_minutes(gap)} min before) and was used",
+        "check the uptake time",
+    )
     return Injection(reference - gap, "time of day of Start DateTime")
 
 
@@ -216,11 +261,19 @@ def _with_date_of(reference: datetime, day_time: timedelta, source: str, warn: W
     moment = midnight + day_time
     if moment > reference:
         moment -= timedelta(days=1)
-        warn(StudyWarning("injection-before-midnight", "the header gives the injection's time without a date; the day "
-                          "before the scan was assumed", "check the uptake time"))
+        warn(
+            "injection-before-midnight",
+            "the header gives the injection's time without a date; the day before the scan was assumed",
+            "check the uptake time",
+        )
     if reference - moment > LONGEST_TIME_ONLY_GAP:
-        raise PemmaError("injection-date-unknown", "the injection's time has no date, and on the day of the scan or the "
-                         "day before it is more than 12 h from it", TYPE_TIME, "(0018,1072)")
+        raise PemmaError(
+            "injection-date-unknown",
+            "the injection's time has no date, and on the day of the scan or the "
+            "day before it is more than 12 h from it",
+            TYPE_TIME,
+            "(0018,1072)",
+        )
     return Injection(moment, source)
 
 
@@ -229,19 +282,28 @@ def _from_typed(value: str, reference: datetime) -> Injection:
     if len(value) == 14 and moment:
         return Injection(moment.local, "typed time", typed=True)
     if len(value) != 6 or day_time is None:
-        raise PemmaError("typed-time-invalid", "the typed injection time is neither HHMMSS nor YYYYMMDDHHMMSS",
-                         "type it as HHMMSS", "--injection-time")
-    found = _with_date_of(reference, day_time, "typed time", lambda warning: None)
+        raise PemmaError(
+            "typed-time-invalid",
+            "the typed injection time is neither HHMMSS nor YYYYMMDDHHMMSS",
+            "type it as HHMMSS",
+            "--injection-time",
+        )
+    found = _with_date_of(reference, day_time, "typed time", lambda code, sentence, way_out: None)
     return Injection(found.moment, found.source, typed=True)
 
 
 def _check_gap(gap: timedelta, half_life: float, place: str) -> None:
     if gap < timedelta(0):
-        raise PemmaError("injection-after-scan", f"the injection is {_minutes(-gap)} min after the moment that the PET is "
-                         "corrected to", TYPE_TIME, place)
+        raise PemmaError(
+            "injection-after-scan",
+            f"the injection is {_minutes(-gap)} min after the moment that the PET is corrected to",
+            TYPE_TIME,
+            place,
+        )
     if gap.total_seconds() > 12 * half_life:
-        raise PemmaError("injection-too-early", "the injection is more than 12 half-lives before the scan", TYPE_TIME,
-                         place)
+        raise PemmaError(
+            "injection-too-early", "the injection is more than 12 half-lives before the scan", TYPE_TIME, place
+        )
 
 
 def _minutes(gap: timedelta) -> int:

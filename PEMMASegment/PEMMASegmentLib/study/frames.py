@@ -9,14 +9,27 @@ from .tags import EXPORT_AGAIN
 
 #: UCUM code of a real world value mapping -> (Units, SUV Type) of classic PET
 UNITS = {
-    "Bq/ml": ("BQML", ""), "{SUVbw}g/ml": ("GML", "BW"), "g/ml{SUVbw}": ("GML", "BW"),
-    "{SUVlbm}g/ml": ("GML", "LBM"), "g/ml{SUVlbm}": ("GML", "LBM"), "{SUVibw}g/ml": ("GML", "IBW"),
-    "g/ml{SUVibw}": ("GML", "IBW"), "{SUVbsa}cm2/ml": ("CM2ML", "BSA"), "cm2/ml{SUVbsa}": ("CM2ML", "BSA"),
+    "Bq/ml": ("BQML", ""),
+    "{SUVbw}g/ml": ("GML", "BW"),
+    "g/ml{SUVbw}": ("GML", "BW"),
+    "{SUVlbm}g/ml": ("GML", "LBM"),
+    "g/ml{SUVlbm}": ("GML", "LBM"),
+    "{SUVibw}g/ml": ("GML", "IBW"),
+    "g/ml{SUVibw}": ("GML", "IBW"),
+    "{SUVbsa}cm2/ml": ("CM2ML", "BSA"),
+    "cm2/ml{SUVbsa}": ("CM2ML", "BSA"),
 }
-GROUPS = ("PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence",
-          "PixelValueTransformationSequence", "FrameContentSequence", "CTImageFrameTypeSequence",
-          "PETFrameTypeSequence", "UnassignedSharedConvertedAttributesSequence",
-          "UnassignedPerFrameConvertedAttributesSequence")
+GROUPS = (
+    "PlanePositionSequence",
+    "PlaneOrientationSequence",
+    "PixelMeasuresSequence",
+    "PixelValueTransformationSequence",
+    "FrameContentSequence",
+    "CTImageFrameTypeSequence",
+    "PETFrameTypeSequence",
+    "UnassignedSharedConvertedAttributesSequence",
+    "UnassignedPerFrameConvertedAttributesSequence",
+)
 LISTS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 MOST_FRAMES = 20_000
 
@@ -30,8 +43,12 @@ def flatten(header: Dataset, file: str, legacy: bool) -> list[Dataset]:
     shared = tags.items(header, LISTS[0])
     each = tags.items(header, LISTS[1])
     if count != len(each) or not 0 < count <= MOST_FRAMES:
-        raise PemmaError("frames-incomplete", f"Number of Frames (0028,0008) does not fit the frames described in {file}",
-                         EXPORT_AGAIN, "(0028,0008)")
+        raise PemmaError(
+            "frames-incomplete",
+            f"Number of Frames (0028,0008) does not fit the frames described in {file}",
+            EXPORT_AGAIN,
+            "(0028,0008)",
+        )
     common = Dataset()
     for tag in header.keys():
         if keyword_for_tag(tag) not in LISTS:
@@ -43,8 +60,15 @@ def flatten(header: Dataset, file: str, legacy: bool) -> list[Dataset]:
 
 def _classic_flags(common: Dataset) -> None:
     """What Enhanced PET says with YES and NO, in the words of classic PET (C.8.22)."""
-    corrected = [name for name, keyword in (("ATTN", "AttenuationCorrected"), ("DECY", "DecayCorrected"),
-                                            ("SCAT", "ScatterCorrected")) if tags.text(common, keyword) == "YES"]
+    corrected = [
+        name
+        for name, keyword in (
+            ("ATTN", "AttenuationCorrected"),
+            ("DECY", "DecayCorrected"),
+            ("SCAT", "ScatterCorrected"),
+        )
+        if tags.text(common, keyword) == "YES"
+    ]
     common.CorrectedImage = corrected
     decay = tags.text(common, "DecayCorrected")
     if tags.text(common, "Modality") == "PT":

@@ -63,14 +63,22 @@ def plane(header: Dataset, file: str) -> Plane:
     row, column = np.array(directions[:3]), np.array(directions[3:])
     lengths = np.array([np.linalg.norm(row), np.linalg.norm(column)])
     if np.abs(lengths - 1).max() > UNIT_TOLERANCE or abs(row @ column) > UNIT_TOLERANCE:
-        raise PemmaError("invalid-orientation", f"{title('ImageOrientationPatient')} in {file} is not two "
-                         "perpendicular unit vectors", EXPORT_AGAIN, place("ImageOrientationPatient"))
+        raise PemmaError(
+            "invalid-orientation",
+            f"{title('ImageOrientationPatient')} in {file} is not two perpendicular unit vectors",
+            EXPORT_AGAIN,
+            place("ImageOrientationPatient"),
+        )
     row = row / lengths[0]
     column = column - (column @ row) * row
     between_rows, between_columns = _required(header, "PixelSpacing", 2, file)
     if not (1e-3 < between_rows < 1e3 and 1e-3 < between_columns < 1e3):
-        raise PemmaError("invalid-spacing", f"{title('PixelSpacing')} in {file} is not a possible size in millimetres",
-                         EXPORT_AGAIN, place("PixelSpacing"))
+        raise PemmaError(
+            "invalid-spacing",
+            f"{title('PixelSpacing')} in {file} is not a possible size in millimetres",
+            EXPORT_AGAIN,
+            place("PixelSpacing"),
+        )
     position = np.array(_required(header, "ImagePositionPatient", 3, file))
     size = (int(_required(header, "Columns", 1, file)[0]), int(_required(header, "Rows", 1, file)[0]))
     return Plane(position, row, column / np.linalg.norm(column), (between_columns, between_rows), size)
@@ -79,11 +87,19 @@ def plane(header: Dataset, file: str) -> Plane:
 def _required(header: Dataset, keyword: str, count: int, file: str) -> tuple[float, ...]:
     values = numbers(header, keyword)
     if not values:
-        raise PemmaError("missing-geometry", f"{title(keyword)} is missing in {file}, so its place in the patient is "
-                         "unknown", EXPORT_AGAIN, place(keyword))
+        raise PemmaError(
+            "missing-geometry",
+            f"{title(keyword)} is missing in {file}, so its place in the patient is unknown",
+            EXPORT_AGAIN,
+            place(keyword),
+        )
     if len(values) != count:
-        raise PemmaError("invalid-geometry", f"{title(keyword)} in {file} has {len(values)} values instead of {count}",
-                         EXPORT_AGAIN, place(keyword))
+        raise PemmaError(
+            "invalid-geometry",
+            f"{title(keyword)} in {file} has {len(values)} values instead of {count}",
+            EXPORT_AGAIN,
+            place(keyword),
+        )
     return values
 
 
@@ -106,8 +122,12 @@ def grid(planes: Sequence[Plane]) -> Grid:
     first = planes[0]
     _refuse_mixture(planes)
     if len(planes) < 3:
-        raise PemmaError("not-a-volume", f"the series has only {len(planes)} slice{'s' * (len(planes) > 1)}, "
-                         "which is not a volume", "choose a series of parallel slices", "")
+        raise PemmaError(
+            "not-a-volume",
+            f"the series has only {len(planes)} slice{'s' * (len(planes) > 1)}, which is not a volume",
+            "choose a series of parallel slices",
+            "",
+        )
     along = depths(planes)
     step = float(along[-1] - along[0]) / (len(along) - 1)
     _refuse_gaps(along, step)
@@ -119,11 +139,19 @@ def grid(planes: Sequence[Plane]) -> Grid:
 def _refuse_mixture(planes: Sequence[Plane]) -> None:
     first = planes[0]
     if any(p.size != first.size for p in planes):
-        raise PemmaError("mixed-sizes", "the slices of one series have different numbers of rows or columns",
-                         EXPORT_AGAIN, place("Rows"))
+        raise PemmaError(
+            "mixed-sizes",
+            "the slices of one series have different numbers of rows or columns",
+            EXPORT_AGAIN,
+            place("Rows"),
+        )
     if any(not np.allclose(p.spacing, first.spacing, rtol=1e-3) for p in planes):
-        raise PemmaError("mixed-spacing", f"{title('PixelSpacing')} differs between the slices of one series",
-                         EXPORT_AGAIN, place("PixelSpacing"))
+        raise PemmaError(
+            "mixed-spacing",
+            f"{title('PixelSpacing')} differs between the slices of one series",
+            EXPORT_AGAIN,
+            place("PixelSpacing"),
+        )
 
 
 def _refuse_gaps(along: np.ndarray, step: float) -> None:
@@ -135,10 +163,18 @@ def _refuse_gaps(along: np.ndarray, step: float) -> None:
     widest = int(np.argmax(steps))
     if steps[widest] > 1.5 * usual and np.mean(np.abs(steps - usual) <= GRID_TOLERANCE * usual) > 0.7:
         missing = round(float(steps[widest]) / usual) - 1
-        raise PemmaError("missing-slices", f"about {max(missing, 1)} slice{'s' * (missing > 1)} missing after position "
-                         f"{along[widest]:.1f} mm along the slice normal", "export the complete series again")
-    raise PemmaError("irregular-slices", f"the slice steps vary between {steps.min():.2f} and {steps.max():.2f} mm",
-                     OTHER_SERIES, place("ImagePositionPatient"))
+        raise PemmaError(
+            "missing-slices",
+            f"about {max(missing, 1)} slice{'s' * (missing > 1)} missing after position "
+            f"{along[widest]:.1f} mm along the slice normal",
+            "export the complete series again",
+        )
+    raise PemmaError(
+        "irregular-slices",
+        f"the slice steps vary between {steps.min():.2f} and {steps.max():.2f} mm",
+        OTHER_SERIES,
+        place("ImagePositionPatient"),
+    )
 
 
 def _refuse_shear(planes: Sequence[Plane], along: np.ndarray) -> None:
@@ -147,5 +183,9 @@ def _refuse_shear(planes: Sequence[Plane], along: np.ndarray) -> None:
     sideways = float(np.linalg.norm(moved, axis=1).max())
     if sideways > SHEAR_TOLERANCE * min(first.spacing):
         tilt = np.degrees(np.arctan2(sideways, along[-1] - along[0]))
-        raise PemmaError("tilted-gantry", f"the slices are shifted against each other by a tilt of {tilt:.1f} degrees",
-                         OTHER_SERIES, place("GantryDetectorTilt"))
+        raise PemmaError(
+            "tilted-gantry",
+            f"the slices are shifted against each other by a tilt of {tilt:.1f} degrees",
+            OTHER_SERIES,
+            place("GantryDetectorTilt"),
+        )

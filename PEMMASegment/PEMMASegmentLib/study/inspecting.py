@@ -13,8 +13,15 @@ from .loading import load
 from .types import PetCtStudy, Suv, Typed
 
 
-def inspect(folder: Path, *, ct_series: str | None = None, pet_series: str | None = None, typed: Typed = Typed(),
-            need: str | None = None, progress: Progress = no_progress) -> dict:
+def inspect(
+    folder: Path,
+    *,
+    ct_series: str | None = None,
+    pet_series: str | None = None,
+    typed: Typed = Typed(),
+    need: str | None = None,
+    progress: Progress = no_progress,
+) -> dict:
     """Loads the study and describes it: ct, pet (with suv), candidates, warnings, verdict. Refuses as `load` does."""
     return describe(load(folder, ct_series=ct_series, pet_series=pet_series, typed=typed, need=need, progress=progress))
 
@@ -36,8 +43,10 @@ def describe(study: PetCtStudy) -> dict:
 def _volume(image: sitk.Image | None, headers: Sequence[Dataset]) -> dict | None:
     if image is None:
         return None
-    uids = {key: str(headers[0].get(keyword, "")) if headers else "" for key, keyword in (
-        ("series_uid", "SeriesInstanceUID"), ("frame_of_reference_uid", "FrameOfReferenceUID"))}
+    uids = {
+        key: str(headers[0].get(keyword, "")) if headers else ""
+        for key, keyword in (("series_uid", "SeriesInstanceUID"), ("frame_of_reference_uid", "FrameOfReferenceUID"))
+    }
     return {"size": list(image.GetSize()), "spacing_mm": [round(s, 6) for s in image.GetSpacing()], **uids}
 
 
@@ -45,8 +54,11 @@ def _suv(image: sitk.Image, suv: Suv | None) -> dict:
     voxels = sitk.GetArrayViewFromImage(image)
     above = voxels[voxels > 0]
     return {
-        "route": suv.route if suv else "", "factor": suv.factor if suv else None,
-        "min": float(voxels.min()), "median": float(np.median(voxels)), "max": float(voxels.max()),
+        "route": suv.route if suv else "",
+        "factor": suv.factor if suv else None,
+        "min": float(voxels.min()),
+        "median": float(np.median(voxels)),
+        "max": float(voxels.max()),
         "min_above_0": float(above.min()) if above.size else None,
         "median_above_0": float(np.median(above)) if above.size else None,
     }

@@ -32,8 +32,15 @@ def quiet(work: Callable[P, R]) -> Callable[P, R]:
     return inner
 
 
-def load(folder: Path, *, ct_series: str | None = None, pet_series: str | None = None, typed: Typed = Typed(),
-         need: str | None = None, progress: Progress = no_progress) -> PetCtStudy:
+def load(
+    folder: Path,
+    *,
+    ct_series: str | None = None,
+    pet_series: str | None = None,
+    typed: Typed = Typed(),
+    need: str | None = None,
+    progress: Progress = no_progress,
+) -> PetCtStudy:
     """The study in a folder of DICOM files (any nesting, any names) or of ct.nii.gz and pet.nii.gz.
 
     ct_series, pet_series: Series Instance UIDs that overrule the choice. typed: what headers lack. need: "ct", "pet" or
@@ -54,12 +61,15 @@ def _checked(study: PetCtStudy, need: str | None) -> PetCtStudy:
 
 
 @quiet
-def _load_dicom(folder: Path, ct_series: str | None, pet_series: str | None, typed: Typed, need: str | None,
-                progress: Progress) -> PetCtStudy:
+def _load_dicom(
+    folder: Path, ct_series: str | None, pet_series: str | None, typed: Typed, need: str | None, progress: Progress
+) -> PetCtStudy:
     scanned = scan(folder, part(progress, 0.0, 0.4))
     found, others = _judge_all(scanned, typed)
     if not found:
-        raise PemmaError("no-images", "the folder holds neither a CT nor a PET image series", "give the folder of one study")
+        raise PemmaError(
+            "no-images", "the folder holds neither a CT nor a PET image series", "give the folder of one study"
+        )
     choice = choosing.choose(found, ct_series, pet_series, need)
     told = [*scanned.warnings, *choice.warnings]
     _pair(choice, need, told)
@@ -67,9 +77,15 @@ def _load_dicom(folder: Path, ct_series: str | None, pet_series: str | None, typ
     chosen = [s for s in (choice.ct, choice.pet) if s is not None]
     told += _about_dates(chosen)
     return PetCtStudy(
-        ct=ct, pet=pet, ct_headers=_headers(choice.ct), pet_headers=_headers(choice.pet),
-        suv=choice.pet.plan.summary if choice.pet else None, warnings=tuple(dict.fromkeys(told)),
-        candidates=choosing.candidates(found, others, choice), study_key=_key(chosen))
+        ct=ct,
+        pet=pet,
+        ct_headers=_headers(choice.ct),
+        pet_headers=_headers(choice.pet),
+        suv=choice.pet.plan.summary if choice.pet else None,
+        warnings=tuple(dict.fromkeys(told)),
+        candidates=choosing.candidates(found, others, choice),
+        study_key=_key(chosen),
+    )
 
 
 def _judge_all(scanned: Scan, typed: Typed) -> tuple[list[Series], list[Candidate]]:
@@ -84,8 +100,17 @@ def _judge_all(scanned: Scan, typed: Typed) -> tuple[list[Series], list[Candidat
         else:
             images.setdefault((uid, modality), []).append(file)
     found = [volume for (uid, modality), files in images.items() for volume in judge(uid, modality, files, typed)]
-    listed = [Candidate(uid, modality, tags.words(files[0].header, "SeriesDescription"), len(files), False,
-                        "neither CT nor PET images") for (uid, modality), files in others.items()]
+    listed = [
+        Candidate(
+            uid,
+            modality,
+            tags.words(files[0].header, "SeriesDescription"),
+            len(files),
+            False,
+            "neither CT nor PET images",
+        )
+        for (uid, modality), files in others.items()
+    ]
     return found, listed
 
 
@@ -108,8 +133,9 @@ def _leave_out(choice: choosing.Choice, which: str, problem: PemmaError, told: l
     told.append(choosing.left_out(which, problem))
 
 
-def _image(choice: choosing.Choice, which: str, need: str | None, progress: Progress,
-           told: list[StudyWarning]) -> sitk.Image | None:
+def _image(
+    choice: choosing.Choice, which: str, need: str | None, progress: Progress, told: list[StudyWarning]
+) -> sitk.Image | None:
     """The chosen CT or PET with its pixels, None if there is none or if it can't be read and `need` does without."""
     series = getattr(choice, which)
     if series is None:
@@ -165,5 +191,8 @@ def _unreadable(header: Dataset) -> set:
 
 
 def _key(chosen: Sequence[Series]) -> str:
-    uids = [tags.text(chosen[0].header, "StudyInstanceUID"), *(f"{s.uid}{'#' + s.part if s.part else ''}" for s in chosen)]
+    uids = [
+        tags.text(chosen[0].header, "StudyInstanceUID"),
+        *(f"{s.uid}{'#' + s.part if s.part else ''}" for s in chosen),
+    ]
     return "|".join(uids)

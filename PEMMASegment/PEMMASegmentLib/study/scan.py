@@ -27,13 +27,33 @@ from .types import StudyWarning
 MOST_FILES = 50_000
 LARGEST_VALUE = 1 << 16  # bytes; longer values (private blobs, icons) are skipped, so memory stays bounded
 FIRST_TAGS = (b"\x08\x00", b"\x02\x00", b"\x00\x08")  # groups 0008 and 0002, with which a file without preamble begins
-READ_ERRORS = (InvalidDicomError, EOFError, ValueError, TypeError, LookupError, AttributeError, NotImplementedError,
-               RecursionError, MemoryError, OverflowError, struct.error, zlib.error)
+READ_ERRORS = (
+    InvalidDicomError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    NotImplementedError,
+    RecursionError,
+    MemoryError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+)
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".bz2")
 DICOM_NAMES = (".dcm", ".dicom", ".ima")
 #: tags that must not stand twice in one file, since either value could be meant
-CRITICAL = ((0x0028, 0x0010), (0x0028, 0x0011), (0x0028, 0x0030), (0x0020, 0x0032), (0x0020, 0x0037), (0x0028, 0x1053),
-            (0x0028, 0x1052), (0x0054, 0x1001))
+CRITICAL = (
+    (0x0028, 0x0010),
+    (0x0028, 0x0011),
+    (0x0028, 0x0030),
+    (0x0020, 0x0032),
+    (0x0020, 0x0037),
+    (0x0028, 0x1053),
+    (0x0028, 0x1052),
+    (0x0054, 0x1001),
+)
 
 
 @dataclass(frozen=True)
@@ -76,8 +96,12 @@ def scan(folder: Path, progress: Progress) -> Scan:
     """Reads all headers below `folder`. Refuses a missing or empty folder, damaged and unreadable files."""
     folder = Path(folder)
     if not folder.is_dir():
-        raise PemmaError("no-folder", "there is no such folder" if not folder.exists() else "this is a file, not a folder",
-                         "give the folder of one study", printable(folder.name))
+        raise PemmaError(
+            "no-folder",
+            "there is no such folder" if not folder.exists() else "this is a file, not a folder",
+            "give the folder of one study",
+            printable(folder.name),
+        )
     paths, dead_links = _paths(folder)
     found, others = Scan(), []
     for count, path in enumerate(paths):
@@ -89,8 +113,12 @@ def scan(folder: Path, progress: Progress) -> Scan:
             found.files.append(file)
     found.warnings += _about_skipped(others, dead_links)
     if not found.files:
-        raise PemmaError("nothing-to-load", f"none of the {len(paths)} files in the folder is a DICOM image"
-                         if paths else "the folder is empty", "give the folder of one study", printable(folder.name))
+        raise PemmaError(
+            "nothing-to-load",
+            f"none of the {len(paths)} files in the folder is a DICOM image" if paths else "the folder is empty",
+            "give the folder of one study",
+            printable(folder.name),
+        )
     return found
 
 
@@ -107,8 +135,12 @@ def _paths(folder: Path) -> tuple[list[Path], int]:
             continue
         found.append(path)
         if len(found) > MOST_FILES:
-            raise PemmaError("too-many-files", f"the folder holds more than {MOST_FILES} files",
-                             "give the folder of one study", printable(folder.name))
+            raise PemmaError(
+                "too-many-files",
+                f"the folder holds more than {MOST_FILES} files",
+                "give the folder of one study",
+                printable(folder.name),
+            )
     return sorted(found), dead
 
 
@@ -130,16 +162,22 @@ def _walk(folder: Path, seen: set[str]) -> Iterator[Path]:
 
 
 def _no_permission(name: str) -> PemmaError:
-    return PemmaError("no-permission", "no permission to read a file of the study", "check its permissions",
-                      printable(name))
+    return PemmaError(
+        "no-permission", "no permission to read a file of the study", "check its permissions", printable(name)
+    )
 
 
 def _about_skipped(others: list[Path], dead_links: int) -> list[StudyWarning]:
     found = []
     wrong = sum(path.suffix.lower() in DICOM_NAMES for path in others)
     if wrong:
-        found.append(StudyWarning("not-dicom", f"{wrong} file{'s' * (wrong > 1)} named like DICOM are not DICOM and were "
-                                  "skipped", "check that the export is complete"))
+        found.append(
+            StudyWarning(
+                "not-dicom",
+                f"{wrong} file{'s' * (wrong > 1)} named like DICOM are not DICOM and were skipped",
+                "check that the export is complete",
+            )
+        )
     if any(path.suffix.lower() in ARCHIVES and not path.name.endswith(".nii.gz") for path in others):
         found.append(StudyWarning("archive-ignored", "an archive in the folder was ignored", "unpack it first"))
     if dead_links:
@@ -159,8 +197,12 @@ def _read(path: Path) -> File | None:
     except PermissionError:
         raise _no_permission(path.name) from None
     except FileNotFoundError:
-        raise PemmaError("series-changed", "a file of the study vanished while it was read", "copy the study first",
-                         printable(path.name)) from None
+        raise PemmaError(
+            "series-changed",
+            "a file of the study vanished while it was read",
+            "copy the study first",
+            printable(path.name),
+        ) from None
 
 
 def _parse(path: Path, stream, bare: bool) -> File | None:
@@ -171,7 +213,7 @@ def _parse(path: Path, stream, bare: bool) -> File | None:
         end = stream.tell()
         _drop_skipped(header)
         _check_encoding(header, syntax, path)
-    except READ_ERRORS:
+    except (OSError, *READ_ERRORS):
         raise _damaged(path) from None
     if bare and ("SOPClassUID" not in header or "Modality" not in header):
         return None
@@ -196,7 +238,9 @@ def _pixel_data(stream, start: int, syntax: UID) -> PixelData:
 
 
 def _damaged(path: Path) -> PemmaError:
-    return PemmaError("damaged-file", "the file is damaged, its header can't be read", EXPORT_AGAIN, printable(path.name))
+    return PemmaError(
+        "damaged-file", "the file is damaged, its header can't be read", EXPORT_AGAIN, printable(path.name)
+    )
 
 
 def _syntax(header: Dataset) -> tuple[UID, bool]:
@@ -246,8 +290,13 @@ def _refuse_repeated(path: Path, stream, end: int, syntax: UID) -> None:
         pydicom.filereader._read_file_meta_info(stream)
     counts = dict.fromkeys(suspects, 0)
     try:
-        for element in data_element_generator(stream, syntax.is_implicit_VR, syntax.is_little_endian,
-                                              stop_when=lambda tag, vr, length: tag >= 0x7FE00008, defer_size=64):
+        for element in data_element_generator(
+            stream,
+            syntax.is_implicit_VR,
+            syntax.is_little_endian,
+            stop_when=lambda tag, vr, length: tag >= 0x7FE00008,
+            defer_size=64,
+        ):
             key = (element.tag.group, element.tag.element)
             if key in counts:
                 counts[key] += 1

@@ -61,6 +61,9 @@ class Series:
     problem: PemmaError | None = None
     part: str = ""
 
+    def warn(self, code: str, sentence: str, way_out: str = "") -> None:
+        self.warnings.append(StudyWarning(code, sentence, way_out))
+
     @property
     def header(self) -> Dataset:
         return self.slices[0].header if self.slices else self.files[0].header
@@ -79,21 +82,32 @@ class Series:
 
 
 def modality_of(file: File) -> str | None:
-    """"CT" or "PT" for an image of these classes, None for all else. Refuses contradictions and half-read images."""
+    """ "CT" or "PT" for an image of these classes, None for all else. Refuses contradictions and half-read images."""
     stated, known = tags.text(file.header, "Modality").upper(), CLASSES.get(tags.text(file.header, "SOPClassUID"))
     if known is None:
         if not stated and "SOPClassUID" not in file.header:
-            raise PemmaError("damaged-file", "the file has neither a SOP class nor a modality, it is damaged or cut",
-                             EXPORT_AGAIN, file.name)
+            raise PemmaError(
+                "damaged-file",
+                "the file has neither a SOP class nor a modality, it is damaged or cut",
+                EXPORT_AGAIN,
+                file.name,
+            )
         return None
     if any(keyword not in file.header for keyword in ("Rows", "Columns")):
-        raise PemmaError("damaged-file", "the file has no Rows or Columns (0028,0010), it is damaged or cut", EXPORT_AGAIN,
-                         file.name)
+        raise PemmaError(
+            "damaged-file", "the file has no Rows or Columns (0028,0010), it is damaged or cut", EXPORT_AGAIN, file.name
+        )
     if not stated:
-        raise PemmaError("modality-missing", f"Modality (0008,0060) is missing in {file.name}", EXPORT_AGAIN, "(0008,0060)")
+        raise PemmaError(
+            "modality-missing", f"Modality (0008,0060) is missing in {file.name}", EXPORT_AGAIN, "(0008,0060)"
+        )
     if stated != known[0]:
-        raise PemmaError("modality-mismatch", f"Modality (0008,0060) and the SOP class of {file.name} "
-                         f"disagree: the latter is that of a {known[0]} image", EXPORT_AGAIN, "(0008,0060)")
+        raise PemmaError(
+            "modality-mismatch",
+            f"Modality (0008,0060) and the SOP class of {file.name} disagree: the latter is that of a {known[0]} image",
+            EXPORT_AGAIN,
+            "(0008,0060)",
+        )
     return stated
 
 
@@ -109,11 +123,20 @@ def judge(uid: str, modality: str, files: Sequence[File], typed: Typed) -> list[
         return [series]
     found = []
     for name, group in groups.items():
-        one = Series(uid, modality, sorted({id(s.file): s.file for s in group}.values(), key=lambda f: f.path),
-                     group, warnings=list(series.warnings), part=name)
+        one = Series(
+            uid,
+            modality,
+            sorted({id(s.file): s.file for s in group}.values(), key=lambda f: f.path),
+            group,
+            warnings=list(series.warnings),
+            part=name,
+        )
         if len(groups) > 1:
-            one.warnings.append(StudyWarning("series-split", f"one {modality} series holds {len(groups)} volumes, told apart "
-                                             "by Image Type (0008,0008)", "check that the right one was chosen"))
+            one.warn(
+                "series-split",
+                f"one {modality} series holds {len(groups)} volumes, told apart by Image Type (0008,0008)",
+                "check that the right one was chosen",
+            )
         _complete(one, typed)
         found.append(one)
     return found
@@ -135,27 +158,44 @@ def _complete(series: Series, typed: Typed) -> None:
 def _check_files(series: Series) -> None:
     files = series.files
     if not series.uid:
-        raise PemmaError("series-uid-missing", f"Series Instance UID (0020,000E) is missing in {files[0].name}",
-                         EXPORT_AGAIN, "(0020,000E)")
+        raise PemmaError(
+            "series-uid-missing",
+            f"Series Instance UID (0020,000E) is missing in {files[0].name}",
+            EXPORT_AGAIN,
+            "(0020,000E)",
+        )
     if len({tags.text(f.header, "PatientID") for f in files}) > 1:
-        raise PemmaError("several-patients", f"one {series.modality} series holds images of more than one patient",
-                         EXPORT_AGAIN, "(0010,0020)")
+        raise PemmaError(
+            "several-patients",
+            f"one {series.modality} series holds images of more than one patient",
+            EXPORT_AGAIN,
+            "(0010,0020)",
+        )
     _tell_odd_identifiers(series)
 
 
 def _tell_odd_identifiers(series: Series) -> None:
     uids = [tags.text(f.header, "SOPInstanceUID") for f in series.files]
     if not all(uids):
-        series.warnings.append(StudyWarning("sop-uid-missing", "SOP Instance UID (0008,0018) is missing in an image, so a "
-                                            "DICOM-SEG can't refer to it", EXPORT_AGAIN))
+        series.warn(
+            "sop-uid-missing",
+            "SOP Instance UID (0008,0018) is missing in an image, so a DICOM-SEG can't refer to it",
+            EXPORT_AGAIN,
+        )
     if any(uid and not _valid_uid(uid) for uid in (*uids, series.uid)):
-        series.warnings.append(StudyWarning("uid-invalid", "a UID is not valid DICOM and was kept as found", EXPORT_AGAIN))
+        series.warn("uid-invalid", "a UID is not valid DICOM and was kept as found", EXPORT_AGAIN)
     if any(f.syntax_guessed for f in series.files):
-        series.warnings.append(StudyWarning("syntax-guessed", "Transfer Syntax UID (0002,0010) is missing and was taken from "
-                                            "the encoding of the header", EXPORT_AGAIN))
+        series.warn(
+            "syntax-guessed",
+            "Transfer Syntax UID (0002,0010) is missing and was taken from the encoding of the header",
+            EXPORT_AGAIN,
+        )
     if any(tags.text(f.header, "BurnedInAnnotation").upper() == "YES" for f in series.files):
-        series.warnings.append(StudyWarning("burned-in-annotation", "Burned In Annotation (0028,0301) is YES: pixels may show "
-                                            "identifiers", "look before passing pictures on"))
+        series.warn(
+            "burned-in-annotation",
+            "Burned In Annotation (0028,0301) is YES: pixels may show identifiers",
+            "look before passing pictures on",
+        )
 
 
 def _valid_uid(uid: str) -> bool:
@@ -171,8 +211,12 @@ def _slices(series: Series) -> list[Slice]:
             flat = frames.flatten(_whole_header(file), file.name, legacy)
             found += [Slice(h, file, k, geometry.plane(h, file.name)) for k, h in enumerate(flat)]
         elif (tags.number(file.header, "NumberOfFrames") or 1) != 1:
-            raise PemmaError("frames-unexpected", f"{file.name} has several frames, which its SOP class does not allow",
-                             EXPORT_AGAIN, "(0028,0008)")
+            raise PemmaError(
+                "frames-unexpected",
+                f"{file.name} has several frames, which its SOP class does not allow",
+                EXPORT_AGAIN,
+                "(0028,0008)",
+            )
         elif not _is_localizer(file.header):
             found.append(Slice(file.header, file, None, geometry.plane(file.header, file.name)))
     if not found:
@@ -192,8 +236,11 @@ def _is_localizer(header: Dataset) -> bool:
 
 
 def _tell_localizers(series: Series, count: int) -> None:
-    series.warnings.append(StudyWarning("localizer-dropped", f"{count} localizer or projection image{'s' * (count > 1)} in "
-                                        f"the {series.modality} series {'were' if count > 1 else 'was'} left out"))
+    series.warn(
+        "localizer-dropped",
+        f"{count} localizer or projection image{'s' * (count > 1)} in "
+        f"the {series.modality} series {'were' if count > 1 else 'was'} left out",
+    )
 
 
 def _drop_localizers(series: Series, slices: list[Slice]) -> list[Slice]:
@@ -205,8 +252,9 @@ def _drop_localizers(series: Series, slices: list[Slice]) -> list[Slice]:
     groups.sort(key=len, reverse=True)
     others = sum(len(g) for g in groups[1:])
     if others > 3 or (others and others >= len(groups[0])):
-        raise PemmaError("mixed-orientations", "the slices of one series have different orientations", EXPORT_AGAIN,
-                         "(0020,0037)")
+        raise PemmaError(
+            "mixed-orientations", "the slices of one series have different orientations", EXPORT_AGAIN, "(0020,0037)"
+        )
     if others:
         _tell_localizers(series, others)
     return groups[0]
@@ -218,12 +266,18 @@ def _drop_duplicates(series: Series) -> None:
     for file in series.files:
         first = kept.setdefault(tags.text(file.header, "SOPInstanceUID") or str(file.path), file)
         if first is not file and _digest(first) != _digest(file):
-            raise PemmaError("conflicting-duplicates", f"{first.name} and {file.name} have the same SOP Instance UID and "
-                             "different contents", EXPORT_AGAIN, "(0008,0018)")
+            raise PemmaError(
+                "conflicting-duplicates",
+                f"{first.name} and {file.name} have the same SOP Instance UID and different contents",
+                EXPORT_AGAIN,
+                "(0008,0018)",
+            )
     extra = len(series.files) - len(kept)
     if extra:
-        series.warnings.append(StudyWarning("duplicates-ignored", f"{extra} file{'s' * (extra > 1)} of the {series.modality} "
-                                            "series came twice and counted once"))
+        series.warn(
+            "duplicates-ignored",
+            f"{extra} file{'s' * (extra > 1)} of the {series.modality} series came twice and counted once",
+        )
     series.files = list(kept.values())
 
 
@@ -245,9 +299,13 @@ def _split(slices: list[Slice]) -> dict[str, list[Slice]]:
         groups.setdefault("\\".join(tags.texts(one.header, "ImageType")), []).append(one)
     if len(groups) == 1 or any(_repeated(group) for group in groups.values()):
         times = len(slices) / len(slices_at_distinct(slices))
-        raise PemmaError("repeated-positions", f"the series has several images at one position ({times:.1f} on average): it "
-                         "is dynamic, gated or a mixture of reconstructions", "choose a static series with --pet-series or "
-                         "--ct-series", "(0020,0032)")
+        raise PemmaError(
+            "repeated-positions",
+            f"the series has several images at one position ({times:.1f} on average): it "
+            "is dynamic, gated or a mixture of reconstructions",
+            "choose a static series with --pet-series or --ct-series",
+            "(0020,0032)",
+        )
     return groups
 
 

@@ -48,7 +48,8 @@ class _Work:
     def first(self) -> Dataset:
         return self.headers[0]
 
-    def warn(self, warning: StudyWarning) -> None:
+    def warn(self, code: str, sentence: str, way_out: str = "") -> None:
+        warning = StudyWarning(code, sentence, way_out)
         if warning not in self.warnings:
             self.warnings.append(warning)
 
@@ -77,11 +78,14 @@ def _check_acquisition(work: _Work) -> None:
     kind = tags.same(work.headers, lambda header: tags.texts(header, "SeriesType"), "SeriesType")
     first, second = (*[k.upper() for k in kind], "", "")[:2]
     if second == "REPROJECTION":
-        raise PemmaError("pet-reprojection", "the PET series is a reprojection (MIP), not a volume", USE_CT, "(0054,1000)")
+        raise PemmaError(
+            "pet-reprojection", "the PET series is a reprojection (MIP), not a volume", USE_CT, "(0054,1000)"
+        )
     if first not in ("", "STATIC", "WHOLE BODY", "WHOLEBODY"):
         name = first.lower() if first in ("DYNAMIC", "GATED") else "unknown"
-        raise PemmaError("pet-series-type", f"the PET series is {name} (Series Type (0054,1000)), not static", USE_CT,
-                         "(0054,1000)")
+        raise PemmaError(
+            "pet-series-type", f"the PET series is {name} (Series Type (0054,1000)), not static", USE_CT, "(0054,1000)"
+        )
 
 
 def _check_corrections(work: _Work) -> None:
@@ -89,11 +93,18 @@ def _check_corrections(work: _Work) -> None:
     everywhere = all("ATTN" in [c.upper() for c in tags.texts(header, "CorrectedImage")] for header in work.headers)
     method = work.same("AttenuationCorrectionMethod")
     if not corrections and method not in ("", "NONE"):
-        work.warn(StudyWarning("corrections-unknown", "Corrected Image (0028,0051) is missing; the attenuation correction "
-                               "is only told by its method (0054,1101)", "check that this is the corrected series"))
+        work.warn(
+            "corrections-unknown",
+            "Corrected Image (0028,0051) is missing; the attenuation correction is only told by its method (0054,1101)",
+            "check that this is the corrected series",
+        )
     elif not everywhere:
-        raise PemmaError("pet-not-attenuation-corrected", "the PET is not attenuation corrected (no ATTN in Corrected "
-                         "Image (0028,0051))", USE_CT, "(0028,0051)")
+        raise PemmaError(
+            "pet-not-attenuation-corrected",
+            "the PET is not attenuation corrected (no ATTN in Corrected Image (0028,0051))",
+            USE_CT,
+            "(0028,0051)",
+        )
 
 
 def _by_units(work: _Work) -> np.ndarray:
@@ -107,14 +118,32 @@ def _by_units(work: _Work) -> np.ndarray:
     if units == "CNTS":
         return _from_counts(work)
     if work.enhanced and not units:
-        raise PemmaError("pet-units", "the PET has no Real World Value Mapping (0040,9096) in Bq/ml or SUV", NOT_SUV,
-                         "(0040,9096)")
+        raise PemmaError(
+            "pet-units", "the PET has no Real World Value Mapping (0040,9096) in Bq/ml or SUV", NOT_SUV, "(0040,9096)"
+        )
     named = f"has Units {units}" if units in _KNOWN_UNITS else "has unknown Units" if units else "lacks Units"
-    raise PemmaError("pet-units", f"the PET {named} (0054,1001), which can't be converted to SUV", NOT_SUV, "(0054,1001)")
+    raise PemmaError(
+        "pet-units", f"the PET {named} (0054,1001), which can't be converted to SUV", NOT_SUV, "(0054,1001)"
+    )
 
 
-_KNOWN_UNITS = {"CPS", "PROPCPS", "PROPCNTS", "NONE", "PCNT", "1CM", "STDDEV", "MGMINML", "UMOLMINML", "MLMING", "MLG",
-                "UMOLML", "MLML", "MLMINML", "CM2"}
+_KNOWN_UNITS = {
+    "CPS",
+    "PROPCPS",
+    "PROPCNTS",
+    "NONE",
+    "PCNT",
+    "1CM",
+    "STDDEV",
+    "MGMINML",
+    "UMOLMINML",
+    "MLMING",
+    "MLG",
+    "UMOLML",
+    "MLML",
+    "MLMINML",
+    "CM2",
+}
 
 
 def _from_suv(work: _Work, units: str, kind: str, allowed: Sequence[str]) -> np.ndarray:
@@ -125,8 +154,11 @@ def _from_suv(work: _Work, units: str, kind: str, allowed: Sequence[str]) -> np.
         return np.ones(len(work.headers))
     body = bodysize.Body(_weight(work), _height(work), _sex(work))
     factor = bodysize.factor_to_body_weight(kind, body)
-    work.warn(StudyWarning("suv-kind-converted", f"the PET is in SUV by {kind} and was converted to body weight",
-                           "compare with a series in SUV by body weight if there is one"))
+    work.warn(
+        "suv-kind-converted",
+        f"the PET is in SUV by {kind} and was converted to body weight",
+        "compare with a series in SUV by body weight if there is one",
+    )
     work.words.append("converted to body weight")
     return np.full(len(work.headers), factor)
 
@@ -138,8 +170,12 @@ def _from_counts(work: _Work) -> np.ndarray:
         return np.full(len(work.headers), to_suv)
     if to_activity:
         return to_activity * _from_activity(work, "CNTS, Philips activity concentration factor (7053,1009)")
-    raise PemmaError("pet-counts-without-factor", "the PET is in counts (Units CNTS (0054,1001)) and has no Philips scale "
-                     "factor (7053,1000) or (7053,1009)", NOT_SUV, "(7053,1000)")
+    raise PemmaError(
+        "pet-counts-without-factor",
+        "the PET is in counts (Units CNTS (0054,1001)) and has no Philips scale factor (7053,1000) or (7053,1009)",
+        NOT_SUV,
+        "(7053,1000)",
+    )
 
 
 def _philips_factor(work: _Work, element: int) -> float:
@@ -175,19 +211,25 @@ def _from_activity(work: _Work, words: str) -> np.ndarray:
 
 
 def _check_decay_flag(work: _Work, correction: str) -> None:
+    """Where the two say different things, Decay Correction (type 1) is followed, and the contradiction told."""
     flagged = "DECY" in [c.upper() for c in tags.texts(work.first, "CorrectedImage")]
-    if flagged and correction == "NONE":
-        raise PemmaError("decay-correction", "Decay Correction (0054,1102) is NONE and Corrected Image (0028,0051) says "
-                         "that the image is decay corrected", NOT_SUV, "(0054,1102)")
-    if not flagged and correction != "NONE":
-        work.warn(StudyWarning("decay-flag-missing", f"Decay Correction (0054,1102) is {correction} and Corrected Image "
-                               "(0028,0051) lacks DECY; the first was followed", "check the SUV against the console"))
+    if flagged == (correction == "NONE"):
+        work.warn(
+            "decay-flag-contradiction",
+            f"Decay Correction (0054,1102) is {correction} and Corrected Image (0028,0051) "
+            f"{'names' if flagged else 'lacks'} DECY; the first was followed",
+            "check the SUV against the scanner's console",
+        )
 
 
 def _radiopharmaceutical(work: _Work) -> Dataset:
     """The one item that describes the tracer; all slices must agree on its figures."""
-    keys = ("RadionuclideTotalDose", "RadionuclideHalfLife", "RadiopharmaceuticalStartTime",
-            "RadiopharmaceuticalStartDateTime")
+    keys = (
+        "RadionuclideTotalDose",
+        "RadionuclideHalfLife",
+        "RadiopharmaceuticalStartTime",
+        "RadiopharmaceuticalStartDateTime",
+    )
 
     def figures(header: Dataset) -> tuple:
         found = tags.items(header, "RadiopharmaceuticalInformationSequence")
@@ -198,8 +240,12 @@ def _radiopharmaceutical(work: _Work) -> Dataset:
     if len(found) > 1:
         found = [i for i in found if tags.texts(i, keys[0]) and (tags.texts(i, keys[2]) or tags.texts(i, keys[3]))]
         if len(found) != 1:
-            raise PemmaError("two-radiopharmaceuticals", "Radiopharmaceutical Information Sequence (0054,0016) describes "
-                             "more than one radiopharmaceutical", USE_CT, "(0054,0016)")
+            raise PemmaError(
+                "two-radiopharmaceuticals",
+                "Radiopharmaceutical Information Sequence (0054,0016) describes more than one radiopharmaceutical",
+                USE_CT,
+                "(0054,0016)",
+            )
     return found[0] if found else Dataset()
 
 
@@ -208,8 +254,12 @@ def _dose(work: _Work, item: Dataset) -> float:
     try:
         stated = tags.number(item, "RadionuclideTotalDose")
         if not stated:
-            raise PemmaError("dose-missing", "Radionuclide Total Dose (0018,1074) is missing or 0",
-                             "give it with --dose-bq, or use --inputs ct", "(0018,1074)")
+            raise PemmaError(
+                "dose-missing",
+                "Radionuclide Total Dose (0018,1074) is missing or 0",
+                "give it with --dose-bq, or use --inputs ct",
+                "(0018,1074)",
+            )
         return _dose_in_bq(work, stated)
     except PemmaError:
         if work.typed.dose_bq is None:
@@ -220,12 +270,19 @@ def _dose(work: _Work, item: Dataset) -> float:
 def _dose_in_bq(work: _Work, stated: float) -> float:
     in_mbq, in_bq = DOSE_MBQ[0] <= stated <= DOSE_MBQ[1], DOSE_BQ[0] <= stated <= DOSE_BQ[1]
     if not (in_mbq or in_bq):
-        raise PemmaError("dose-implausible", "Radionuclide Total Dose (0018,1074) is no possible dose in Bq",
-                         "give it with --dose-bq, or use --inputs ct", "(0018,1074)")
+        raise PemmaError(
+            "dose-implausible",
+            "Radionuclide Total Dose (0018,1074) is no possible dose in Bq",
+            "give it with --dose-bq, or use --inputs ct",
+            "(0018,1074)",
+        )
     if in_mbq != work.enhanced:
         taken, usual = ("MBq", "Bq") if in_mbq else ("Bq", "MBq")
-        work.warn(StudyWarning("dose-unit", f"Radionuclide Total Dose (0018,1074) was taken as {taken}, since it is no "
-                               f"possible dose in {usual}", "check the dose"))
+        work.warn(
+            "dose-unit",
+            f"Radionuclide Total Dose (0018,1074) was taken as {taken}, since it is no possible dose in {usual}",
+            "check the dose",
+        )
     return stated * 1e6 if in_mbq else stated
 
 
@@ -234,15 +291,26 @@ def _weight(work: _Work) -> float:
     try:
         stated = tags.same(work.headers, lambda header: tags.number(header, "PatientWeight"), "PatientWeight")
         if not stated:
-            raise PemmaError("weight-missing", "Patient's Weight (0010,1030) is missing or 0",
-                             "give it with --weight-kg, or use --inputs ct", "(0010,1030)")
+            raise PemmaError(
+                "weight-missing",
+                "Patient's Weight (0010,1030) is missing or 0",
+                "give it with --weight-kg, or use --inputs ct",
+                "(0010,1030)",
+            )
         if stated > 1000:
             stated /= 1000
-            work.warn(StudyWarning("weight-unit", "Patient's Weight (0010,1030) was taken as grams, since it is over "
-                                   "1000", "check the weight"))
+            work.warn(
+                "weight-unit",
+                "Patient's Weight (0010,1030) was taken as grams, since it is over 1000",
+                "check the weight",
+            )
         if not WEIGHT_KG[0] <= stated < WEIGHT_KG[1]:
-            raise PemmaError("weight-implausible", "Patient's Weight (0010,1030) is no possible weight in kg",
-                             "give it with --weight-kg, or use --inputs ct", "(0010,1030)")
+            raise PemmaError(
+                "weight-implausible",
+                "Patient's Weight (0010,1030) is no possible weight in kg",
+                "give it with --weight-kg, or use --inputs ct",
+                "(0010,1030)",
+            )
         return stated
     except PemmaError:
         if work.typed.weight_kg is None:
@@ -255,8 +323,12 @@ def _height(work: _Work) -> float:
     try:
         stated = tags.same(work.headers, lambda header: tags.number(header, "PatientSize"), "PatientSize")
         if not stated or not HEIGHT_M[0] <= stated <= HEIGHT_M[1]:
-            raise PemmaError("height-missing", "Patient's Size (0010,1020) is missing or no possible height in m, and the "
-                             "SUV type needs it", "give it with --height-m, or use --inputs ct", "(0010,1020)")
+            raise PemmaError(
+                "height-missing",
+                "Patient's Size (0010,1020) is missing or no possible height in m, and the SUV type needs it",
+                "give it with --height-m, or use --inputs ct",
+                "(0010,1020)",
+            )
         return stated
     except PemmaError:
         if work.typed.height_m is None:
@@ -267,23 +339,34 @@ def _height(work: _Work) -> float:
 def _sex(work: _Work) -> str:
     sex = work.same("PatientSex")
     if sex not in ("M", "F", "O"):
-        raise PemmaError("sex-missing", "Patient's Sex (0010,0040) is missing or unknown, and the SUV type needs it",
-                         NOT_SUV, "(0010,0040)")
+        raise PemmaError(
+            "sex-missing",
+            "Patient's Sex (0010,0040) is missing or unknown, and the SUV type needs it",
+            NOT_SUV,
+            "(0010,0040)",
+        )
     return sex
 
 
 def _use_typed(work: _Work, name: str, value: float, limits: tuple[float, float], option: str) -> float:
     if not (math.isfinite(value) and limits[0] <= value <= limits[1]):
-        raise PemmaError("typed-value-implausible", f"the typed {name} is outside {limits[0]:g} to {limits[1]:g}",
-                         "type a possible value", option)
+        raise PemmaError(
+            "typed-value-implausible",
+            f"the typed {name} is outside {limits[0]:g} to {limits[1]:g}",
+            "type a possible value",
+            option,
+        )
     _flag_typed(work, name)
     return value
 
 
 def _flag_typed(work: _Work, name: str) -> None:
     work.used.append(name)
-    work.warn(StudyWarning("typed-value", f"the {name} was typed in by the user; the header gives none that can be used",
-                           "check it against the record"))
+    work.warn(
+        "typed-value",
+        f"the {name} was typed in by the user; the header gives none that can be used",
+        "check it against the record",
+    )
 
 
 def _half_life(work: _Work, item: Dataset) -> float:
@@ -294,28 +377,48 @@ def _half_life(work: _Work, item: Dataset) -> float:
     allowed = named or list(isotopes.HALF_LIFE_S)
     if stated <= 0 or not any(isotopes.fits(stated, isotope) for isotope in allowed):
         whose = " or ".join(named) or "a PET isotope"
-        raise PemmaError("half-life-wrong", f"Radionuclide Half Life (0018,1075) is not that of {whose} in seconds", USE_CT,
-                         "(0018,1075)")
+        raise PemmaError(
+            "half-life-wrong",
+            f"Radionuclide Half Life (0018,1075) is not that of {whose} in seconds",
+            USE_CT,
+            "(0018,1075)",
+        )
     if len(named) > 1:
-        work.warn(StudyWarning("isotope-contradiction", "Radionuclide Code Sequence (0054,0300) names two isotopes; the stated "
-                               "half-life fits one of them and was used", "check the isotope"))
+        work.warn(
+            "isotope-contradiction",
+            "Radionuclide Code Sequence (0054,0300) names two isotopes; the stated "
+            "half-life fits one of them and was used",
+            "check the isotope",
+        )
     return stated
 
 
 def _half_life_of_code(work: _Work, named: list[str]) -> float:
     if len(named) != 1:
-        raise PemmaError("half-life-missing", "Radionuclide Half Life (0018,1075) is missing and no code names one isotope",
-                         USE_CT, "(0018,1075)")
-    work.warn(StudyWarning("half-life-from-code", f"Radionuclide Half Life (0018,1075) is missing; that of {named[0]} was "
-                           "taken, which Radionuclide Code Sequence names", "check the isotope"))
+        raise PemmaError(
+            "half-life-missing",
+            "Radionuclide Half Life (0018,1075) is missing and no code names one isotope",
+            USE_CT,
+            "(0018,1075)",
+        )
+    work.warn(
+        "half-life-from-code",
+        f"Radionuclide Half Life (0018,1075) is missing; that of {named[0]} was "
+        "taken, which Radionuclide Code Sequence names",
+        "check the isotope",
+    )
     return isotopes.HALF_LIFE_S[named[0]]
 
 
 def _decay_to_reference(work: _Work, item: Dataset, half_life: float) -> float:
     """D_adm / D_ref of Decay Correction START."""
     if work.enhanced and not times.date_time(tags.text(work.first, "DecayCorrectionDateTime")):
-        raise PemmaError("decay-reference-missing", "Decay Correction DateTime (0018,9701) is missing or invalid", NOT_SUV,
-                         "(0018,9701)")
+        raise PemmaError(
+            "decay-reference-missing",
+            "Decay Correction DateTime (0018,9701) is missing or invalid",
+            NOT_SUV,
+            "(0018,9701)",
+        )
     reference = decay.corrected_to(work.headers, half_life, work.warn)
     injection = _injection(work, item, reference, half_life)
     work.words.append(f"reference {reference.source}")
@@ -335,8 +438,13 @@ def _decay_of_frames(work: _Work, item: Dataset, half_life: float) -> np.ndarray
     acquired = times.acquisitions(work.headers)
     durations = [tags.number(header, "ActualFrameDuration") for header in work.headers]
     if acquired is None or not all(d is not None and d > 0 for d in durations):
-        raise PemmaError("frame-times-missing", "Decay Correction is NONE, and Acquisition Date/Time (0008,0032) or Actual "
-                         "Frame Duration (0018,1242) is missing", USE_CT, "(0018,1242)")
+        raise PemmaError(
+            "frame-times-missing",
+            "Decay Correction is NONE, and Acquisition Date/Time (0008,0032) or Actual "
+            "Frame Duration (0018,1242) is missing",
+            USE_CT,
+            "(0018,1242)",
+        )
     first = decay.Reference(min(acquired), "each slice's acquisition time", decay.zone_of(work.first))
     injection = _injection(work, item, first, half_life)
     work.words.append(f"reference {first.source}")
@@ -352,21 +460,33 @@ def _tell_uptake(work: _Work, injection: decay.Injection, reference, half_life: 
     minutes = ((min(began) if began else reference) - injection.moment).total_seconds() / 60
     work.words.append(f"uptake {minutes:.0f} min")
     if isotopes.fits(half_life, "F-18") and not USUAL_UPTAKE_MIN[0] <= minutes <= USUAL_UPTAKE_MIN[1]:
-        work.warn(StudyWarning("uptake-unusual", f"the uptake time is {minutes:.0f} min, outside 30 to 180 min",
-                               "check the injection time"))
+        work.warn(
+            "uptake-unusual",
+            f"the uptake time is {minutes:.0f} min, outside 30 to 180 min",
+            "check the injection time",
+        )
 
 
 def _tell_unused(work: _Work) -> None:
-    typed = {"weight": work.typed.weight_kg, "height": work.typed.height_m, "dose": work.typed.dose_bq,
-             "injection time": work.typed.injection_time}
+    typed = {
+        "weight": work.typed.weight_kg,
+        "height": work.typed.height_m,
+        "dose": work.typed.dose_bq,
+        "injection time": work.typed.injection_time,
+    }
     for name, value in typed.items():
         if value is not None and name not in work.used:
-            work.warn(StudyWarning("typed-value-unused", f"the typed {name} was not used: the header has its own, or this route "
-                                   "to SUV needs none"))
+            work.warn(
+                "typed-value-unused",
+                f"the typed {name} was not used: the header has its own, or this route to SUV needs none",
+            )
 
 
 def _tell_tracer(work: _Work) -> None:
     found = tags.items(work.first, "RadiopharmaceuticalInformationSequence")
     if any(isotopes.other_tracer(item) for item in found):
-        work.warn(StudyWarning("tracer-not-fdg", "the header names a tracer other than FDG; the models shipped here know "
-                               "FDG only", "look at the result with care"))
+        work.warn(
+            "tracer-not-fdg",
+            "the header names a tracer other than FDG; the models shipped here know FDG only",
+            "look at the result with care",
+        )

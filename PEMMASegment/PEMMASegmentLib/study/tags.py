@@ -36,8 +36,9 @@ def numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
     try:
         values = tuple(float(v) for v in _raw_values(dataset, keyword))
     except VALUE_ERRORS:
-        raise PemmaError("value-not-a-number", f"{title(keyword)} is not a number", EXPORT_AGAIN,
-                         place(keyword)) from None
+        raise PemmaError(
+            "value-not-a-number", f"{title(keyword)} is not a number", EXPORT_AGAIN, place(keyword)
+        ) from None
     if not all(math.isfinite(v) for v in values):
         raise PemmaError("value-not-finite", f"{title(keyword)} is not a finite number", EXPORT_AGAIN, place(keyword))
     return values
@@ -47,8 +48,12 @@ def number(dataset: Dataset, keyword: str) -> float | None:
     """One number, None if absent or empty. Refuses several values and what is no finite number."""
     values = numbers(dataset, keyword)
     if len(values) > 1:
-        raise PemmaError("value-ambiguous", f"{title(keyword)} has {len(values)} values where one is allowed",
-                         EXPORT_AGAIN, place(keyword))
+        raise PemmaError(
+            "value-ambiguous",
+            f"{title(keyword)} has {len(values)} values where one is allowed",
+            EXPORT_AGAIN,
+            place(keyword),
+        )
     return values[0] if values else None
 
 
@@ -101,8 +106,9 @@ def same(headers: Sequence[Dataset], read: Callable[[Dataset], T], keyword: str)
     """The value that all slices agree on; refuses a series in which it differs."""
     values = {read(header) for header in headers}
     if len(values) > 1:
-        raise PemmaError("value-differs", f"{title(keyword)} differs between the slices of one series",
-                         EXPORT_AGAIN, place(keyword))
+        raise PemmaError(
+            "value-differs", f"{title(keyword)} differs between the slices of one series", EXPORT_AGAIN, place(keyword)
+        )
     return values.pop()
 
 
@@ -119,8 +125,11 @@ def private(dataset: Dataset, group: int, creator: str, element: int) -> str:
 
 
 def _blocks(dataset: Dataset, group: int, creator: str) -> list[int]:
-    creators = {tag.element: _private_text(dataset, tag) for tag in dataset.keys()
-                if tag.group == group and 0x10 <= tag.element <= 0xFF}
+    creators = {
+        tag.element: _private_text(dataset, tag)
+        for tag in dataset.keys()
+        if tag.group == group and 0x10 <= tag.element <= 0xFF
+    }
     claimed = [block for block, name in creators.items() if name.upper().startswith(creator.upper())]
     return claimed or ([] if 0x10 in creators else [0x10])
 

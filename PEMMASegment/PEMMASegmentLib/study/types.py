@@ -56,9 +56,9 @@ class Candidate:
 class PetCtStudy:
     """One patient's CT (HU, int16) and PET (SUVbw, float32) in LPS millimetres; either may be None, not both.
 
-    ct_headers, pet_headers: pydicom data sets without pixels, in the order of the image's slices (index k of the z axis);
-    empty for a NIfTI study. study_key: a stable text made of UIDs (or of the voxels' hash), never of a name.
-    spacing regularity, choice of series and SUV assumptions are told in `warnings` and `candidates`.
+    ct_headers, pet_headers: pydicom data sets without pixels, in the order of the image's slices (index k of the z
+    axis); of a multi-frame file its one data set; empty for a NIfTI study. study_key: a stable text made of UIDs (or
+    of the voxels' hash), never of a name. Choice of series and SUV assumptions are told in `warnings` and `candidates`.
     """
 
     ct: sitk.Image | None
