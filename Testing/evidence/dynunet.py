@@ -17,6 +17,10 @@ import numpy as np
 import torch
 from monai.losses import DiceCELoss
 from monai.networks.nets import DynUNet
+from safetensors.torch import load_model, save_model
+from scoring import SHARED, cases
+from torch import Tensor, nn
+
 from PEMMASegmentLib.core.files import sha256_of
 from PEMMASegmentLib.core.resources import resources
 from PEMMASegmentLib.inference.selection import choose_threshold
@@ -24,9 +28,6 @@ from PEMMASegmentLib.network.files import Model, ModelCard, Region
 from PEMMASegmentLib.training.augment import Augmentation
 from PEMMASegmentLib.training.config import Config, read_config
 from PEMMASegmentLib.training.windows import batch, draw, to_case
-from safetensors.torch import load_model, save_model
-from scoring import SHARED, cases
-from torch import Tensor, nn
 
 CONFIG = resources() / "Models/sts-starter/train.json"
 

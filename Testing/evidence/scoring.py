@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+
 from PEMMASegmentLib.core.images import to_grid_of
 from PEMMASegmentLib.core.metrics import bootstrap_interval, dice
 from PEMMASegmentLib.inference import segment

@@ -8,8 +8,9 @@
 import argparse
 from pathlib import Path
 
-from PEMMASegmentLib.network.files import find_model, load_model
 from scoring import blind, cases, model_dice, row, suv_threshold
+
+from PEMMASegmentLib.network.files import find_model, load_model
 
 
 def main() -> None:

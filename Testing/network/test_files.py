@@ -4,11 +4,12 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+
 from PEMMASegmentLib.core import PemmaError
 from PEMMASegmentLib.network.architecture import Architecture, Preprocessing
 from PEMMASegmentLib.network.files import Label, ModelCard, Region, check, find_model, load_model, save_model
 from PEMMASegmentLib.network.pemma import Pemma
-from safetensors.torch import load_file, save_file
 
 TINY = Architecture((16, 16, 16), 8, 32, 2, 4, 64, 16, embedding="stem", taps=(), modalities=("pet",))
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from PEMMASegmentLib.network.architecture import Architecture
 from PEMMASegmentLib.network.pemma import Pemma, added_parameters, clamp_gates
 from PEMMASegmentLib.network.unetr import Unetr

@@ -5,6 +5,7 @@ import pytest
 import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from PEMMASegmentLib.network.architecture import Preprocessing
 from PEMMASegmentLib.network.preprocess import network_grid, padding, prepare, resample
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+
 from PEMMASegmentLib.core import Cancelled, PemmaError
 from PEMMASegmentLib.network.files import load_model
 from PEMMASegmentLib.network.pemma import Pemma

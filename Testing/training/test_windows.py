@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from PEMMASegmentLib.network.architecture import Architecture, Preprocessing
 from PEMMASegmentLib.training.augment import Augmentation, sample
 from PEMMASegmentLib.training.windows import TrainingCase, draw, random_cut, window_start

@@ -4,7 +4,6 @@ In the reference configuration its names and arithmetic are those of `monai.netw
 (after the 4th, 7th and 10th block), so that its state dict loads and gives the same output.
 """
 
-import torch
 from monai.networks.blocks import UnetOutBlock, UnetrBasicBlock, UnetrPrUpBlock, UnetrUpBlock
 from monai.networks.blocks.patchembedding import PatchEmbeddingBlock
 from monai.networks.blocks.transformerblock import TransformerBlock

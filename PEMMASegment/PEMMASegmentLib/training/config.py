@@ -7,7 +7,7 @@ from typing import Any
 
 from ..core import PemmaError
 from ..network.architecture import Architecture, Preprocessing
-from ..network.files import Label, Region, from_json
+from ..network.files import Label, from_json
 
 
 @dataclass(frozen=True)

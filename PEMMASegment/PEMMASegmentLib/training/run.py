@@ -19,6 +19,7 @@ from ..network.preprocess import longest_mm
 from .config import Config, read_config
 from .folders import cases as list_cases
 from .loop import train_stage
+from .readme import readme
 from .windows import TrainingCase, to_case
 
 
@@ -60,7 +61,7 @@ def train(config_file: Path, data: Path, out: Path, progress: Progress = no_prog
     if rank == 0:
         card = replace(card, provenance={"split": config.split, "seed": config.seed, "stages": records,
                                          "library": __version__, "device": str(device)})
-        save_model(out / "model", net, card, f"# {card.name} {card.version}\n", torch.float16)
+        save_model(out / "model", net, card, readme(card), torch.float16)
     return out / "model"
 
 
