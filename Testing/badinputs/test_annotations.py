@@ -112,8 +112,9 @@ def test_structure_without_area_gives_an_empty_label_and_says_so(outcome, patch)
     assert not label.any() and codes[-1] == "annotation-empty"
 
 
-def test_contours_between_slices_take_the_nearest(outcome, truth):
-    label, codes = outcome(lambda d: shifted(d, 2, 0.4 * 3.27))
+@pytest.mark.parametrize("steps", [0.4, -0.4])
+def test_contours_between_slices_take_the_nearest(outcome, truth, steps):
+    label, codes = outcome(lambda d: shifted(d, 2, steps * 3.27))
     assert codes == ["contour-between-slices"] and (label == truth).all()
 
 
