@@ -94,7 +94,7 @@ def segment_numbers(numbers: np.ndarray, lesions: Sequence[Lesion], segments: st
 def _build(study, segmentation, lesions, segments, numbers, parameters) -> "hd.seg.Segmentation":
     import highdicom as hd
 
-    sources = clean_sources(study.grid_headers)
+    sources = clean_sources(study.grid_headers, study.grid.GetSpacing()[2])
     content = _content_key(study, segmentation, lesions, parameters, numbers)
     seg = hd.seg.Segmentation(
         source_images=sources,
@@ -158,9 +158,9 @@ def _algorithm(segmentation: Segmentation, parameters: dict[str, str]) -> "hd.Al
     model, adapter = segmentation.model, segmentation.adapter
     version = model.version if adapter is None else f"{model.version} with adapter {adapter.name} {adapter.sha256[:12]}"
     return hd.AlgorithmIdentificationSequence(
-        name=model.name[:64],
+        name=_plain(model.name),
         family=codes.DCM.ArtificialIntelligence,
-        version=version[:64],
+        version=_plain(version),
         source=f"{MODEL_NAME} {__version__}",
         parameters=parameters,
     )
@@ -178,7 +178,12 @@ def _parameters(segmentation: Segmentation, mtv_rule: str | None, options: dict)
 
 
 def _named(adapter: Identity | None) -> str:
-    return "none" if adapter is None else f"{adapter.name} {adapter.version} sha256 {adapter.sha256}"
+    return "none" if adapter is None else f"{_plain(adapter.name)} {adapter.version} sha256 {adapter.sha256}"
+
+
+def _plain(text: str) -> str:
+    """As a short DICOM text of any character set holds it."""
+    return text.encode("ascii", "replace").decode("ascii").replace("\\", "/")[:64]
 
 
 def _own_planes(grid: sitk.Image) -> dict:

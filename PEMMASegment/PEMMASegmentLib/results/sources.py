@@ -17,35 +17,120 @@ _TYPE_2 = (
     "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyID", "StudyDate", "StudyTime",
     "AccessionNumber", "ReferringPhysicianName",
 )  # fmt: skip
-_LONGEST = {"SH": 16, "LO": 64, "CS": 16}
+_LONGEST = {"SH": 16, "LO": 64, "CS": 16, "PN": 64}
 _CODED = {"PatientSex": ("", "M", "F", "O")}
-_JUDGED = ("SH", "LO", "CS", "PN", "DA", "TM", "AS", "DS", "IS", "UI")
+_JUDGED = ("SH", "LO", "CS", "PN", "DA", "TM", "AS", "DS", "IS")  # UIDs stay: they tie the objects together
+_WORDS = ("SH", "LO", "PN", "ST", "LT", "UT", "UC")
 
 
-def clean_sources(headers: Sequence["Dataset"]) -> list["Dataset"]:
+def clean_sources(headers: Sequence["Dataset"], slice_step: float) -> list["Dataset"]:
     """The same in order, but the first, whose values a new object takes over, as a copy that is valid in every value.
 
-    Text that is too long is cut, what is invalid otherwise is emptied (type 2) or left out.
+    Text that is too long is cut, numbers are rounded to what fits; what is invalid otherwise is emptied (type 2) or left
+    out. slice_step: mm, stands in for a Slice Thickness that is missing.
     """
     from pydicom import config
 
     with config.disable_value_validation():  # reading an invalid value warns, and the warning may quote it
-        return _cleaned(headers)
-
-
-def _cleaned(headers: Sequence["Dataset"]) -> list["Dataset"]:
-    lack_frame = not all(header.get("FrameOfReferenceUID") for header in headers)
-    sources = [copy.deepcopy(header) if k == 0 or lack_frame else header for k, header in enumerate(headers)]
-    first = sources[0]
-    if lack_frame:
-        for source in sources:
-            source.FrameOfReferenceUID = uid_of("frame", first.SeriesInstanceUID)
-    for element in [element for element in first if element.VR in _JUDGED]:
-        _clean(first, element)
-    for keyword in _TYPE_2:
-        if first.get(keyword) is None:
-            setattr(first, keyword, "")
+        sources = _with_frame_of_reference(headers)
+        _clean(sources[0])
+        if not sources[0].get("SliceThickness"):
+            sources[0].SliceThickness = f"{slice_step:.8g}"
     return sources
+
+
+def _with_frame_of_reference(headers: Sequence["Dataset"]) -> list["Dataset"]:
+    """The first copied; all copied when they lack a frame of reference and need a common one."""
+    lack = not all(header.get("FrameOfReferenceUID") for header in headers)
+    sources = [copy.deepcopy(header) if k == 0 or lack else header for k, header in enumerate(headers)]
+    if lack:
+        for source in sources:
+            source.FrameOfReferenceUID = uid_of("frame", source.SeriesInstanceUID)
+    return sources
+
+
+def _clean(source: "Dataset") -> None:
+    for tag in list(source.keys()):
+        element = _readable(source, tag)
+        if element is None:
+            del source[tag]
+        elif element.VR in _JUDGED and not _is_valid(element):
+            _repair(source, element)
+    for keyword in _TYPE_2:
+        if source.get(keyword) is None:
+            setattr(source, keyword, "")
+    if not _known_characters(source):
+        source.decode()
+        source.SpecificCharacterSet = "ISO_IR 192"
+
+
+def _readable(source: "Dataset", tag) -> "DataElement | None":
+    try:
+        return source[tag]
+    except (ValueError, OverflowError, NotImplementedError):  # what pydicom raises for a value that its VR can't hold
+        return None
+
+
+def _repair(source: "Dataset", element: "DataElement") -> None:
+    """Replaces the element by a valid one of almost the same value, or takes it out."""
+    repaired = copy.copy(element)
+    try:
+        repaired._value = _shortened(element)
+    except ValueError:  # no number at all
+        repaired._value = None
+    if repaired._value is not None and _is_valid(repaired):
+        source[element.tag] = repaired
+    else:
+        del source[element.tag]
+
+
+def _shortened(element: "DataElement"):
+    from pydicom.valuerep import DSfloat, PersonName
+
+    values = list(element.value) if element.VM > 1 else [element.value]
+    if element.keyword in _TYPE_2:  # one value each: a backslash in a name makes two
+        values = values[:1]
+    if element.VR == "DS":
+        values = [DSfloat(float(value), auto_format=True) for value in values]
+    elif element.VR == "PN":
+        values = [PersonName(str(value)[:_LONGEST["PN"]]) for value in values]
+    elif element.VR in _LONGEST:
+        values = [str(value)[: _LONGEST[element.VR]].strip() for value in values]
+    else:
+        return None
+    return values if len(values) > 1 else values[0]
+
+
+def _is_valid(element: "DataElement") -> bool:
+    from pydicom import config
+    from pydicom.valuerep import validate_value
+
+    values = element.value if element.VM > 1 else [element.value]
+    texts = [_as_stored(value) for value in values]
+    try:
+        for text in texts:
+            validate_value(element.VR, text, config.RAISE)
+    except ValueError:
+        return False
+    one = element.keyword not in _TYPE_2 or len(texts) < 2
+    return one and texts[0] in _CODED.get(element.keyword, (texts[0],))
+
+
+def _as_stored(value) -> str:
+    """Numbers keep the text that they were read from; it may be longer than what they print as."""
+    original = getattr(value, "original_string", None)
+    return original if isinstance(original, str) else "" if value is None else str(value)
+
+
+def _known_characters(source: "Dataset") -> bool:
+    """Whether highdicom takes the character set as it is: it does not know that the first term may be empty."""
+    from highdicom.enum import SpecificCharacterSetValues
+
+    if "SpecificCharacterSet" not in source:
+        return all(str(element.value).isascii() for element in source if element.VR in _WORDS)
+    element = source["SpecificCharacterSet"]
+    known = {value.value for value in SpecificCharacterSetValues}
+    return set(element.value if element.VM > 1 else [element.value]) <= known
 
 
 def match_slices(grid: sitk.Image, headers: Sequence["Dataset"]) -> bool:
@@ -71,30 +156,3 @@ def _index(grid: sitk.Image, header: "Dataset") -> tuple[float, ...]:
 
 def _floats(values) -> list[float]:
     return [float(value) for value in values]
-
-
-def _clean(dataset: "Dataset", element: "DataElement") -> None:
-    if _is_valid(element):
-        return
-    longest = _LONGEST.get(element.VR)
-    if longest and element.VM == 1:
-        shorter = copy.copy(element)
-        shorter._value = str(element.value)[:longest].strip()
-        if _is_valid(shorter):
-            dataset[element.tag] = shorter
-            return
-    del dataset[element.tag]
-
-
-def _is_valid(element: "DataElement") -> bool:
-    from pydicom import config
-    from pydicom.valuerep import validate_value
-
-    values = element.value if element.VM > 1 else [element.value]
-    texts = [value.original_string if hasattr(value, "original_string") else str(value or "") for value in values]
-    try:
-        for text in texts:
-            validate_value(element.VR, text, config.RAISE)
-    except ValueError:
-        return False
-    return texts[0] in _CODED.get(element.keyword, (texts[0],))

@@ -18,7 +18,8 @@ def readme(card: ModelCard) -> str:
              f"UNETR with {a.depth} layers of width {a.hidden}, patch {a.patch}, embedding `{a.embedding}`, windows of "
              f"{'x'.join(str(n) for n in a.window)} voxels of {'x'.join(f'{s:g}' for s in p.spacing_mm)} mm. CT "
              f"{p.ct_hu[0]:g} to {p.ct_hu[1]:g} HU, PET asinh(SUVbw/{p.pet_scale:g})/{p.pet_scale:g}.",
-             "", "## Training", "", "| stage | patients | steps | windows a step | trained | share of the CT network | CPU minutes |",
+             "", "## Training", "",
+             "| stage | patients | steps | windows a step | trained | share of the CT network | CPU minutes |",
              "|---|---|---|---|---|---|---|"]
     lines += [f"| {s['name']} | {s['cases']} | {s['steps']} | {s['batch']} | {s['trained_parameters']:,} | {s['share']:.1%} |"
               f" {s['cpu_minutes']:.0f} |" for s in stages]

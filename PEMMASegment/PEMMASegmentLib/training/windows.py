@@ -51,7 +51,8 @@ def random_cut(shape: tuple[int, ...], box: np.ndarray, rng: np.random.Generator
     return np.stack([low, high], axis=1).astype(int)
 
 
-def window_start(cut: np.ndarray, label: Tensor, size: tuple[int, ...], foreground: float, rng: np.random.Generator) -> np.ndarray:
+def window_start(cut: np.ndarray, label: Tensor, size: tuple[int, ...], foreground: float,
+                 rng: np.random.Generator) -> np.ndarray:
     """First voxel (z, y, x) of a window, in the case's indices; it may lie outside the cut, which is then padded."""
     start = np.empty(3, int)
     anchor = None
