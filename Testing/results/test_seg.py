@@ -13,6 +13,8 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+from pydicom.data import get_charset_files
+from pydicom.datadict import keyword_for_tag
 
 from PEMMASegmentLib.core import Identity, PemmaError
 from PEMMASegmentLib.results import measure, write_seg
@@ -195,12 +197,26 @@ def test_invalid_values_of_the_source_are_cleaned_on_copies(study, label, tmp_pa
         headers = tuple(map(copy.deepcopy, study.ct_headers))
         for header in headers:
             header.StudyID, header.PatientSex, header.PatientBirthDate = "a study id of 26 letters", "X", "1 May 1960"
-            del header.AccessionNumber, header.ReferringPhysicianName, header.PatientID, header.FrameOfReferenceUID
+            del header.AccessionNumber, header.ReferringPhysicianName, header.PatientID
+            del header.FrameOfReferenceUID, header.SliceThickness
         dirty = replace(study, ct_headers=headers)
         before = [header.to_json() for header in headers]
         seg = write(tmp_path / "seg.dcm", dirty, label)
         assert before == [header.to_json() for header in headers]
     assert (seg.StudyID, seg.PatientSex, seg.PatientID) == ("a study id of 26", "", "")
+    assert not errors_of_dciodvfy(tmp_path / "seg.dcm")
+
+
+@pytest.mark.parametrize("example", ["chrH31.dcm", "chrArab.dcm"])
+def test_names_in_other_alphabets_stay_as_they_are(study, label, tmp_path, example):
+    headers = []
+    for header in study.ct_headers:
+        named = pydicom.dcmread(get_charset_files(example)[0])
+        for tag in [tag for tag in header.keys() if keyword_for_tag(tag) not in ("PatientName", "SpecificCharacterSet")]:
+            named[tag] = copy.deepcopy(header[tag])
+        headers.append(named)
+    seg = write(tmp_path / "seg.dcm", replace(study, ct_headers=tuple(headers)), label)
+    assert str(seg.PatientName) == str(pydicom.dcmread(get_charset_files(example)[0]).PatientName)
     assert not errors_of_dciodvfy(tmp_path / "seg.dcm")
 
 

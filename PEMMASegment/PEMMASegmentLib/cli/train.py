@@ -38,7 +38,7 @@ def _on_selection_patients(config_file: Path, data: Path):
     from ..training.folders import cases
 
     names = read_config(config_file).select
-    refs = [ref for ref in cases(data) if ref.name in names]
+    refs = [ref for ref in cases(data) if ref.patient in names]
     if not refs:
         return None
 

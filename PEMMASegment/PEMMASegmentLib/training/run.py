@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import SimpleITK as sitk
 import torch
 import torch.distributed as dist
 
@@ -79,14 +80,17 @@ def _stage_figures(file: Path) -> dict | None:
 
 def _read(config: Config, data: Path, progress: Progress) -> tuple[list[TrainingCase], float]:
     """The training cases on the network's grid, and the longest extent of their images in mm."""
-    refs = [r for r in list_cases(Path(data)) if not config.train or r.name in config.train]
-    missing = set(config.train) - {r.name for r in refs}
+    refs = [r for r in list_cases(Path(data)) if r.patient in config.train]
+    missing = set(config.train) - {r.patient for r in refs}
     if missing:
         raise PemmaError("train-split", f"{len(missing)} patients of the split are not in the data folder: "
                          f"{', '.join(sorted(missing)[:3])}", "check --data and the split file")
     cases, longest = [], 0.0
     for n, ref in enumerate(refs):
         study, label = ref.read()
+        if not sitk.GetArrayViewFromImage(label).any():
+            raise PemmaError("train-label", "a training case has no tumour in its annotation",
+                             "annotate it, or take it out of the split", ref.name)
         cases.append(to_case(ref.name, study.ct, study.pet, label, config.preprocessing))
         longest = max(longest, longest_mm(study.grid))
         progress((n + 1) / len(refs), f"reading case {n + 1} of {len(refs)}")
