@@ -1,6 +1,7 @@
 """Pixel data: what a header must say before they are decoded, stored values slice by slice, HU and SUV volumes."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -225,8 +226,11 @@ def _vanished(file: File) -> PemmaError:
     )
 
 
-def stored_values(one: "Slice") -> np.ndarray:
-    """Stored integers (rows, columns) of a slice; bits above Bits Stored are masked."""
+def stored_values(one: "Slice", opened: dict[Path, Dataset]) -> np.ndarray:
+    """Stored integers (rows, columns) of a slice; bits above Bits Stored are masked.
+
+    opened: keeps the last compressed file between calls, for the frames of a multi-frame one.
+    """
     columns, rows = one.plane.size
     try:
         if one.file.pixels is not None and not one.file.pixels.encapsulated:
@@ -234,7 +238,7 @@ def stored_values(one: "Slice") -> np.ndarray:
         elif one.file.syntax in BY_SIMPLEITK:
             values = _by_simpleitk(one)
         else:
-            values = decode(read(one.file), index=one.frame or 0, raw=True)
+            values = decode(_opened(one.file, opened), index=one.frame or 0, raw=True)
     except FileNotFoundError:
         raise _vanished(one.file) from None
     except (RuntimeError, OSError, *READ_ERRORS):
@@ -249,6 +253,13 @@ def stored_values(one: "Slice") -> np.ndarray:
             "frame-size", "the decoded image has another size than the header says", EXPORT_AGAIN, one.file.name
         )
     return _masked(values, one.header)
+
+
+def _opened(file: File, opened: dict[Path, Dataset]) -> Dataset:
+    if file.path not in opened:
+        opened.clear()
+        opened[file.path] = read(file)
+    return opened[file.path]
 
 
 def _plain(one: "Slice") -> np.ndarray:
@@ -301,9 +312,10 @@ def volume(series: "Series", progress: Progress) -> np.ndarray:
     columns, rows = series.slices[0].plane.size
     is_ct = series.modality == "CT"
     out = np.empty((len(series.slices), rows, columns), np.int16 if is_ct else np.float32)
+    opened: dict[Path, Dataset] = {}
     for k, one in enumerate(series.slices):
         progress(k / len(series.slices), f"reading {series.modality}")
-        values = stored_values(one)
+        values = stored_values(one, opened)
         pad = padding(values, one.header)
         if is_ct:
             out[k] = _hounsfield(values, one.header, pad)

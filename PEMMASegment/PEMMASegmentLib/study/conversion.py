@@ -1,0 +1,49 @@
+"""What the steps of one conversion to SUVbw share: the headers, the typed values, and the record of what was done."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pydicom import Dataset
+
+from . import tags
+from .types import StudyWarning, Typed
+
+USE_CT = "use --inputs ct, or choose another series with --pet-series"
+NOT_SUV = "choose a PET series in Bq/ml or SUV with --pet-series, or use --inputs ct"
+
+
+@dataclass
+class Conversion:
+    """One series on its way to SUVbw: its slices' headers, typed values, and what was found so far.
+
+    words: the route; used: names of the typed values that were needed.
+    """
+
+    headers: Sequence[Dataset]
+    typed: Typed
+    enhanced: bool
+    words: list[str] = field(default_factory=list)
+    warnings: list[StudyWarning] = field(default_factory=list)
+    used: list[str] = field(default_factory=list)
+
+    @property
+    def first(self) -> Dataset:
+        return self.headers[0]
+
+    def warn(self, code: str, sentence: str, way_out: str = "") -> None:
+        warning = StudyWarning(code, sentence, way_out)
+        if warning not in self.warnings:
+            self.warnings.append(warning)
+
+    def same(self, keyword: str) -> str:
+        """A text that all slices agree on, upper case."""
+        return tags.same(self.headers, lambda header: tags.text(header, keyword).upper(), keyword)
+
+    def flag_typed(self, name: str) -> None:
+        """Records that a typed value was used."""
+        self.used.append(name)
+        self.warn(
+            "typed-value",
+            f"the {name} was typed in by the user; the header gives none that can be used",
+            "check it against the record",
+        )

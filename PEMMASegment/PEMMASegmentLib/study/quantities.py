@@ -1,0 +1,193 @@
+"""Dose, weight, height, sex and half-life of a PET series, checked for sense, or typed in (DICOM 1.5)."""
+
+import math
+
+from pydicom import Dataset
+
+from ..core import PemmaError
+from . import isotopes, tags
+from .conversion import NOT_SUV, USE_CT, Conversion
+
+DOSE_BQ = (1e6, 5e9)
+DOSE_MBQ = (1.0, 5000.0)
+WEIGHT_KG = (2.0, 400.0)
+HEIGHT_M = (0.3, 2.5)
+
+
+def radiopharmaceutical(work: Conversion) -> Dataset:
+    """The one item that describes the tracer; all slices must agree on its figures."""
+    keys = (
+        "RadionuclideTotalDose",
+        "RadionuclideHalfLife",
+        "RadiopharmaceuticalStartTime",
+        "RadiopharmaceuticalStartDateTime",
+    )
+
+    def figures(header: Dataset) -> tuple:
+        found = tags.items(header, "RadiopharmaceuticalInformationSequence")
+        return tuple(tuple(tags.texts(item, key) for key in keys) for item in found)
+
+    tags.same(work.headers, figures, "RadiopharmaceuticalInformationSequence")
+    found = tags.items(work.first, "RadiopharmaceuticalInformationSequence")
+    if len(found) > 1:
+        found = [i for i in found if tags.texts(i, keys[0]) and (tags.texts(i, keys[2]) or tags.texts(i, keys[3]))]
+        if len(found) != 1:
+            raise PemmaError(
+                "two-radiopharmaceuticals",
+                "Radiopharmaceutical Information Sequence (0054,0016) describes more than one radiopharmaceutical",
+                USE_CT,
+                "(0054,0016)",
+            )
+    return found[0] if found else Dataset()
+
+
+def dose(work: Conversion, item: Dataset) -> float:
+    """Administered activity in Bq. Enhanced PET gives MBq by definition, classic PET Bq."""
+    try:
+        stated = tags.number(item, "RadionuclideTotalDose")
+        if not stated:
+            raise PemmaError(
+                "dose-missing",
+                "Radionuclide Total Dose (0018,1074) is missing or 0",
+                "give it with --dose-bq, or use --inputs ct",
+                "(0018,1074)",
+            )
+        return _dose_in_bq(work, stated)
+    except PemmaError:
+        if work.typed.dose_bq is None:
+            raise
+    return _use_typed(work, "dose", work.typed.dose_bq, DOSE_BQ, "--dose-bq")
+
+
+def _dose_in_bq(work: Conversion, stated: float) -> float:
+    in_mbq, in_bq = DOSE_MBQ[0] <= stated <= DOSE_MBQ[1], DOSE_BQ[0] <= stated <= DOSE_BQ[1]
+    if not (in_mbq or in_bq):
+        raise PemmaError(
+            "dose-implausible",
+            "Radionuclide Total Dose (0018,1074) is no possible dose in Bq",
+            "give it with --dose-bq, or use --inputs ct",
+            "(0018,1074)",
+        )
+    if in_mbq != work.enhanced:
+        taken, usual = ("MBq", "Bq") if in_mbq else ("Bq", "MBq")
+        work.warn(
+            "dose-unit",
+            f"Radionuclide Total Dose (0018,1074) was taken as {taken}, since it is no possible dose in {usual}",
+            "check the dose",
+        )
+    return stated * 1e6 if in_mbq else stated
+
+
+def weight(work: Conversion) -> float:
+    """Body weight in kg."""
+    try:
+        stated = tags.same(work.headers, lambda header: tags.number(header, "PatientWeight"), "PatientWeight")
+        if not stated:
+            raise PemmaError(
+                "weight-missing",
+                "Patient's Weight (0010,1030) is missing or 0",
+                "give it with --weight-kg, or use --inputs ct",
+                "(0010,1030)",
+            )
+        if stated > 1000:
+            stated /= 1000
+            work.warn(
+                "weight-unit",
+                "Patient's Weight (0010,1030) was taken as grams, since it is over 1000",
+                "check the weight",
+            )
+        if not WEIGHT_KG[0] <= stated < WEIGHT_KG[1]:
+            raise PemmaError(
+                "weight-implausible",
+                "Patient's Weight (0010,1030) is no possible weight in kg",
+                "give it with --weight-kg, or use --inputs ct",
+                "(0010,1030)",
+            )
+        return stated
+    except PemmaError:
+        if work.typed.weight_kg is None:
+            raise
+    return _use_typed(work, "weight", work.typed.weight_kg, WEIGHT_KG, "--weight-kg")
+
+
+def height(work: Conversion) -> float:
+    """Height in m."""
+    try:
+        stated = tags.same(work.headers, lambda header: tags.number(header, "PatientSize"), "PatientSize")
+        if not stated or not HEIGHT_M[0] <= stated <= HEIGHT_M[1]:
+            raise PemmaError(
+                "height-missing",
+                "Patient's Size (0010,1020) is missing or no possible height in m, and the SUV type needs it",
+                "give it with --height-m, or use --inputs ct",
+                "(0010,1020)",
+            )
+        return stated
+    except PemmaError:
+        if work.typed.height_m is None:
+            raise
+    return _use_typed(work, "height", work.typed.height_m, HEIGHT_M, "--height-m")
+
+
+def sex(work: Conversion) -> str:
+    sex = work.same("PatientSex")
+    if sex not in ("M", "F", "O"):
+        raise PemmaError(
+            "sex-missing",
+            "Patient's Sex (0010,0040) is missing or unknown, and the SUV type needs it",
+            NOT_SUV,
+            "(0010,0040)",
+        )
+    return sex
+
+
+def _use_typed(work: Conversion, name: str, value: float, limits: tuple[float, float], option: str) -> float:
+    if not (math.isfinite(value) and limits[0] <= value <= limits[1]):
+        raise PemmaError(
+            "typed-value-implausible",
+            f"the typed {name} is outside {limits[0]:g} to {limits[1]:g}",
+            "type a possible value",
+            option,
+        )
+    work.flag_typed(name)
+    return value
+
+
+def half_life(work: Conversion, item: Dataset) -> float:
+    """Half-life in s, from the header or, if absent, from the isotope's code. Refuses one that no such isotope has."""
+    stated, named = tags.number(item, "RadionuclideHalfLife"), isotopes.named(item)
+    if stated is None:
+        return _half_life_of_code(work, named)
+    allowed = named or list(isotopes.HALF_LIFE_S)
+    if stated <= 0 or not any(isotopes.fits(stated, isotope) for isotope in allowed):
+        whose = " or ".join(named) or "a PET isotope"
+        raise PemmaError(
+            "half-life-wrong",
+            f"Radionuclide Half Life (0018,1075) is not that of {whose} in seconds",
+            USE_CT,
+            "(0018,1075)",
+        )
+    if len(named) > 1:
+        work.warn(
+            "isotope-contradiction",
+            "Radionuclide Code Sequence (0054,0300) names two isotopes; the stated "
+            "half-life fits one of them and was used",
+            "check the isotope",
+        )
+    return stated
+
+
+def _half_life_of_code(work: Conversion, named: list[str]) -> float:
+    if len(named) != 1:
+        raise PemmaError(
+            "half-life-missing",
+            "Radionuclide Half Life (0018,1075) is missing and no code names one isotope",
+            USE_CT,
+            "(0018,1075)",
+        )
+    work.warn(
+        "half-life-from-code",
+        f"Radionuclide Half Life (0018,1075) is missing; that of {named[0]} was "
+        "taken, which Radionuclide Code Sequence names",
+        "check the isotope",
+    )
+    return isotopes.HALF_LIFE_S[named[0]]
