@@ -27,6 +27,12 @@ def test_csv_without_a_lesion_is_its_title(tmp_path):
     assert (tmp_path / "lesions.csv").read_text("utf-8").startswith("number,volume_ml,suv_max,suv_mean,mtv_ml,")
 
 
+def test_typed_values_are_told_in_a_last_column(tmp_path):
+    write_csv(tmp_path / "lesions.csv", [HOT], typed=("weight", "dose"))
+    title, row = (tmp_path / "lesions.csv").read_text("utf-8").splitlines()
+    assert title.endswith(",suv_from_typed") and row.endswith(",weight; dose")
+
+
 def test_text_has_units_sums_and_no_empty_columns():
     lines = as_text([HOT, COLD]).splitlines()
     assert "MTV ml (41% of SUVmax)" in lines[0] and len(lines) == 4 and len(set(map(len, lines))) == 1

@@ -3,6 +3,7 @@
 Codes: category SCT 49755003, type SCT 108369006, algorithm family DCM 123110. UIDs are made from the content.
 """
 
+import errno
 import json
 import warnings
 from collections.abc import Sequence
@@ -60,7 +61,7 @@ def write_seg(
         words = f"the DICOM-SEG holds all {len(lesions)} lesions in one segment (they are more than {MOST_SEGMENTS})"
         notes = (("seg-merged", words),)
     numbers = segment_numbers(components(segmentation.label)[0], lesions, segments)  # (z, y, x)
-    parameters = _parameters(segmentation, lesions[0].mtv_rule, command_options or {})
+    parameters = _parameters(study, segmentation, lesions[0].mtv_rule, command_options or {})
     with warnings.catch_warnings():  # highdicom warns of odd patient names and quotes them
         warnings.simplefilter("ignore", UserWarning)
         seg = _build(study, segmentation, lesions, segments, numbers, parameters)
@@ -74,7 +75,14 @@ def write_label_nifti(
     """The kept lesions as NIfTI on the label's grid: 1, 2 ... in the order of the table, or 1 for all."""
     numbers = segment_numbers(components(segmentation.label)[0], kept(lesions), segments)
     image = like(numbers, segmentation.label)
-    write_atomically(path, lambda temporary: sitk.WriteImage(image, str(temporary), useCompression=True))
+    write_atomically(path, lambda temporary: _save_nifti(image, temporary))
+
+
+def _save_nifti(image: sitk.Image, path: Path) -> None:
+    try:
+        sitk.WriteImage(image, str(path), useCompression=True)
+    except RuntimeError as error:  # ITK's only kind; the image itself is sound, so it is the disk
+        raise OSError(errno.EIO, "the NIfTI file can't be written") from error
 
 
 def segment_numbers(numbers: np.ndarray, lesions: Sequence[Lesion], segments: str) -> np.ndarray:
@@ -166,13 +174,17 @@ def _algorithm(segmentation: Segmentation, parameters: dict[str, str]) -> "hd.Al
     )
 
 
-def _parameters(segmentation: Segmentation, mtv_rule: str | None, options: dict) -> dict[str, str]:
+def _parameters(
+    study: PetCtStudy, segmentation: Segmentation, mtv_rule: str | None, options: dict
+) -> dict[str, str]:
+    typed = study.suv.typed if study.suv else ()
     return {
         "model_sha256": segmentation.model.sha256,
         "adapter": _named(segmentation.adapter),
         "threshold": f"{segmentation.threshold:g}",
         "inputs": segmentation.inputs,
         "mtv_rule": "none" if mtv_rule is None else rule_in_words(mtv_rule),
+        **({"suv_from_typed": "; ".join(typed)} if typed else {}),
         **{name: str(value) for name, value in sorted(options.items()) if isinstance(value, int | float)},
     }
 

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +18,15 @@ class _Column:
     text: Callable[[Lesion], str]
 
 
-def write_csv(path: Path, lesions: Iterable[Lesion]) -> None:
-    """Kept lesions, one a row; UTF-8, comma, decimal point; an empty field where there is no figure."""
+def write_csv(path: Path, lesions: Iterable[Lesion], typed: Sequence[str] = ()) -> None:
+    """Kept lesions, one a row; UTF-8, comma, decimal point; an empty field where there is no figure.
+
+    typed: names of the values behind the SUV that a user typed in; a last column tells them where there are any.
+    """
     lesions = kept(lesions)
     columns = _columns(lesions)
+    if typed:
+        columns.append(_Column("suv_from_typed", "", lambda lesion: "; ".join(typed)))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(column.key for column in columns)

@@ -80,7 +80,7 @@ def _listed(record: Path) -> set[str]:
 
 def _files(folder: Path, study, segmentation, lesions, segments, options) -> None:
     files, notes = [folder / TABLE, folder / PREVIEW], ()
-    write_csv(folder / TABLE, lesions)
+    write_csv(folder / TABLE, lesions, study.suv.typed if study.suv else ())
     write_preview(folder / PREVIEW, study, segmentation, lesions)
     if study.kind == "nifti":
         files.append(folder / LABEL)
