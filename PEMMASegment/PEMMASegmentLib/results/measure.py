@@ -32,6 +32,7 @@ _WORDS = {"41%": "41% of SUVmax", "50%": "50% of SUVmax", "suv2.5": "SUV >= 2.5"
 
 #: a sphere of 1 cm3, mm
 PEAK_RADIUS = (3000 / (4 * np.pi)) ** (1 / 3)
+_AT_ONCE = 1_000_000  # voxels whose spheres are averaged in one go: about 100 MB
 
 
 def rule_in_words(rule: str) -> str:
@@ -89,6 +90,11 @@ def sphere_means(suv: np.ndarray, spacing: tuple[float, ...], at: np.ndarray) ->
     reach = np.floor(PEAK_RADIUS / step + 1e-6).astype(int)
     offsets = np.array(np.meshgrid(*[np.arange(-r, r + 1) for r in reach], indexing="ij")).reshape(3, -1).T
     offsets = offsets[np.linalg.norm(offsets * step, axis=1) <= PEAK_RADIUS + 1e-6]
+    parts = np.array_split(at, 1 + len(at) // _AT_ONCE)
+    return np.concatenate([_means(suv, part, offsets) for part in parts])
+
+
+def _means(suv: np.ndarray, at: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     total, count = np.zeros(len(at)), np.zeros(len(at))
     for offset in offsets:
         index = at + offset
@@ -110,8 +116,14 @@ def _contour(number: int, inside: np.ndarray, box: Box, label: sitk.Image, key: 
 
 def _centroid(inside: np.ndarray, box: Box, label: sitk.Image) -> tuple[float, ...]:
     """Mean of the voxel centres, LPS millimetres."""
-    index = np.array([axis.mean() for axis in np.nonzero(inside)]) + [part.start for part in box]
+    index = np.array([_mean_index(inside, axis) for axis in range(3)]) + [part.start for part in box]
     return label.TransformContinuousIndexToPhysicalPoint(index[::-1].tolist())
+
+
+def _mean_index(inside: np.ndarray, axis: int) -> float:
+    """Mean index of the set voxels along an axis, from counts: a list of a whole body's voxels would not fit."""
+    counts = np.count_nonzero(inside, axis=tuple({0, 1, 2} - {axis}))
+    return float(np.average(np.arange(len(counts)), weights=counts))
 
 
 def _add_pet_figures(lesion: Lesion, voxels: np.ndarray, suv: np.ndarray, pet: sitk.Image, rule: str) -> None:

@@ -77,7 +77,7 @@ def views(study: PetCtStudy, segmentation: Segmentation, lesions: Sequence[Lesio
 
 
 def _target(study, segmentation, chosen: Lesion | None, numbers, boxes) -> tuple[float, ...]:
-    """LPS point of the planes: the hottest voxel of the hottest lesion; without PET its middle, else the grid's."""
+    """LPS point of the planes: the hottest voxel of the hottest lesion; without PET in its widest slice, else the middle."""
     grid = segmentation.label
     if chosen is None:
         return grid.TransformContinuousIndexToPhysicalPoint([(n - 1) / 2 for n in grid.GetSize()])
@@ -87,9 +87,11 @@ def _target(study, segmentation, chosen: Lesion | None, numbers, boxes) -> tuple
         voxels = lesion_pet_voxels(inside, box, grid, study.pet)
         suv = sitk.GetArrayViewFromImage(study.pet)[tuple(voxels.T)]
         return study.pet.TransformIndexToPhysicalPoint(voxels[suv.argmax()][::-1].tolist())
-    voxels = np.argwhere(inside)
-    middle = voxels[np.linalg.norm(voxels - voxels.mean(0), axis=1).argmin()] + [part.start for part in box]
-    return grid.TransformIndexToPhysicalPoint(middle[::-1].tolist())
+    widest = np.count_nonzero(inside, axis=(1, 2)).argmax()
+    pixels = np.argwhere(inside[widest])
+    middle = pixels[np.linalg.norm(pixels - pixels.mean(0), axis=1).argmin()]
+    index = np.array([widest, *middle]) + [part.start for part in box]
+    return grid.TransformIndexToPhysicalPoint(index[::-1].tolist())
 
 
 def _body(image: sitk.Image, air: float) -> np.ndarray:
