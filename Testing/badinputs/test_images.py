@@ -3,6 +3,7 @@
 Verdicts: L loads without a warning, W loads and says so, R is refused; `code` names the warning or the refusal.
 """
 
+import contextlib
 import copy
 import os
 import struct
@@ -26,7 +27,7 @@ from pydicom.uid import (
 from PEMMASegmentLib import study
 from PEMMASegmentLib.core import PemmaError
 
-from ..study.phantom import FACTOR, ROOT, SLICES, STEP, Pair, stored, tracer
+from ..study.phantom import FACTOR, ROOT, SLICES, STEP, Pair, series, stored, tracer
 
 
 @dataclass(frozen=True)
@@ -1015,6 +1016,23 @@ def test_verdict(one: Case, tmp_path, recwarn):
         told = " ".join(f"{w.sentence} {w.way_out}" for w in loaded.warnings)
     assert not any(secret in told for secret in ("Doe", "Jane", "SECRET", str(tmp_path)))
     assert not recwarn.list, "pydicom's warnings may hold a patient's values"
+
+
+def test_spoilt_bytes_give_a_study_or_a_refusal(tmp_path):
+    """Bytes changed, put in or cut off anywhere: never an exception that is not meant for the user."""
+    chance = np.random.default_rng(7)
+    folder = Pair(ct=series("CT", 3), pet=series("PT", 3)).write(tmp_path)
+    files = sorted(folder.rglob("*.dcm"))
+    for turn in range(60):
+        path = files[turn % len(files)]
+        whole = path.read_bytes()
+        at = int(chance.integers(132, len(whole) - 100))
+        kept = (whole[at + 1 :], whole[at:], b"")[turn // len(files) % 3]
+        path.write_bytes(whole[:at] + chance.bytes(turn % 5) + kept)
+        with contextlib.suppress(PemmaError):
+            study.load(folder)
+        path.write_bytes(whole)
+    assert study.load(folder).warnings == ()
 
 
 def check_values(loaded: study.PetCtStudy, one: Case) -> None:

@@ -137,6 +137,25 @@ def test_need_decides_what_may_fail(need, spoil, left, tmp_path):
     assert codes(loaded) == [f"{spoil}-left-out"]
 
 
+def test_scout_beside_a_pet_is_not_its_ct(tmp_path):
+    pair = Pair()
+    del pair.ct[1:]
+    pair.ct[0].ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+    loaded = study.load(pair.write(tmp_path))
+    assert loaded.ct is None and loaded.grid is loaded.pet
+    assert [c.reason for c in loaded.candidates if c.modality == "CT"] == ["refused: the series holds localizers only"]
+
+
+def test_way_out_names_the_ct_only_if_there_is_one(tmp_path):
+    pair = Pair()
+    for header in pair.pet:
+        header.Units = "PROPCPS"
+    for ct, hint in ((pair.ct, True), ([], False)):
+        with pytest.raises(PemmaError) as refusal:
+            study.load(Pair(ct=ct, pet=pair.pet).write(tmp_path / str(hint)))
+        assert ("--inputs ct" in refusal.value.way_out) is hint and "--pet-series" in refusal.value.way_out
+
+
 def test_need_of_what_is_absent(tmp_path):
     folder = Pair(pet=[]).write(tmp_path)
     assert study.load(folder, need="ct").pet is None

@@ -8,6 +8,7 @@ import numpy as np
 from ..core import PemmaError
 from . import geometry, tags, times
 from .series import Series
+from .tags import EXPORT_AGAIN
 from .types import Candidate, StudyWarning
 
 SOFT_KERNELS = ("STANDARD", "SOFT", "B30", "B31", "B35", "B40", "BR36", "BR38", "BR40", "BF37", "FC08", "FC13", "B")
@@ -83,7 +84,8 @@ def _of_modality(
         if need == {"CT": "pet", "PT": "ct"}[modality]:
             warnings.append(left_out(_name(modality).lower(), problem))
             return None
-        raise
+        other_usable = any(s.usable and s.modality != modality for s in found)
+        raise _with_way_out(problem, modality, other_usable) from None
 
 
 def left_out(which: str, problem: PemmaError) -> StudyWarning:
@@ -101,9 +103,10 @@ def _best(
     named: bool,
 ) -> Series | None:
     if not usable:
-        worth_telling = [s for s in seen if not _negligible(s)] or (seen if not named else seen)
+        pictures = [s for s in seen if s.problem.code != "localizer"]  # a scout is not the study's CT
+        worth_telling = [s for s in pictures if not _negligible(s)] or pictures
         if worth_telling:
-            raise _with_way_out(max(worth_telling, key=lambda s: s.count).problem, modality)
+            raise max(worth_telling, key=lambda s: s.count).problem
         return None
     _refuse_halves(usable, modality, named)
     best = usable[0]
@@ -145,14 +148,21 @@ def _tell_refused(best: Series, seen: Sequence[Series], warnings: list[StudyWarn
 
 def _negligible(series: Series) -> bool:
     """A scout or a single picture beside the real series, whose refusal says nothing about the study."""
-    return series.problem is not None and series.problem.code in ("not-a-volume", "pet-reprojection", "colour-image")
+    return series.problem is not None and series.problem.code in (
+        "not-a-volume",
+        "localizer",
+        "pet-reprojection",
+        "colour-image",
+    )
 
 
-def _with_way_out(problem: PemmaError, modality: str) -> PemmaError:
-    way_out = problem.way_out
-    if "--inputs" not in way_out:
-        way_out = f"{way_out}, or use {WITHOUT[modality]}" if way_out else f"use {WITHOUT[modality]}"
-    return PemmaError(problem.code, problem.sentence, way_out, problem.place)
+def _with_way_out(problem: PemmaError, modality: str, other_usable: bool) -> PemmaError:
+    """The refusal, with the way round it through the other modality if the study has that, and only then."""
+    way = f"use {WITHOUT[modality]}"
+    ways = [w for w in problem.way_out.replace(f"{way}, or ", "").split(f", or {way}") if w]
+    if other_usable:
+        ways.append(way)
+    return PemmaError(problem.code, problem.sentence, ", or ".join(ways) or EXPORT_AGAIN, problem.place)
 
 
 def _refuse_halves(usable: Sequence[Series], modality: str, named: bool) -> None:

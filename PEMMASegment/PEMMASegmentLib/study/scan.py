@@ -10,7 +10,7 @@ from pathlib import Path
 import pydicom
 from pydicom import Dataset
 from pydicom.dataelem import RawDataElement
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import data_element_generator
 from pydicom.uid import (
     UID,
@@ -28,6 +28,7 @@ MOST_FILES = 50_000
 LARGEST_VALUE = 1 << 16  # bytes; longer values (private blobs, icons) are skipped, so memory stays bounded
 FIRST_TAGS = (b"\x08\x00", b"\x02\x00", b"\x00\x08")  # groups 0008 and 0002, with which a file without preamble begins
 READ_ERRORS = (
+    BytesLengthException,
     InvalidDicomError,
     EOFError,
     ValueError,

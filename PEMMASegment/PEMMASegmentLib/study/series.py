@@ -220,7 +220,7 @@ def _slices(series: Series) -> list[Slice]:
         elif not _is_localizer(file.header):
             found.append(Slice(file.header, file, None, geometry.plane(file.header, file.name)))
     if not found:
-        raise PemmaError("not-a-volume", "the series holds localizers only", "choose a series of parallel slices")
+        raise PemmaError("localizer", "the series holds localizers only", "choose a series of parallel slices")
     if len(found) < len(series.files):
         _tell_localizers(series, len(series.files) - len(found))
     return found

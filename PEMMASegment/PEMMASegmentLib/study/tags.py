@@ -8,13 +8,23 @@ from typing import TypeVar
 from pydicom import Dataset
 from pydicom.datadict import dictionary_description, dictionary_VR, tag_for_keyword
 from pydicom.dataelem import RawDataElement
+from pydicom.errors import BytesLengthException
 from pydicom.multival import MultiValue
 from pydicom.tag import Tag
 
 from ..core import PemmaError
 
 #: What pydicom raises when a value is converted on first access and its bytes make no sense.
-VALUE_ERRORS = (ValueError, TypeError, OverflowError, AttributeError, LookupError, NotImplementedError, struct.error)
+VALUE_ERRORS = (
+    BytesLengthException,
+    ValueError,
+    TypeError,
+    OverflowError,
+    AttributeError,
+    LookupError,
+    NotImplementedError,
+    struct.error,
+)
 EXPORT_AGAIN = "export the series again from the PACS"
 
 T = TypeVar("T")
