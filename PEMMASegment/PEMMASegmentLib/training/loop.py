@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import asdict
 from math import cos, pi
@@ -39,11 +39,11 @@ def trainable(net: Pemma, stage: Stage) -> dict[str, nn.Parameter]:
 
 
 def train_stage(net: Pemma, stage: Stage, cases: list[TrainingCase], config: Config, out: Path, device: torch.device,
-                validate: Callable[[Pemma], dict] | None = None, progress: Progress = no_progress) -> dict:
+                progress: Progress = no_progress) -> dict:
     """Trains one stage in place and returns its record; goes on from `out`'s checkpoint when there is one.
 
     The drawn windows depend on the seed, the step and the process alone, so that a resumed run is the same run.
-    At the end `net` holds the averaged weights. validate(net) -> figures, called once then.
+    At the end `net` holds the averaged weights.
     """
     chosen = trainable(net, stage)
     names = list(chosen)
@@ -51,10 +51,10 @@ def train_stage(net: Pemma, stage: Stage, cases: list[TrainingCase], config: Con
     average = {name: p.detach().clone() for name, p in chosen.items()}
     rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
     file, key = out / f"stage-{stage.name}.safetensors", _key(config, stage)
-    first = load_state(file, key, net, average, optimizer, names)
+    first, spent = load_state(file, key, net, average, optimizer, names)
     loss_of = DiceCELoss(to_onehot_y=True, softmax=True, include_background=False, batch=True)
     rates = [group["lr"] for group in optimizer.param_groups]
-    started, saved, losses = time.process_time(), time.monotonic(), []
+    started, saved, losses = time.process_time() - spent, time.monotonic(), []
     net.train()
     for step in range(first, stage.steps):
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
@@ -73,9 +73,10 @@ def train_stage(net: Pemma, stage: Stage, cases: list[TrainingCase], config: Con
         _update(average, chosen, min(stage.average, (1 + step) / (10 + step)))
         losses.append(float(loss.detach()))
         if rank == 0 and (time.monotonic() - saved > _CHECKPOINT_SECONDS or step + 1 == stage.steps):
-            save_state(file, step + 1, key, net, average, optimizer, names)
+            spent = time.process_time() - started
+            save_state(file, step + 1, spent, key, net, average, optimizer, names)
             append_record(out / "log.jsonl", {"stage": stage.name, "step": step + 1, "loss": float(np.mean(losses)),
-                                              "cpu_seconds": time.process_time() - started})
+                                              "cpu_seconds": spent})
             saved, losses = time.monotonic(), []
         progress((step + 1) / stage.steps, f"stage {stage.name}: step {step + 1} of {stage.steps}")
     with torch.no_grad():
@@ -83,10 +84,8 @@ def train_stage(net: Pemma, stage: Stage, cases: list[TrainingCase], config: Con
             parameter.copy_(average[name])
     net.eval().requires_grad_(False)
     count = sum(p.numel() for p in chosen.values())
-    record = {**asdict(stage), "trained": names, "trained_parameters": count,
-              "share": count / sum(p.numel() for p in net.base.parameters()),
-              "cases": len(cases), "cpu_minutes": (time.process_time() - started) / 60}
-    return record | ({"selection": validate(net)} if validate and rank == 0 else {})
+    return {**asdict(stage), "trained": names, "trained_parameters": count,
+            "share": count / sum(p.numel() for p in net.base.parameters()), "cases": len(cases), "cpu_minutes": spent / 60}
 
 
 def _of(stage: Stage, name: str) -> bool:

@@ -1,6 +1,5 @@
 """A whole training run: cases in, stages one after the other, a model folder out; resumes where it stopped."""
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +11,6 @@ import torch.distributed as dist
 
 from .. import __version__
 from ..core import PemmaError, Progress, no_progress
-from ..core.files import write_text
 from ..core.progress import part
 from ..network.files import ModelCard, Region, save_model
 from ..network.pemma import Pemma
@@ -28,8 +26,8 @@ def train(config_file: Path, data: Path, out: Path, progress: Progress = no_prog
           validate: Callable[[Pemma, ModelCard, str], dict] | None = None) -> Path:
     """Trains a base model and returns its folder `out`/model.
 
-    validate(net, card, stage): figures on the selection patients, stored with the stage; `card.threshold` may be
-    replaced by what it returns under "threshold". Started by torchrun it runs one process a device.
+    validate(net, card, stage): figures on the selection patients, stored with the stage; the thresholds that it returns
+    under "threshold" go on the card. Started by torchrun it runs one process a device.
     """
     config = read_config(config_file)
     rank, device = _device()
@@ -49,14 +47,11 @@ def train(config_file: Path, data: Path, out: Path, progress: Progress = no_prog
         here = [c for c in cases if c.ct is not None and (stage.name == "ct" or c.pet is not None)]
         if not here:
             raise PemmaError("train-cases", f"no training case has what stage {stage.name!r} needs", "check the data folder")
-        figures = _stage_figures(out / f"stage-{stage.name}.json")
         span = part(progress, 0.05 + 0.95 * done / total, 0.05 + 0.95 * (done + stage.steps) / total)
-        record = train_stage(net, stage, here, config, out, device,
-                             (lambda n, c=card, s=stage.name: validate(n, c, s)) if validate else None, span)
-        if figures is None and rank == 0:
-            write_text(out / f"stage-{stage.name}.json", json.dumps(record, indent=1))
-        record = figures or record
-        card = replace(card, threshold=card.threshold | record.get("selection", {}).get("threshold", {}))
+        record = train_stage(net, stage, here, config, out, device, span)
+        if validate is not None and rank == 0:
+            record["selection"] = validate(net, card, stage.name)
+            card = replace(card, threshold=card.threshold | record["selection"]["threshold"])
         records.append(record)
         done += stage.steps
     if rank == 0:
@@ -72,10 +67,6 @@ def _grown(net: Pemma, config: Config, modality: str) -> Pemma:
     grown = Pemma(architecture, net.base)
     grown.load_state_dict(grown.state_dict() | net.state_dict())
     return grown
-
-
-def _stage_figures(file: Path) -> dict | None:
-    return json.loads(file.read_text("utf-8")) if file.is_file() else None
 
 
 def _read(config: Config, data: Path, progress: Progress) -> tuple[list[TrainingCase], float]:

@@ -11,22 +11,22 @@ from ..core import PemmaError
 from ..core.files import write_atomically, write_text
 
 
-def save_state(file: Path, step: int, config_key: str, net: nn.Module, average: dict[str, Tensor],
+def save_state(file: Path, step: int, cpu_seconds: float, config_key: str, net: nn.Module, average: dict[str, Tensor],
                optimizer: torch.optim.Optimizer, names: list[str]) -> None:
     """One file holds network, averaged weights and optimiser; the step goes in its metadata, so both move together."""
     tensors = {f"net.{k}": v for k, v in net.state_dict().items()} | {f"average.{k}": v for k, v in average.items()}
     for name, state in zip(names, optimizer.state_dict()["state"].values(), strict=False):
         tensors |= {f"optimizer.{key}.{name}": value for key, value in state.items()}
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
-    note = {"step": str(step), "config": config_key}
+    note = {"step": str(step), "cpu_seconds": f"{cpu_seconds:.1f}", "config": config_key}
     write_atomically(file, lambda path: save_file(tensors, str(path), metadata=note))
 
 
 def load_state(file: Path, config_key: str, net: nn.Module, average: dict[str, Tensor],
-               optimizer: torch.optim.Optimizer, names: list[str]) -> int:
-    """Restores what `save_state` wrote; returns the step to go on with (0 when there is no file)."""
+               optimizer: torch.optim.Optimizer, names: list[str]) -> tuple[int, float]:
+    """Restores what `save_state` wrote; returns the step to go on with and the CPU seconds so far (0 without a file)."""
     if not file.is_file():
-        return 0
+        return 0, 0.0
     from safetensors import safe_open
 
     with safe_open(str(file), "pt") as stream:
@@ -45,7 +45,7 @@ def load_state(file: Path, config_key: str, net: nn.Module, average: dict[str, T
         if f"optimizer.step.{name}" in tensors:
             state[index] = {key: tensors[f"optimizer.{key}.{name}"] for key in keys}
     optimizer.load_state_dict({"state": state, "param_groups": groups})
-    return int(note["step"])
+    return int(note["step"]), float(note["cpu_seconds"])
 
 
 def append_record(file: Path, record: dict) -> None:
