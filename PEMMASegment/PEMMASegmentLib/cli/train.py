@@ -1,6 +1,7 @@
 """`pemma-segment train`: a base model from annotated studies; resumes, and torchrun starts it on several GPUs."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,8 @@ def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
     validate = _on_selection_patients(options.config, options.data)
     with terminal.progress("train") as progress:
         folder = training.train(options.config, options.data, options.out, progress, validate)
-    terminal.result({"model": str(folder)}, f"model written to {folder}")
+    if os.environ.get("RANK", "0") == "0":  # torchrun starts one process a device; one of them writes and speaks
+        terminal.result({"model": str(folder)}, f"model written to {folder}")
     return True
 
 
