@@ -25,6 +25,8 @@ MAY_IMPORT = {
     "adaptation": {"core", "study", "training", "inference", "adapters", "network", "torch", "numpy", "SimpleITK"},
     "report": {"core", "results", "network"},
     "cli": ANY,
+    "worker": ANY,
+    "worker.client": {"worker"},  # what runs inside the application: standard library only
     "": {"cli"},  # __init__.py and __main__.py
 }
 
@@ -35,7 +37,11 @@ LAZY = {
     "results": {"matplotlib", "highdicom", "torch"},
     "report": {"network"},
     "cli": {"torch", "monai", "highdicom", "matplotlib", "SimpleITK", "pydicom", "numpy", "scipy", "tqdm"},
+    "worker": {"torch", "monai", "highdicom", "matplotlib", "SimpleITK", "pydicom", "numpy", "scipy", "core"},
 }
+
+#: the files of `worker` that only the background process imports
+WORKER_SIDE = {"__main__.py", "server.py", "commands.py"}
 
 
 def files() -> list[Path]:
@@ -44,6 +50,8 @@ def files() -> list[Path]:
 
 def room_of(file: Path) -> str:
     parts = file.relative_to(LIBRARY).parts
+    if parts[0] == "worker" and parts[-1] not in WORKER_SIDE:
+        return "worker.client"
     return parts[0] if len(parts) > 1 else ""
 
 

@@ -20,29 +20,39 @@ def add_to(commands) -> None:
 
 
 def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
+    with terminal.progress("inspect") as progress:
+        seen, told = seen_of(options.study, options, progress)
+    terminal.result(seen, in_words(seen, told))
+    return True
+
+
+def seen_of(
+    folder: Path, options: argparse.Namespace, progress: "Progress"
+) -> "tuple[dict, list[StudyWarning | PemmaError]]":
+    """The answer in plain values, and what there is to warn of, a refusal of one modality first."""
     from ..study import describe
 
-    with terminal.progress("inspect") as progress:
-        study, refused = load_what_loads(options, progress)
+    study, refused = load_what_loads(folder, options, progress)
     seen = describe(study)
     if refused:
         seen["warnings"].insert(0, {"code": refused.code, "sentence": refused.sentence})
         seen["verdict"] = "load-with-warning"
-    terminal.result(seen, in_words(seen, [*([refused] if refused else []), *study.warnings]))
-    return True
+    return seen, [*([refused] if refused else []), *study.warnings]
 
 
-def load_what_loads(options: argparse.Namespace, progress: "Progress") -> "tuple[PetCtStudy, PemmaError | None]":
+def load_what_loads(
+    folder: Path, options: argparse.Namespace, progress: "Progress"
+) -> "tuple[PetCtStudy, PemmaError | None]":
     """The study, or what is left of it when one modality is refused, and that refusal."""
     from ..core import PemmaError
     from .reading import load_study
 
     try:
-        return load_study(options.study, options, None, progress), None
+        return load_study(folder, options, None, progress), None
     except PemmaError as refusal:
         for need in ("ct", "pet"):
             try:
-                return load_study(options.study, options, need, progress), refusal
+                return load_study(folder, options, need, progress), refusal
             except PemmaError:
                 continue  # the first refusal is the one to tell
         raise

@@ -1,7 +1,8 @@
-"""What demo, segment and evaluate do alike: load, segment, measure, write."""
+"""What demo, segment, evaluate and the worker do alike: load, segment, measure, write."""
 
 import argparse
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,12 +35,23 @@ def load_model(options: argparse.Namespace) -> "Model":
     return files.load_model(files.find_model(options.model))
 
 
+def load(folder: Path, options: argparse.Namespace, progress: Progress) -> PetCtStudy:
+    """The study with the modalities that --inputs asks for."""
+    return load_study(folder, options, None if options.inputs == "auto" else options.inputs, progress)
+
+
 def segment(folder: Path, model: "Model", options: argparse.Namespace, progress: Progress) -> Segmented:
-    """Loads, segments and measures one study."""
+    """Loads, segments and measures the study in a folder."""
+    return segment_study(lambda progress: load(folder, options, progress), model, options, progress)
+
+
+def segment_study(
+    read: Callable[[Progress], PetCtStudy], model: "Model", options: argparse.Namespace, progress: Progress
+) -> Segmented:
+    """Segments and measures the study that `read` gives."""
     started = time.perf_counter()
-    need = None if options.inputs == "auto" else options.inputs
-    loaded = load_study(folder, options, need, part(progress, 0, LOADED))
-    read = Step("load", time.perf_counter() - started)
+    loaded = read(part(progress, 0, LOADED))
+    loading = Step("load", time.perf_counter() - started)
     found = inference.segment(
         loaded, model, inputs=options.inputs, device=options.device, threshold=options.threshold, roi_mm=options.roi,
         whole_study=options.whole_study, progress=part(progress, LOADED, SEGMENTED),
@@ -50,7 +62,7 @@ def segment(folder: Path, model: "Model", options: argparse.Namespace, progress:
         key=result_key(loaded, found),
     )
     measured = Step("measure", time.perf_counter() - started)
-    return Segmented(loaded, replace(found, steps=(read, *found.steps, measured)), lesions)
+    return Segmented(loaded, replace(found, steps=(loading, *found.steps, measured)), lesions)
 
 
 def write(out: Path, done: Segmented, options: argparse.Namespace) -> list[Path]:

@@ -24,7 +24,19 @@ def write_json(
     notes: Sequence[tuple[str, str]] = (),
 ) -> None:
     """Writes the record; files: the other files of this result, notes: (code, sentence) that writing them gave."""
-    record = {
+    record = as_record(study, segmentation, lesions, files, notes)
+    write_text(path, json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def as_record(
+    study: PetCtStudy,
+    segmentation: Segmentation,
+    lesions: Sequence[Lesion],
+    files: Sequence[Path] = (),
+    notes: Sequence[tuple[str, str]] = (),
+) -> dict:
+    """The record in plain values; arguments as for `write_json`."""
+    return {
         "schema": SCHEMA,
         "software": {"name": "PEMMASegment", "version": __version__},
         "model": _identity(segmentation.model),
@@ -42,7 +54,6 @@ def write_json(
         "totals": totals(lesions),
         "files": [{"name": file.name, "sha256": sha256_of(file)} for file in files],
     }
-    write_text(path, json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def _identity(identity: Identity | None) -> dict | None:

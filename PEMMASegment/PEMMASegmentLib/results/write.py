@@ -96,7 +96,7 @@ def _files(folder: Path, study, segmentation, lesions, segments, options) -> Non
 def _write(out: Path, fill: Callable[[Path], None]) -> list[Path]:
     beside = out if out.is_mount() else out.parent  # a mounted folder can't be renamed, only filled
     beside.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=beside))
+    temporary = Path(tempfile.mkdtemp(prefix=_ours(), dir=beside))
     try:
         fill(temporary)
         names = sorted(file.name for file in temporary.iterdir())
@@ -107,12 +107,17 @@ def _write(out: Path, fill: Callable[[Path], None]) -> list[Path]:
     return [out / name for name in names]
 
 
+def _ours() -> str:
+    """Tells what a killed process left from what another one is writing."""
+    return f"{_PREFIX}{os.getpid()}-"
+
+
 def _swap(new: Path, out: Path) -> None:
     """Renames `new` to `out`; an earlier result steps aside first and comes back if that fails."""
     if not out.exists():
         os.rename(new, out)
         return
-    aside = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=out.parent))
+    aside = Path(tempfile.mkdtemp(prefix=_ours(), dir=out.parent))
     os.rename(out, aside / "old")
     try:
         os.rename(new, out)

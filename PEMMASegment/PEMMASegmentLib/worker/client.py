@@ -1,0 +1,321 @@
+"""The panel's side of the background process: requests go out, a timer polls for events. Standard library only.
+
+    worker = Worker(python)                            # starts with the first request, and again after its end
+    folder = worker.private_folder()                   # write ct.nrrd and pet.nrrd there, or name a study instead
+    worker.request("segment", folder=folder, volumes={"ct": "ct.nrrd", "pet": "pet.nrrd"})
+    for event in worker.poll(): ...                    # every 100 ms, as long as the panel lives
+    worker.stop()
+"""
+
+import contextlib
+import itertools
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from . import folders, protocol
+from .child import Child
+from .events import Ended, Error, Event, Handshake, LogLine, Progress, Result
+
+START_S = 120.0  # to the handshake; a virus scanner may look at every file of the first start
+CANCEL_S = 5.0  # for the work to stop at its next window, before the process is killed
+STOP_S = 2.0  # an application that closes waits no longer
+DETAIL_LINES = 40
+_ENVIRONMENT = {
+    "PYTHONUTF8": "1",
+    "PYTHONIOENCODING": "utf-8",
+    "PYTHONUNBUFFERED": "1",
+    "PYTHONSAFEPATH": "1",  # the folder that the application happens to run in holds no packages
+}
+
+
+@dataclass
+class _Pending:
+    """A request without an answer. cancel_by: when the patience with a cancelled one ends."""
+
+    do: str
+    line: str
+    folder: Path | None
+    out: Path | None
+    cancel_by: float | None = None
+
+
+class Worker:
+    """One background process. To be used from one thread; nothing but `stop` ever waits, and nothing but it for long.
+
+    python: any Python that has the library's dependencies, or a launcher such as PythonSlicer. environment: what the
+    process gets instead of this process's own. temporary: where private folders are made.
+    """
+
+    def __init__(self, python: str | Path = sys.executable, *, environment: Mapping[str, str] | None = None,
+                 temporary: Path | None = None):  # fmt: skip
+        self._python = str(python)
+        self._environment = environment
+        self._temporary = Path(temporary or tempfile.gettempdir())
+        self._ids = itertools.count(1)
+        self._child: Child | None = None
+        self._handshake: Handshake | None = None
+        self._started = 0.0
+        self._reason: Error | None = None
+        self._pending: dict[int, _Pending] = {}
+        self._told: list[Event] = []
+        self._folders: set[Path] = set()
+        self._read_folders: set[Path] = set()
+        self._last_log: deque[str] = deque(maxlen=DETAIL_LINES)
+
+    @property
+    def running(self) -> bool:
+        """Whether there is a process; it may still be starting."""
+        return self._child is not None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request has no answer yet."""
+        return bool(self._pending)
+
+    def private_folder(self) -> Path:
+        """A new folder that only this user can enter, for the volumes of one request. Raises OSError."""
+        folder = folders.new_folder(self._temporary)
+        self._folders.add(folder)
+        return folder
+
+    def request(self, do: str, *, folder: Path | None = None, **fields: Any) -> int:
+        """Asks for `do` and gives the id under which `poll` tells what comes of it; starts the process if need be.
+
+        fields: the command line's options by name (`min_volume=0.5`), None for one that is not given; beside them
+        `study` or `volumes`, and `out`. folder: of `private_folder`; a segment request gets one if none is given.
+        """
+        id = next(self._ids)
+        try:
+            if folder is None and do == "segment":
+                folder = self.private_folder()
+        except OSError as error:
+            self._told.append(_no_folder(id, error))
+            return id
+        given = {name: _plain(value) for name, value in fields.items() if value is not None}
+        if folder is not None:
+            given["folder"] = str(folder)
+        out = Path(given["out"]) if "out" in given else None
+        line = protocol.request_line({**given, "id": id, "do": do})
+        self._pending[id] = _Pending(do, line, folder, out)
+        if self._child is None:
+            self._start()
+        elif self._handshake is not None:
+            self._child.send(line)
+        return id
+
+    def cancel(self, id: int) -> None:
+        """Stops a request at its next window, or kills the process when it does not listen; the answer is an Error."""
+        pending = self._pending.get(id)
+        if pending is None or pending.cancel_by is not None:
+            return
+        pending.cancel_by = time.monotonic() + CANCEL_S
+        if self._child is not None and self._handshake is not None:
+            self._child.send(protocol.request_line({"id": id, "do": "cancel"}))
+
+    def poll(self) -> list[Event]:
+        """What has happened since the last call. The files of a Result are there until the next call."""
+        self._remove(self._read_folders)
+        events, self._told = self._told, []
+        if self._child is None:
+            return events
+        ended = self._child.ended()  # asked first, so that what it wrote last is read below
+        events += self._log_lines()
+        while not self._child.events.empty():
+            events += self._understood(self._child.events.get())
+        if ended:
+            events += self._over()
+        else:
+            self._lose_patience()
+        return events
+
+    def stop(self, seconds: float = STOP_S) -> None:
+        """Ends the process, by force after `seconds`, and removes all private folders. Requests get no answer any more."""
+        if self._child is not None:
+            if self._handshake is not None:
+                self._child.send(protocol.request_line({"do": "quit"}))
+            self._child.close_input()
+            self._child.wait(seconds)
+            self._close()
+        self._pending.clear()
+        self._told.clear()
+        self._remove(self._folders)
+
+    def _start(self) -> None:
+        folders.remove_stale(self._temporary)
+        self._handshake, self._reason = None, None
+        self._last_log.clear()
+        self._started = time.monotonic()
+        try:
+            self._child = Child([self._python, "-u", "-m", "PEMMASegmentLib.worker"], self._whole_environment())
+        except OSError as error:
+            self._fail(_not_started(error))
+
+    def _whole_environment(self) -> dict[str, str]:
+        whole = {**(os.environ if self._environment is None else self._environment), **_ENVIRONMENT}
+        library = str(Path(__file__).resolve().parents[2])
+        whole["PYTHONPATH"] = os.pathsep.join(filter(None, [library, whole.get("PYTHONPATH", "")]))
+        whole[protocol.CLIENT_PID] = str(os.getpid())
+        return whole
+
+    def _log_lines(self) -> Iterator[LogLine]:
+        while self._child.log:
+            yield self._logged(self._child.log.popleft())
+
+    def _logged(self, text: str) -> LogLine:
+        self._last_log.append(text)
+        return LogLine(text)
+
+    def _understood(self, line: str) -> list[Event]:
+        event = protocol.read_event(line)
+        if event is not None:
+            with contextlib.suppress(KeyError, TypeError, ValueError):  # an event of no known shape is log text
+                return self._welcomed(event) if "protocol" in event else self._answered(event)
+        return [self._logged(line)]
+
+    def _welcomed(self, event: dict) -> list[Event]:
+        known = Handshake(int(event["protocol"]), str(event["library"]), str(event["python"]), int(event["pid"]))
+        if (known.protocol, known.library) != (protocol.VERSION, __version__):
+            self._end_because(_other_version(known))
+            return []
+        self._handshake = known
+        self._child.take_in(known.pid)
+        for id, pending in self._pending.items():
+            self._child.send(pending.line)
+            if pending.cancel_by is not None:
+                self._child.send(protocol.request_line({"id": id, "do": "cancel"}))
+        return [known]
+
+    def _answered(self, event: dict) -> list[Event]:
+        id = event["id"]
+        if "error" in event and id is None:
+            return [Error(None, **event["error"])]
+        if id not in self._pending:
+            return []
+        if "progress" in event:
+            return [Progress(id, float(event["progress"]["fraction"]), str(event["progress"]["words"]))]
+        answer = self._result(id, event["result"]) if "result" in event else Error(id, **event["error"])
+        pending = self._pending.pop(id)
+        if pending.folder is not None:
+            self._read_folders.add(pending.folder)
+            if isinstance(answer, Error):
+                self._remove(self._read_folders)
+        return [answer]
+
+    def _result(self, id: int, fields: dict) -> Result:
+        return Result(id, self._pending[id].do, dict(fields), self._pending[id].folder)
+
+    def _lose_patience(self) -> None:
+        now = time.monotonic()
+        if self._handshake is None and now - self._started > START_S:
+            self._end_because(_silent())
+        elif any(pending.cancel_by is not None and now > pending.cancel_by for pending in self._pending.values()):
+            self._end_because(_cancelled())
+
+    def _end_because(self, reason: Error) -> None:
+        self._reason = self._reason or reason
+        self._child.kill()
+
+    def _over(self) -> list[Event]:
+        """The process is gone: every request that waits is told once, in one sentence."""
+        code, pid = self._child.exit_code, self._handshake.pid if self._handshake else None
+        reason = self._reason or _died(code, self._handshake is not None)
+        self._close()
+        if pid is not None:
+            for pending in self._pending.values():
+                if pending.out is not None:
+                    with contextlib.suppress(OSError):  # the disk that failed it fails us too
+                        folders.undo_writing(pending.out, pid)
+        told = self._fail(reason)
+        waiting, self._told = self._told, []
+        return [*waiting, Ended(code, None if told else self._with_details(reason, None))]
+
+    def _fail(self, reason: Error) -> bool:
+        """Tells all requests that wait; False when there are none."""
+        failed, self._pending = self._pending, {}
+        self._told += [self._with_details(reason, id) for id in failed]
+        self._remove({pending.folder for pending in failed.values() if pending.folder is not None})
+        return bool(failed)
+
+    def _with_details(self, reason: Error, id: int | None) -> Error:
+        details = "\n".join(self._last_log)
+        return Error(id, reason.code, reason.sentence, reason.way_out, reason.place, reason.details or details)
+
+    def _close(self) -> None:
+        self._child.close()
+        self._child, self._handshake = None, None
+
+    def _remove(self, given: set[Path]) -> None:
+        """Removes folders; those in which a file is still held are tried again at the next call of `poll`."""
+        held = {folder for folder in set(given) if not folders.remove(folder)}
+        self._folders -= given - held
+        self._read_folders = (self._read_folders - given) | held
+
+
+def _plain(value: Any) -> Any:
+    """Paths, also in lists and dictionaries, as text."""
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _died(code: int | None, ready: bool) -> Error:
+    how, killed = _how(code)
+    if not ready:
+        sentence = f"the background process ended before it was ready ({how})"
+        return Error(None, "worker-died", sentence, "the details tell what is missing; install it again")
+    if killed:
+        way_out = "try again; if it happens again the memory may not suffice: close other programs or name a region"
+        return Error(None, "worker-died", f"the background process was killed ({how})", way_out)
+    sentence = f"the background process ended unexpectedly ({how})"
+    return Error(None, "worker-died", sentence, "try again; the details tell what it wrote last")
+
+
+def _how(code: int | None) -> tuple[str, bool]:
+    """An exit code in words, and whether somebody killed the process; a shell tells signal n as 128 + n."""
+    if os.name == "nt" or code is None or 0 <= code <= 128:
+        return (f"exit code {code:#x}" if code is not None and code > 255 else f"exit code {code}"), False
+    number = -code if code < 0 else code - 128
+    try:
+        return signal.Signals(number).name, number in (signal.SIGKILL, signal.SIGTERM)
+    except ValueError:
+        return f"exit code {code}", False
+
+
+def _not_started(error: OSError) -> Error:
+    words = error.strerror or type(error).__name__
+    return Error(None, "worker-not-started", f"the background process can't be started: {words}", "install again")
+
+
+def _other_version(found: Handshake) -> Error:
+    sentence = (
+        f"the background process is PEMMASegment {found.library} with protocol {found.protocol}, "
+        f"the panel is {__version__} with protocol {protocol.VERSION}"
+    )
+    return Error(None, "worker-version", sentence, "restart the application; if that does not help, install again")
+
+
+def _silent() -> Error:
+    sentence = f"the background process did not answer within {START_S:.0f} seconds"
+    return Error(None, "worker-silent", sentence, "try again; a virus scanner may hold it up")
+
+
+def _cancelled() -> Error:
+    sentence = "cancelled; the background process did not stop by itself and was ended"
+    return Error(None, "cancelled", sentence)
+
+
+def _no_folder(id: int, error: OSError) -> Error:
+    words = error.strerror or type(error).__name__
+    sentence = f"no temporary folder can be made: {words}"
+    return Error(id, "cannot-write", sentence, "free some space on the disk of the temporary folder")

@@ -1,0 +1,46 @@
+"""Private folders of requests, and what a killed process left beside a result. Standard library only."""
+
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+from .protocol import FOLDER_PREFIX
+
+STALE_S = 24 * 3600.0
+
+
+def new_folder(inside: Path) -> Path:
+    """A new folder that only this user can enter. Raises OSError."""
+    return Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=inside))
+
+
+def remove(folder: Path) -> bool:
+    """Removes a private folder; False when something still holds a file in it, as Windows does."""
+    shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()
+
+
+def remove_stale(inside: Path) -> None:
+    """Removes the folders that an application killed a day ago or earlier could not remove."""
+    for folder in inside.glob(f"{FOLDER_PREFIX}*"):
+        try:
+            stale = time.time() - folder.stat().st_mtime > STALE_S
+        except FileNotFoundError:  # another application was faster
+            continue
+        if stale:
+            remove(folder)
+
+
+def undo_writing(out: Path, pid: int) -> None:
+    """Removes what process `pid` had not finished writing to `out`, and puts an earlier result back that stood aside.
+
+    The names are those of `results.write`: `.writing-<pid>-...` beside `out`, or in it where it is a mounted folder.
+    """
+    out = Path(os.path.realpath(out))
+    for place in (out.parent, out):
+        for left in place.glob(f".writing-{pid}-*"):
+            if (left / "old").is_dir() and not out.exists():
+                os.rename(left / "old", out)
+            shutil.rmtree(left, ignore_errors=True)

@@ -1,0 +1,188 @@
+"""The background process: reads requests, does them one after the other in a thread of its own, sends events.
+
+The main thread only reads, so that `cancel` and the end of the input are heard while the work runs. Nothing heavy is
+imported before the handshake is out.
+"""
+
+import faulthandler
+import os
+import platform
+import queue
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from .. import __version__
+from . import folders, parent, protocol
+
+PARENT_S = 1.0  # between two looks whether the client is still there
+LEAVE_S = 1.5  # for the work to stop at its next window and to remove what it had begun to write
+PROGRESS_S = 0.05  # between two progress events
+
+Answer = Callable[[dict, Callable[[float, str], None]], dict]
+
+
+def main() -> None:
+    """Runs until the input ends, `quit` is asked or the client is gone; does not return."""
+    faulthandler.enable()  # a crash in native code leaves the Python lines that led to it in the log
+    requests, events = _take_pipes()
+    server = Server(events)
+    server.send({"protocol": protocol.VERSION, "library": __version__, "python": platform.python_version(),
+                 "pid": os.getpid()})  # fmt: skip
+    threading.Thread(target=server.watch, args=(parent.watch(),), daemon=True).start()
+    threading.Thread(target=server.work, daemon=True).start()
+    for line in iter(requests.readline, b""):
+        server.take(line)
+    server.leave()
+
+
+def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Standard input and output as files that nothing else in the process knows.
+
+    What libraries print, from Python or from C, goes to standard error and can't break an event. What they read is
+    empty; on Windows a library that only looks at an input pipe on which another thread waits would hang.
+    """
+    requests, events = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return requests, events
+
+
+class Server:
+    """The requests that wait, the one that runs, and the way out."""
+
+    def __init__(self, events: BinaryIO):
+        self._events = events
+        self._sending = threading.Lock()
+        self._waiting: queue.SimpleQueue[dict] = queue.SimpleQueue()
+        self._open: set[int] = set()
+        self._cancelled: set[int] = set()
+        self._folders: set[Path] = set()
+        self._leaving = False
+        self._idle = threading.Event()
+        self._idle.set()
+
+    def send(self, event: dict) -> None:
+        """Writes one event, whole."""
+        line = protocol.event_line(event).encode()
+        with self._sending:
+            self._events.write(line)
+            self._events.flush()
+
+    def take(self, line: bytes) -> None:
+        """Understands one line of the input."""
+        try:
+            request = protocol.read_request(line)
+        except ValueError as error:
+            self._refuse(None, "bad-request", f"a line is no request: {type(error).__name__}")
+            return
+        if request["do"] == "quit":
+            self.leave()
+        elif request["do"] == "cancel":
+            self._cancelled |= {request["id"]} & self._open
+        else:
+            self._open.add(request["id"])
+            folder = Path(str(request.get("folder", "")))
+            if folder.name.startswith(protocol.FOLDER_PREFIX):
+                self._folders.add(folder)
+            self._waiting.put(request)
+
+    def work(self) -> None:
+        """Does one request after the other, for ever. The process ends with this thread: nobody would answer then."""
+        try:
+            from .commands import commands
+
+            known = commands()
+            while True:
+                request = self._waiting.get()
+                self._idle.clear()
+                self._do(known, request)
+                self._open.discard(request["id"])
+                self._cancelled.discard(request["id"])
+                self._idle.set()
+        except BaseException as error:
+            print(_without_identity(error), file=sys.stderr)
+        finally:
+            self._idle.set()
+            if not self._leaving:
+                self.leave(1)
+
+    def watch(self, gone: Callable[[], bool]) -> None:
+        """Leaves when the client is gone although the input did not end."""
+        while not gone():
+            time.sleep(PARENT_S)
+        self.leave()
+
+    def leave(self, code: int = 0) -> None:
+        """Stops the work and ends the process; private folders go too, their owner may not be there to remove them."""
+        self._leaving = True
+        self._idle.wait(LEAVE_S)
+        for folder in self._folders:
+            folders.remove(folder)
+        os._exit(code)
+
+    def _do(self, known: dict[str, Answer], request: dict) -> None:
+        from ..core import Cancelled, PemmaError
+
+        id, do = request["id"], request["do"]
+        if do not in known:
+            self._refuse(id, *_unknown(do))
+            return
+        try:
+            progress = self._progress(id, Cancelled)
+            progress(0.0, "starting")
+            self.send({"id": id, "result": known[do](request, progress)})
+        except Cancelled:
+            self._refuse(id, "cancelled", "cancelled")
+        except PemmaError as error:
+            self._refuse(id, error.code, error.sentence, error.way_out, error.place)
+        except ImportError as error:
+            print(_without_identity(error), file=sys.stderr)
+            name = error.name or "a package"
+            self._refuse(id, "package-missing", f"{name} can't be loaded", "install the missing packages", name)
+        except Exception as error:
+            print(_without_identity(error), file=sys.stderr)
+            sentence = f"a fault in PEMMASegment ({type(error).__name__})"
+            self._refuse(id, "bug", sentence, "copy the log and report it")
+
+    def _progress(self, id: int, cancelled: type[Exception]) -> Callable[[float, str], None]:
+        last = [0.0, ""]
+
+        def progress(fraction: float, words: str) -> None:
+            if self._leaving or id in self._cancelled:
+                raise cancelled
+            now, step = time.monotonic(), words.split(" ")[0]
+            if now - last[0] < PROGRESS_S and step == last[1]:  # a new step is always told
+                return
+            last[:] = now, step
+            self.send({"id": id, "progress": {"fraction": max(0.0, min(float(fraction), 1.0)), "words": words}})
+
+        return progress
+
+    def _refuse(self, id: int | None, code: str, sentence: str, way_out: str = "", place: str = "") -> None:
+        error = {"code": code, "sentence": sentence, "way_out": way_out, "place": place}
+        self.send({"id": id, "error": error})
+
+
+def _unknown(do: str) -> tuple[str, str, str]:
+    if do in ("adapt", "cases"):
+        return "not-available", f"{do} is not available in this version", "update PEMMASegment"
+    return "unknown-request", "the background process was asked for something that it does not know", "restart"
+
+
+def _without_identity(error: BaseException) -> str:
+    """The traceback's code lines and the kinds of the errors. Their messages may quote headers and paths: left out."""
+    parts = []
+    one: BaseException | None = error
+    while one is not None:
+        message = f": {one}" if isinstance(one, ImportError) else ""
+        parts.append("".join(traceback.format_tb(one.__traceback__)) + type(one).__name__ + message)
+        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+    return "\n\ncaused\n".join(reversed(parts))
