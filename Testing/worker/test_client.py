@@ -1,0 +1,171 @@
+"""The client against processes that misbehave: one clear sentence, nothing left, and the next request works."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from PEMMASegmentLib import __version__
+from PEMMASegmentLib.worker import client, folders
+from PEMMASegmentLib.worker.events import Ended, Error, Handshake, LogLine, Progress, Result
+
+from .conftest import alive, answer_to, end_of, gone, handshake_of, until
+
+LIBRARY = Path(client.__file__).resolve().parents[2]
+HELLO = json.dumps({"protocol": 1, "library": __version__, "python": "3.12.0", "pid": 0})
+
+
+def hello(pid: str = "$$") -> str:
+    """Shell that says what a worker says first."""
+    return f"""printf '@PEMMA %s\\n' '{HELLO}' | sed "s/\\"pid\\": 0/\\"pid\\": {pid}/\""""
+
+
+def test_the_client_needs_the_standard_library_alone():
+    code = f"""import sys
+sys.path.insert(0, {str(LIBRARY)!r})
+before = set(sys.modules)
+import PEMMASegmentLib.worker.client
+tops = {{name.partition(".")[0] for name in set(sys.modules) - before}}
+sys.exit(" ".join(tops - sys.stdlib_module_names - {{"PEMMASegmentLib"}}) or 0)"""
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("echo no module named torch >&2; exit 3", "before it was ready (exit code 3)"),
+        ("kill -9 $$", "before it was ready (SIGKILL)"),
+        (f"{hello()}; read line; echo working >&2; kill -9 $$", "was killed (SIGKILL)"),
+        (f"{hello()}; read line; printf '@PEMMA {{\"id\": 1, \"resu'; exit 7", "ended unexpectedly (exit code 7)"),
+    ],
+)
+def test_a_death_is_one_sentence_with_the_last_lines_and_nothing_is_left(script, start, temporary, body, words):
+    worker = start(script(body))
+    id = worker.request("segment", study=Path("somewhere"))
+    events = end_of(worker)
+    [error] = [event for event in events if isinstance(event, Error)]
+    assert error.id == id and error.code == "worker-died" and words in error.sentence and error.way_out
+    assert error.details == "\n".join(event.text for event in events if isinstance(event, LogLine))
+    assert events[-1].error is None  # told once
+    assert not worker.running and not worker.busy and list(temporary.iterdir()) == []
+
+
+def test_a_death_while_nothing_is_asked_is_told_too(script, start):
+    answer = '@PEMMA {"id": 1, "result": {}}'
+    worker = start(script(f"{hello()}; read line; echo '{answer}'; sleep 0.3; exit 4"))
+    worker.request("inspect", study="x")
+    [ended] = [event for event in end_of(worker) if isinstance(event, Ended)]
+    assert ended.error.code == "worker-died" and ended.error.id is None
+
+
+def test_an_executable_that_is_not_there_is_told(start, tmp_path):
+    worker = start(tmp_path / "no python")
+    assert answer_to(worker, worker.request("segment", study="x")).code == "worker-not-started"
+    assert not worker.running
+
+
+def test_a_disk_without_room_for_private_folders_is_told(tmp_path):
+    worker = client.Worker(temporary=tmp_path / "full")
+    id = worker.request("segment", study="x")
+    [error] = worker.poll()
+    assert (error.id, error.code) == (id, "cannot-write") and not worker.running and not worker.busy
+
+
+@pytest.mark.parametrize("change", [('"protocol": 1', '"protocol": 2'), (__version__, "99.0")])
+def test_another_version_is_refused(script, start, change):
+    worker = start(script(f"{hello().replace(*change)}; sleep 60"))
+    error = answer_to(worker, worker.request("inspect", study="x"))
+    assert error.code == "worker-version" and __version__ in error.sentence and "restart" in error.way_out
+    assert not worker.running
+
+
+def test_garbage_is_log_text_and_a_flood_of_it_blocks_nothing(script, start):
+    garbage = ["@PEMMA {broken", "@PEMMA []", '@PEMMA {"id": 1}', '@PEMMA {"id": 9, "result": {}}', "half \\377 bytes",
+               '@PEMMA {"id": 1, "progress": 3}']  # fmt: skip
+    lines = "".join(f"printf '%b\\n' '{line}'\n" for line in garbage)
+    flood = "yes 'UserWarning: again and again' | head -n 300000 >&2; head -c 3000000 /dev/zero >&2"
+    answer = '@PEMMA {"id": 1, "result": {"words": "da\\u00df"}}'
+    worker = start(script(f"{hello()}\n{lines}{flood}\nread line\nprintf '%s\\n' '{answer}'\nread line"))
+    worker.request("inspect", study="x")
+    events = until(worker, lambda event: isinstance(event, Result))
+    assert events[-1].fields == {"words": "daß"}
+    logged = [event.text for event in events if isinstance(event, LogLine)]
+    assert "@PEMMA {broken" in logged and "@PEMMA []" in logged
+    assert not any(isinstance(event, Progress | Error) for event in events)
+
+
+def test_a_worker_that_does_not_hear_cancel_is_killed_with_all_it_started(script, start, monkeypatch):
+    monkeypatch.setattr(client, "CANCEL_S", 0.3)
+    worker = start(script(f"sleep 60 &\necho $! >&2\n{hello()}\nsleep 60"))
+    id = worker.request("segment", study="x")
+    events = until(worker, lambda event: isinstance(event, Handshake))
+    if not (lines := [event.text for event in events if isinstance(event, LogLine)]):
+        lines = [until(worker, lambda event: isinstance(event, LogLine))[-1].text]
+    worker.cancel(id)
+    assert answer_to(worker, id).code == "cancelled"
+    assert gone(int(lines[0]), events[-1].pid)
+
+
+def test_a_silent_start_is_ended(script, start, monkeypatch):
+    monkeypatch.setattr(client, "START_S", 0.2)
+    worker = start(script("sleep 60"))
+    assert answer_to(worker, worker.request("inspect", study="x")).code == "worker-silent"
+
+
+def test_private_folders_are_private_and_go_with_the_answer(script, start, temporary):
+    answer = '@PEMMA {"id": 1, "result": {}}'
+    worker = start(script(f"{hello()}; read line; echo '{answer}'; read line"))
+    folder = worker.private_folder()
+    assert os.name == "nt" or stat.S_IMODE(folder.stat().st_mode) == 0o700
+    worker.request("segment", folder=folder, volumes={"ct": "ct.nrrd"})
+    assert until(worker, lambda event: isinstance(event, Result))[-1].folder == folder and folder.is_dir()
+    worker.poll()
+    assert not folder.exists()
+
+
+def test_folders_of_an_application_that_was_killed_go_after_a_day(tmp_path):
+    old, new, foreign = folders.new_folder(tmp_path), folders.new_folder(tmp_path), tmp_path / "thesis"
+    foreign.mkdir()
+    for folder in (old, foreign):
+        os.utime(folder, (time.time() - 2 * folders.STALE_S,) * 2)
+    folders.remove_stale(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([new, foreign])
+
+
+def test_an_unfinished_result_goes_and_the_earlier_one_comes_back(tmp_path):
+    out = tmp_path / "out"
+    for name in (".writing-12-a/old/result.json", ".writing-12-b/x", ".writing-123-c/x"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("earlier")
+    folders.undo_writing(out, 12)
+    assert (out / "result.json").read_text() == "earlier"
+    assert {path.name for path in tmp_path.iterdir()} == {"out", ".writing-123-c"}
+
+
+def test_stop_ends_a_worker_that_listens_to_nothing(script, start):
+    worker = start(script(f"trap '' TERM\n{hello()}\nwhile true; do sleep 1; done"))
+    worker.request("inspect", study="x")
+    pid = handshake_of(worker).pid
+    started = time.monotonic()
+    worker.stop(0.3)
+    assert time.monotonic() - started < 3 and gone(pid)
+    assert worker.poll() == [] and not worker.busy
+
+
+def test_a_launcher_that_is_killed_takes_the_worker_with_it(script, start):
+    """PythonSlicer is a launcher: its pid is not the worker's."""
+    worker = start(script(f'"{sys.executable}" "$@"\nexit $?'))
+    worker.request("load_model", model="there is none")
+    pid = handshake_of(worker).pid
+    launcher = worker._child._process.pid
+    assert pid != launcher and alive(pid)
+    os.kill(launcher, signal.SIGKILL)
+    end_of(worker)
+    assert gone(pid, launcher)
