@@ -54,6 +54,15 @@ def test_planes_have_their_size_in_millimetres_and_meet_in_the_hottest_voxel(mar
     assert coronal.cross == (30, 68)  # mm from the first voxel: x, z
 
 
+def test_bone_under_heat_is_no_more_than_white(marked, tmp_path, caplog):
+    """matplotlib complains of colours above one on the terminal."""
+    study, label = marked
+    heat = np.linspace(0, 9, 20 * 30 * 20, dtype=np.float32).reshape(20, 30, 20)
+    study = replace(study, ct=study.ct * 0 + 1500, pet=small(heat))
+    write_preview(tmp_path / "preview.png", study, segmentation(label), measure(label, study.pet, min_volume_ml=0))
+    assert not caplog.records
+
+
 def test_ct_and_pet_alone_and_no_lesion_are_pictures_too(shared, tmp_path):
     study, mask = nifti_study(shared / "data" / "sts" / "STS_008")
     on_pet = on_grid(mask, study.pet)

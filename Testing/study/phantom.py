@@ -7,7 +7,13 @@ import numpy as np
 import pydicom
 from pydicom import Dataset
 from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, PositronEmissionTomographyImageStorage
+from pydicom.sequence import Sequence
+from pydicom.uid import (
+    CTImageStorage,
+    EnhancedCTImageStorage,
+    ExplicitVRLittleEndian,
+    PositronEmissionTomographyImageStorage,
+)
 
 ROOT = "1.2.826.0.1.3680043.8.498.7"
 SLICES, STEP = 8, 3.0
@@ -105,3 +111,40 @@ def _with_pixels(header: Dataset, values: np.ndarray) -> Dataset:
     header.HighBit, header.PixelRepresentation = 15, 1
     header.PixelData = values.tobytes()
     return header
+
+
+def enhanced_ct(order, number: int = 60) -> Dataset:
+    """These slices of the phantom's CT as one Enhanced CT, frames stored in this order; `number` ends its UID."""
+    slices = Pair().ct
+    whole = Dataset()
+    for keyword in ("PatientID", "PatientName", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "Modality",
+                    "StudyDate", "SeriesNumber", "Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored",
+                    "HighBit", "PixelRepresentation", "PhotometricInterpretation"):  # fmt: skip
+        setattr(whole, keyword, slices[0][keyword].value)
+    whole.SOPClassUID, whole.SOPInstanceUID, whole.NumberOfFrames = EnhancedCTImageStorage, f"{ROOT}.{number}", len(order)
+    whole.ImageType = ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
+    whole.SharedFunctionalGroupsSequence = [group(
+        PlaneOrientationSequence=part(slices[0], "ImageOrientationPatient"),
+        PixelMeasuresSequence=part(slices[0], "PixelSpacing", "SliceThickness"))]  # fmt: skip
+    whole.PerFrameFunctionalGroupsSequence = [group(
+        PlanePositionSequence=part(slices[k], "ImagePositionPatient"),
+        PixelValueTransformationSequence=part(slices[k], "RescaleSlope", "RescaleIntercept", "RescaleType"))
+        for k in order]  # fmt: skip
+    whole.PixelData = b"".join(slices[k].PixelData for k in order)
+    whole.file_meta = FileMetaDataset()
+    whole.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return whole
+
+
+def part(header: Dataset, *keywords) -> Dataset:
+    item = Dataset()
+    for keyword in keywords:
+        item[keyword] = header[keyword]
+    return item
+
+
+def group(**items) -> Dataset:
+    made = Dataset()
+    for keyword, item in items.items():
+        setattr(made, keyword, Sequence([item]))
+    return made

@@ -8,16 +8,14 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from pydicom import Dataset
-from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
-from pydicom.sequence import Sequence
-from pydicom.uid import EnhancedCTImageStorage, ExplicitVRLittleEndian, JPEGLosslessSV1
+from pydicom.uid import JPEGLosslessSV1
 
 from PEMMASegmentLib import study
 from PEMMASegmentLib.core import Cancelled, PemmaError
 from PEMMASegmentLib.core.images import array
 
-from .phantom import FACTOR, ROOT, SLICES, Pair, stored
+from .phantom import FACTOR, ROOT, SLICES, Pair, enhanced_ct, stored
 
 PATIENTS = ("STS_008", "STS_019", "STS_042")
 
@@ -194,43 +192,6 @@ def test_lossless_jpeg_is_exact(tmp_path):
     loaded = study.load(pair.write(tmp_path / "study"))
     assert array(loaded.ct)[:, 8, 10].tolist() == [40 + k for k in range(SLICES)]
     assert np.allclose(array(loaded.pet)[:, 3, 4], [20000 * (1 + k / 10) * FACTOR for k in range(SLICES)])
-
-
-def enhanced_ct(order) -> Dataset:
-    """The phantom's CT as one Enhanced CT whose frames are stored in this order."""
-    slices = Pair().ct
-    whole = Dataset()
-    for keyword in ("PatientID", "PatientName", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "Modality",
-                    "StudyDate", "SeriesNumber", "Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored",
-                    "HighBit", "PixelRepresentation", "PhotometricInterpretation"):  # fmt: skip
-        setattr(whole, keyword, slices[0][keyword].value)
-    whole.SOPClassUID, whole.SOPInstanceUID, whole.NumberOfFrames = EnhancedCTImageStorage, ROOT + ".60", len(order)
-    whole.ImageType = ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
-    whole.SharedFunctionalGroupsSequence = [group(
-        PlaneOrientationSequence=part(slices[0], "ImageOrientationPatient"),
-        PixelMeasuresSequence=part(slices[0], "PixelSpacing", "SliceThickness"))]  # fmt: skip
-    whole.PerFrameFunctionalGroupsSequence = [group(
-        PlanePositionSequence=part(slices[k], "ImagePositionPatient"),
-        PixelValueTransformationSequence=part(slices[k], "RescaleSlope", "RescaleIntercept", "RescaleType"))
-        for k in order]  # fmt: skip
-    whole.PixelData = b"".join(slices[k].PixelData for k in order)
-    whole.file_meta = FileMetaDataset()
-    whole.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    return whole
-
-
-def part(header: Dataset, *keywords) -> Dataset:
-    item = Dataset()
-    for keyword in keywords:
-        item[keyword] = header[keyword]
-    return item
-
-
-def group(**items) -> Dataset:
-    made = Dataset()
-    for keyword, item in items.items():
-        setattr(made, keyword, Sequence([item]))
-    return made
 
 
 @pytest.mark.parametrize("compressed", [False, True])

@@ -123,7 +123,8 @@ def _fused(view: View, top: float) -> np.ndarray:
 
     heat = np.clip(view.pet / top, 0, 1)
     opacity = (_OPACITY * np.clip((heat - _CLEAR_BELOW) / (_OPAQUE_AT - _CLEAR_BELOW), 0, 1))[..., None]
-    return np.repeat(_grey(view.ct)[..., None], 3, axis=2) * (1 - opacity) + colormaps["hot"](heat)[..., :3] * opacity
+    grey, colour = np.repeat(_grey(view.ct)[..., None], 3, axis=2), colormaps["hot"](heat)[..., :3]
+    return np.clip(grey * (1 - opacity) + colour * opacity, 0, 1)  # rounding leaves white a little above one
 
 
 def _outline(axes: "Axes", view: View, colour: str) -> None:

@@ -103,9 +103,12 @@ def _build(study, segmentation, lesions, segments, numbers, parameters) -> "hd.s
     import highdicom as hd
 
     sources = clean_sources(study.grid_headers, study.grid.GetSpacing()[2])
+    # highdicom takes one multi-frame image as the source; more files of a series are referenced as further ones
+    first = 1 if "PerFrameFunctionalGroupsSequence" in sources[0] else len(sources)
     content = _content_key(study, segmentation, lesions, parameters, numbers)
     seg = hd.seg.Segmentation(
-        source_images=sources,
+        source_images=sources[:first],
+        further_source_images=sources[first:],
         pixel_array=numbers,
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
         segment_descriptions=_descriptions(lesions, segments, _algorithm(segmentation, parameters)),
