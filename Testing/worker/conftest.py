@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import pytest
 
@@ -12,15 +13,18 @@ from PEMMASegmentLib.worker.events import Ended, Error, Handshake, Result
 
 ANSWERS = (Result, Error)
 WAIT_S = 120.0  # a busy machine imports torch slowly
+UNSEEN: WeakKeyDictionary[Worker, list] = WeakKeyDictionary()  # what came together with what was waited for
 
 
 def until(worker: Worker, done, seconds: float = WAIT_S) -> list:
     """Polls as a panel does and gives all events up to the one for which `done(event)` holds."""
     seen, stop = [], time.monotonic() + seconds
     while time.monotonic() < stop:
-        for event in worker.poll():
+        events = UNSEEN.pop(worker, None) or worker.poll()
+        for number, event in enumerate(events, start=1):
             seen.append(event)
             if done(event):
+                UNSEEN[worker] = events[number:]
                 return seen
         time.sleep(0.02)
     raise AssertionError(f"did not come: {seen[-5:]}")

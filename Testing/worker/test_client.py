@@ -105,12 +105,17 @@ def test_a_worker_that_does_not_hear_cancel_is_killed_with_all_it_started(script
     monkeypatch.setattr(client, "CANCEL_S", 0.3)
     worker = start(script(f"sleep 60 &\necho $! >&2\n{hello()}\nsleep 60"))
     id = worker.request("segment", study="x")
-    events = until(worker, lambda event: isinstance(event, Handshake))
-    if not (lines := [event.text for event in events if isinstance(event, LogLine)]):
-        lines = [until(worker, lambda event: isinstance(event, LogLine))[-1].text]
+    pids = {}
+    until(worker, lambda event: pids.update(_pid(event)) or len(pids) == 2)
     worker.cancel(id)
     assert answer_to(worker, id).code == "cancelled"
-    assert gone(int(lines[0]), events[-1].pid)
+    assert gone(*pids.values())
+
+
+def _pid(event) -> dict[str, int]:
+    if isinstance(event, Handshake):
+        return {"worker": event.pid}
+    return {"its child": int(event.text)} if isinstance(event, LogLine) else {}
 
 
 def test_a_silent_start_is_ended(script, start, monkeypatch):
