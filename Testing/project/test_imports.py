@@ -24,6 +24,9 @@ MAY_IMPORT = {
     },  # fmt: skip
     "adaptation": {"core", "study", "training", "inference", "adapters", "network", "torch", "numpy", "SimpleITK"},
     "report": {"core", "results", "network"},
+    "panel": {
+        "worker", "results", "study", "core", "pydicom", "numpy", "SimpleITK", "qt", "ctk", "slicer", "vtk",
+    },  # fmt: skip
     "cli": ANY,
     "worker": ANY,
     "worker.client": {"worker"},  # what runs inside the application: standard library only
@@ -36,6 +39,7 @@ LAZY = {
     "study": {"matplotlib", "highdicom", "torch"},
     "results": {"matplotlib", "highdicom", "torch"},
     "report": {"network"},
+    "panel": {"matplotlib", "highdicom", "torch", "monai"},
     "cli": {"torch", "monai", "highdicom", "matplotlib", "SimpleITK", "pydicom", "numpy", "scipy", "tqdm"},
     "worker": {"torch", "monai", "highdicom", "matplotlib", "SimpleITK", "pydicom", "numpy", "scipy", "core"},
 }

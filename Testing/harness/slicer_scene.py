@@ -1,0 +1,155 @@
+"""Slicer's own MRML scene and logic from the package slicer-core, set up as the application does it; no widgets.
+
+Software OpenGL, no X server. The DICOM database is a folder of files.
+"""
+
+import types
+from pathlib import Path
+
+import pydicom
+import slicer
+import vtk
+
+LOGICS = {
+    "Volumes": "vtkSlicerVolumesLogic",
+    "Segmentations": "vtkSlicerSegmentationsModuleLogic",
+    "Tables": "vtkSlicerTablesLogic",
+    "Units": "vtkSlicerUnitsLogic",
+    "SubjectHierarchy": "vtkSlicerSubjectHierarchyModuleLogic",
+}
+_MANAGERS_2D = (
+    "vtkMRMLModelSliceDisplayableManager", "vtkMRMLSegmentationsDisplayableManager2D",
+)  # fmt: skip
+_MANAGERS_3D = (
+    "vtkMRMLCameraDisplayableManager", "vtkMRMLViewDisplayableManager", "vtkMRMLModelDisplayableManager",
+    "vtkMRMLSegmentationsDisplayableManager3D",
+)  # fmt: skip
+
+
+class FolderDatabase:
+    """What the panel asks of the DICOM database."""
+
+    def __init__(self, folder: Path):
+        self.inserted: list[str] = []
+        self._files = {}
+        for file in sorted(folder.rglob("*.dcm")):
+            uid = pydicom.dcmread(file, specific_tags=["SOPInstanceUID"], stop_before_pixels=True).SOPInstanceUID
+            self._files[str(uid)] = str(file)
+
+    def fileForInstance(self, uid: str) -> str:
+        return self._files.get(uid, "")
+
+    def insert(self, path: str) -> None:
+        self.inserted.append(path)
+
+
+def start():
+    """A new scene as `slicer.mrmlScene` with the logics of LOGICS; returns the application logic."""
+    scene, application = slicer.vtkMRMLScene(), slicer.vtkSlicerApplicationLogic()
+    crosshair = slicer.vtkMRMLCrosshairNode()
+    crosshair.SetCrosshairName("default")
+    scene.AddNode(crosshair)
+    application.SetMRMLScene(scene)
+    application.GetColorLogic().SetMRMLScene(scene)
+    application.GetColorLogic().AddDefaultColorNodes()
+    application.SetSliceLogics(vtk.vtkCollection())
+    application.SetViewLogics(vtk.vtkCollection())
+    application.SetModuleLogic("Colors", application.GetColorLogic())
+    modules = {}
+    for name, kind in LOGICS.items():
+        logic = getattr(slicer, kind)()
+        logic.SetMRMLScene(scene)
+        logic.SetMRMLApplicationLogic(application)
+        application.SetModuleLogic(name, logic)
+        modules[name.lower()] = types.SimpleNamespace(logic=lambda logic=logic: logic)
+    slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene, True)
+    for factory in (slicer.vtkMRMLSliceViewDisplayableManagerFactory, slicer.vtkMRMLThreeDViewDisplayableManagerFactory):
+        factory.GetInstance().SetMRMLApplicationLogic(application)
+    slicer.mrmlScene, slicer.modules = scene, types.SimpleNamespace(**modules)
+    return application
+
+
+def load_series(folder: Path, name: str):
+    """A volume node read by Slicer's own reader, with the attribute that its DICOM module gives it."""
+    files = sorted(str(file) for file in folder.glob("*.dcm"))
+    names = vtk.vtkStringArray()
+    for file in files:
+        names.InsertNextValue(file)
+    node = slicer.modules.volumes.logic().AddArchetypeVolume(files[0], name, 0, names)
+    uids = (pydicom.dcmread(file, specific_tags=["SOPInstanceUID"]).SOPInstanceUID for file in files)
+    node.SetAttribute("DICOM.instanceUIDs", " ".join(uids))
+    return node
+
+
+def slice_picture(path: Path, application, background, foreground, orientation: str, at, opacity=0.5) -> list:
+    """A slice view through a point (RAS, mm), as the application renders it. Keep what it returns while the scene lives."""
+    size = (512, 512)
+    renderer, window, interactor = _window(size)
+    renderer.GetActiveCamera().ParallelProjectionOn()
+    mapper, actor = vtk.vtkImageMapper(), vtk.vtkActor2D()
+    mapper.SetColorWindow(255)
+    mapper.SetColorLevel(127.5)
+    actor.SetMapper(mapper)
+    actor.GetProperty().SetDisplayLocationToBackground()
+    renderer.AddViewProp(actor)  # before the managers: else segments are blended onto black
+    group = _managers(slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance(), _MANAGERS_2D, renderer)
+    logic = slicer.vtkMRMLSliceLogic()
+    logic.SetMRMLApplicationLogic(application)
+    application.GetSliceLogics().AddItem(logic)
+    logic.SetMRMLScene(slicer.mrmlScene)
+    view = logic.AddSliceNode(f"{orientation}{application.GetSliceLogics().GetNumberOfItems()}")
+    group.SetMRMLDisplayableNode(view)
+    view.SetOrientation(orientation)
+    layers = logic.GetSliceCompositeNode()
+    layers.SetBackgroundVolumeID(background.GetID())
+    layers.SetForegroundVolumeID(foreground.GetID())
+    layers.SetForegroundOpacity(opacity)
+    logic.ResizeSliceNode(*size)
+    logic.FitSliceToBackground()
+    view.JumpSliceByOffsetting(*at)
+    mapper.SetInputConnection(logic.GetImageDataConnection())
+    _save(window, path)
+    return [window, interactor, group, logic]
+
+
+def picture_3d(path: Path, application) -> list:
+    """The 3D view from the front. Keep what it returns for as long as the scene lives."""
+    renderer, window, interactor = _window((512, 512))
+    group = _managers(slicer.vtkMRMLThreeDViewDisplayableManagerFactory.GetInstance(), _MANAGERS_3D, renderer)
+    logic = slicer.vtkMRMLViewLogic()
+    logic.SetMRMLApplicationLogic(application)
+    application.GetViewLogics().AddItem(logic)
+    logic.SetMRMLScene(slicer.mrmlScene)
+    group.SetMRMLDisplayableNode(logic.AddViewNode("1"))
+    renderer.ResetCamera()
+    _save(window, path)
+    return [window, interactor, group, logic]
+
+
+def _window(size):
+    renderer, window, interactor = vtk.vtkRenderer(), vtk.vtkRenderWindow(), vtk.vtkRenderWindowInteractor()
+    window.SetOffScreenRendering(1)
+    window.SetSize(*size)
+    window.AddRenderer(renderer)
+    interactor.SetRenderWindow(window)
+    return renderer, window, interactor
+
+
+def _managers(factory, names, renderer):
+    for name in names:
+        if not factory.IsDisplayableManagerRegistered(name):
+            factory.RegisterDisplayableManager(name)
+    group = slicer.vtkMRMLDisplayableManagerGroup()
+    group.SetRenderer(renderer)
+    group.Initialize(factory, renderer)
+    return group
+
+
+def _save(window, path: Path) -> None:
+    window.Render()
+    picture, writer = vtk.vtkWindowToImageFilter(), vtk.vtkPNGWriter()
+    picture.SetInput(window)
+    picture.ReadFrontBufferOff()
+    writer.SetFileName(str(path))
+    writer.SetInputConnection(picture.GetOutputPort())
+    writer.Write()
