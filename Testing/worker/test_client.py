@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from PEMMASegmentLib import __version__
-from PEMMASegmentLib.worker import client, folders
+from PEMMASegmentLib.worker import client, folders, parent
 from PEMMASegmentLib.worker.events import Ended, Error, Handshake, LogLine, Progress, Result
 
 from .conftest import alive, answer_to, end_of, gone, handshake_of, until
@@ -44,6 +44,7 @@ sys.exit(" ".join(tops - sys.stdlib_module_names - {{"PEMMASegmentLib"}}) or 0)"
         ("kill -9 $$", "before it was ready (SIGKILL)"),
         (f"{hello()}; read line; echo working >&2; kill -9 $$", "was killed (SIGKILL)"),
         (f"{hello()}; read line; printf '@PEMMA {{\"id\": 1, \"resu'; exit 7", "ended unexpectedly (exit code 7)"),
+        (f"{hello()}; read line; sleep 60 & exit 8", "ended unexpectedly (exit code 8)"),  # its child holds the pipes
     ],
 )
 def test_a_death_is_one_sentence_with_the_last_lines_and_nothing_is_left(script, start, temporary, body, words):
@@ -97,7 +98,7 @@ def test_garbage_is_log_text_and_a_flood_of_it_blocks_nothing(script, start):
     events = until(worker, lambda event: isinstance(event, Result))
     assert events[-1].fields == {"words": "daß"}
     logged = [event.text for event in events if isinstance(event, LogLine)]
-    assert "@PEMMA {broken" in logged and "@PEMMA []" in logged
+    assert "@PEMMA {broken" in logged and "@PEMMA []" in logged and max(map(len, logged)) <= 4096
     assert not any(isinstance(event, Progress | Error) for event in events)
 
 
@@ -162,6 +163,16 @@ def test_stop_ends_a_worker_that_listens_to_nothing(script, start):
     worker.stop(0.3)
     assert time.monotonic() - started < 3 and gone(pid)
     assert worker.poll() == [] and not worker.busy
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows watches a handle")
+def test_the_client_and_the_parent_are_watched(monkeypatch):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    assert parent.posix_watch(ended.pid)() and not parent.posix_watch(os.getpid())()
+    adopted = parent.posix_watch(os.getpid())
+    monkeypatch.setattr(os, "getppid", lambda: 1)
+    assert adopted()
 
 
 def test_a_launcher_that_is_killed_takes_the_worker_with_it(script, start):
