@@ -44,7 +44,7 @@ sys.exit(" ".join(tops - sys.stdlib_module_names - {{"PEMMASegmentLib"}}) or 0)"
         ("kill -9 $$", "before it was ready (SIGKILL)"),
         (f"{hello()}; read line; echo working >&2; kill -9 $$", "was killed (SIGKILL)"),
         (f"{hello()}; read line; printf '@PEMMA {{\"id\": 1, \"resu'; exit 7", "ended unexpectedly (exit code 7)"),
-        (f"{hello()}; read line; sleep 60 & exit 8", "ended unexpectedly (exit code 8)"),  # its child holds the pipes
+        (f"{hello()}; read line; sleep 600 & exit 8", "ended unexpectedly (exit code 8)"),  # its child holds the pipes
     ],
 )
 def test_a_death_is_one_sentence_with_the_last_lines_and_nothing_is_left(script, start, temporary, body, words):
@@ -81,7 +81,7 @@ def test_a_disk_without_room_for_private_folders_is_told(tmp_path):
 
 @pytest.mark.parametrize("change", [('"protocol": 1', '"protocol": 2'), (__version__, "99.0")])
 def test_another_version_is_refused(script, start, change):
-    worker = start(script(f"{hello().replace(*change)}; sleep 60"))
+    worker = start(script(f"{hello().replace(*change)}; sleep 600"))
     error = answer_to(worker, worker.request("inspect", study="x"))
     assert error.code == "worker-version" and __version__ in error.sentence and "restart" in error.way_out
     assert not worker.running
@@ -104,7 +104,7 @@ def test_garbage_is_log_text_and_a_flood_of_it_blocks_nothing(script, start):
 
 def test_a_worker_that_does_not_hear_cancel_is_killed_with_all_it_started(script, start, monkeypatch):
     monkeypatch.setattr(client, "CANCEL_S", 0.3)
-    worker = start(script(f"sleep 60 &\necho $! >&2\n{hello()}\nsleep 60"))
+    worker = start(script(f"sleep 600 &\necho $! >&2\n{hello()}\nsleep 600"))
     id = worker.request("segment", study="x")
     pids = {}
     until(worker, lambda event: pids.update(_pid(event)) or len(pids) == 2)
@@ -121,7 +121,7 @@ def _pid(event) -> dict[str, int]:
 
 def test_a_silent_start_is_ended(script, start, monkeypatch):
     monkeypatch.setattr(client, "START_S", 0.2)
-    worker = start(script("sleep 60"))
+    worker = start(script("sleep 600"))
     assert answer_to(worker, worker.request("inspect", study="x")).code == "worker-silent"
 
 
