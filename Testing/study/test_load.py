@@ -249,8 +249,8 @@ def test_file_that_vanishes_while_reading(tmp_path):
     assert (refusal.value.code, refusal.value.place) == ("series-changed", "005.dcm")
 
 
-def test_inspect(tmp_path):
-    found = study.inspect(Pair().write(tmp_path))
+def test_describe(tmp_path):
+    found = study.describe(study.load(Pair().write(tmp_path)))
     assert sorted(found) == ["candidates", "ct", "pet", "verdict", "warnings"] and found["verdict"] == "load"
     assert found["ct"] == {"size": [20, 16, 8], "spacing_mm": [4.0, 4.0, 3.0], "series_uid": ROOT + ".1",
                            "frame_of_reference_uid": ROOT}  # fmt: skip
@@ -261,5 +261,5 @@ def test_inspect(tmp_path):
 
 
 def test_inspect_of_one_modality(tmp_path):
-    assert study.inspect(Pair(pet=[]).write(tmp_path / "a"))["pet"] is None
-    assert study.inspect(Pair(ct=[]).write(tmp_path / "b"))["ct"] is None
+    assert study.describe(study.load(Pair(pet=[]).write(tmp_path / "a")))["pet"] is None
+    assert study.describe(study.load(Pair(ct=[]).write(tmp_path / "b")))["ct"] is None

@@ -18,7 +18,7 @@ def write_atomically(target: Path, write: Callable[[Path], None]) -> None:
     temporary = Path(name)
     try:
         write(temporary)
-        os.chmod(temporary, 0o666 & ~_umask())
+        os.chmod(temporary, 0o666 & ~umask())
         _flush(temporary)
         os.replace(temporary, target)
     except BaseException:
@@ -38,7 +38,8 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _umask() -> int:
+def umask() -> int:
+    """The permissions that new files of this process do without."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

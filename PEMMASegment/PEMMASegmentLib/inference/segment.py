@@ -64,7 +64,7 @@ def segment(study: PetCtStudy, model: Model, *, adapter: Adapter | None = None, 
         ladder(choose(device)), lambda way: _search(net, tensors, plan, way, part(progress, PREPARED, SEARCHED)))
     if fallen:
         notes += (("out-of-memory", f"the memory of the GPU did not suffice: {fallen}"),)
-    clock.step(f"{len(plan.starts)} windows")
+    clock.step(f"{len(plan.starts)} window{'s' * (len(plan.starts) > 1)}")
     progress(SEARCHED, "writing onto the study's grid")
     probability = _onto(study.grid, _placed(probability, prepared.grid, plan), roi_mm)
     label = sitk.BinaryThreshold(probability, threshold, 2.0, 1, 0)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..core import Lesion, PemmaError, Segmentation
+from ..core.files import umask
 from ..study.types import PetCtStudy
 from .preview import write_preview
 from .record import SCHEMA, write_json
@@ -100,7 +101,7 @@ def _write(out: Path, fill: Callable[[Path], None]) -> list[Path]:
     try:
         fill(temporary)
         names = sorted(file.name for file in temporary.iterdir())
-        temporary.chmod(0o777 & ~_umask())
+        temporary.chmod(0o777 & ~umask())
         (_move_files if out.is_mount() else _swap)(temporary, out)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -136,9 +137,3 @@ def _move_files(new: Path, out: Path) -> None:
         old.unlink()
     for file in sorted(new.iterdir(), key=lambda file: file.name == RECORD):
         os.replace(file, out / file.name)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

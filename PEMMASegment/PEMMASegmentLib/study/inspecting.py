@@ -2,28 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 from pydicom import Dataset
 
-from ..core import Progress, no_progress
-from .loading import load
-from .types import PetCtStudy, Suv, Typed
-
-
-def inspect(
-    folder: Path,
-    *,
-    ct_series: str | None = None,
-    pet_series: str | None = None,
-    typed: Typed = Typed(),
-    need: str | None = None,
-    progress: Progress = no_progress,
-) -> dict:
-    """Loads the study and describes it: ct, pet (with suv), candidates, warnings, verdict. Refuses as `load` does."""
-    return describe(load(folder, ct_series=ct_series, pet_series=pet_series, typed=typed, need=need, progress=progress))
+from .types import PetCtStudy, Suv
 
 
 def describe(study: PetCtStudy) -> dict:
