@@ -69,6 +69,11 @@ class Adapter:
     def identity(self) -> Identity:
         return Identity(self.card.name, self.card.version, self.card.sha256)
 
+    @property
+    def inputs(self) -> str:
+        """The inputs that it was trained and proved for."""
+        return self.card.inputs
+
     def attach(self, net: nn.Module) -> None:
         """Puts the stored update on `net`, trainable. Raises PemmaError "adapter-names" unless everything fits."""
         found = find(net)

@@ -33,7 +33,7 @@ def add_segment_options(parser: argparse.ArgumentParser) -> None:
     """Which model looks at what, and how its answer becomes lesions."""
     group = parser.add_argument_group("segmenting")
     group.add_argument("--model", metavar="NAME|DIR", help="installed model or model folder (default: the bundled one)")
-    group.add_argument("--adapter", choices=("none",), default="none", help="none: the model as it is")
+    group.add_argument("--adapter", metavar="DIR|none", default="none", help="adapter folder (default: none)")
     group.add_argument("--inputs", choices=("auto", "ct+pet", "ct", "pet"), default="auto", help="default: auto")
     group.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto", help="default: auto")
     group.add_argument("--threshold", type=share, metavar="P", help="probability of a lesion (default: the model's)")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import inference, results
+from .. import adapters, inference, results
 from ..core import Lesion, Progress, Segmentation, Step
 from ..core.progress import part
 from ..network import files
@@ -16,6 +16,7 @@ from .reading import load_study
 from .terminal import Terminal
 
 if TYPE_CHECKING:
+    from ..adapters import Adapter
     from ..network.files import Model
 
 LOADED, SEGMENTED = 0.15, 0.95  # shares of the progress
@@ -33,6 +34,11 @@ class Segmented:
 def load_model(options: argparse.Namespace) -> "Model":
     """The model that --model names, or the bundled one."""
     return files.load_model(files.find_model(options.model))
+
+
+def load_adapter(options: argparse.Namespace, model: "Model") -> "Adapter | None":
+    """The adapter that --adapter names, refused when it belongs to another model."""
+    return None if options.adapter == "none" else adapters.load(Path(options.adapter), model.identity)
 
 
 def load(folder: Path, options: argparse.Namespace, progress: Progress) -> PetCtStudy:
@@ -53,7 +59,7 @@ def segment_study(
     loaded = read(part(progress, 0, LOADED))
     loading = Step("load", time.perf_counter() - started)
     found = inference.segment(
-        loaded, model, inputs=options.inputs, device=options.device, threshold=options.threshold, roi_mm=options.roi,
+        loaded, model, adapter=load_adapter(options, model), inputs=options.inputs, device=options.device, threshold=options.threshold, roi_mm=options.roi,
         whole_study=options.whole_study, progress=part(progress, LOADED, SEGMENTED),
     )
     started = time.perf_counter()

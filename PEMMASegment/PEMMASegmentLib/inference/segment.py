@@ -27,9 +27,13 @@ PREPARED, SEARCHED = 0.05, 0.95
 
 
 class Adapter(Protocol):
-    """What an adapter must offer: who it is, and a network with its update merged in (the given one stays as it is)."""
+    """What an adapter must offer: who it is, the inputs it was proved for, and a network with its update merged in.
+
+    The given network stays as it is. With other inputs the adapter is off, and the result says so.
+    """
 
     identity: Identity
+    inputs: str
 
     def merged(self, net: torch.nn.Module) -> torch.nn.Module: ...
 
@@ -48,6 +52,10 @@ def segment(study: PetCtStudy, model: Model, *, adapter: Adapter | None = None, 
     region.check_roi(roi_mm)
     used, notes = choose_inputs(study, model.card.modalities, inputs)
     threshold = _threshold(threshold, model, used)
+    if adapter is not None and adapter.inputs != used:
+        notes += (("adapter-off", f"the adapter is off: it was proved for {_words(adapter.inputs.split('+'))}, this run "
+                   f"uses {_words(used.split('+'))}"),)
+        adapter = None
     images = {name: getattr(study, name) for name in used.split("+")}
     searched = "ct" if "ct" in images else "pet"
     body = region.find_body(images[searched], searched, roi_mm)
