@@ -59,8 +59,9 @@ def segment_study(
     loaded = read(part(progress, 0, LOADED))
     loading = Step("load", time.perf_counter() - started)
     found = inference.segment(
-        loaded, model, adapter=load_adapter(options, model), inputs=options.inputs, device=options.device, threshold=options.threshold, roi_mm=options.roi,
-        whole_study=options.whole_study, progress=part(progress, LOADED, SEGMENTED),
+        loaded, model, adapter=load_adapter(options, model), inputs=options.inputs, device=options.device,
+        threshold=options.threshold, roi_mm=options.roi, whole_study=options.whole_study,
+        progress=part(progress, LOADED, SEGMENTED),
     )
     started = time.perf_counter()
     lesions = results.measure(
