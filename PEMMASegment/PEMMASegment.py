@@ -1,13 +1,27 @@
-"""The Slicer module: for now it says what is there; the library under it works from the command line."""
+"""The Slicer module: module, widget, logic and test, all thin; the panel's code is in PEMMASegmentLib.panel."""
+
+import time
+import zipfile
+from pathlib import Path
 
 import slicer
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
+from slicer.util import VTKObservationMixin
+
+OLDEST = (5, 12)
+SAMPLE = Path(__file__).parent / "Resources" / "SampleData" / "STS_008.zip"
+
+
+def new_enough() -> bool:
+    """Whether this Slicer has what the panel needs."""
+    return (slicer.app.majorVersion, slicer.app.minorVersion) >= OLDEST
 
 
 class PEMMASegment(ScriptedLoadableModule):
@@ -20,27 +34,144 @@ class PEMMASegment(ScriptedLoadableModule):
         parent.dependencies = []
         parent.contributors = ["PEMMASegment contributors"]
         parent.helpText = _("Segments tumours on PET/CT. For research only, not a medical device.")
-        parent.acknowledgementText = ""
+        parent.acknowledgementText = _(
+            "Sample patient and training images: Vallières et al., The Cancer Imaging Archive, "
+            "doi:10.7937/K9/TCIA.2015.7GO2GSKS, as processed by IBSI; CC BY 3.0."
+        )
+        slicer.app.connect("startupCompleted()", register_sample_data)
 
 
-class PEMMASegmentWidget(ScriptedLoadableModuleWidget):
-    """One sentence on where to go."""
+def register_sample_data() -> None:
+    """The bundled patient among Slicer's sample data; nothing is downloaded."""
+    import SampleData
+
+    SampleData.SampleDataLogic.registerCustomSampleDataSource(
+        category="PEMMASegment",
+        sampleName="PET/CT of a soft-tissue sarcoma (STS_008)",
+        uris=SAMPLE.as_uri(),
+        fileNames=SAMPLE.name,
+        nodeNames="STS_008",
+        customDownloader=load_sample,
+    )
+
+
+def load_sample(source=None) -> list:
+    """Takes the bundled patient into the DICOM database and loads its CT and PET; returns the volume nodes."""
+    from DICOMLib import DICOMUtils
+
+    folder = Path(slicer.util.tempDirectory(key="PEMMASegment"))
+    with zipfile.ZipFile(SAMPLE) as archive:
+        archive.extractall(folder)
+    DICOMUtils.importDicom(str(folder))
+    series = [_series_uid(folder / "STS_008" / kind) for kind in ("CT", "PET")]
+    return [slicer.mrmlScene.GetNodeByID(node_id) for node_id in DICOMUtils.loadSeriesByUID(series)]
+
+
+def _series_uid(folder: Path) -> str:
+    import pydicom
+
+    return str(pydicom.dcmread(next(folder.glob("*.dcm")), specific_tags=["SeriesInstanceUID"]).SeriesInstanceUID)
+
+
+class PEMMASegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """Loads the .ui file and hands it to the panel; follows the scene's closing and opening."""
+
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.panel = None
 
     def setup(self):
         super().setup()
+        if not new_enough():
+            self._say_too_old()
+            return
+        from PEMMASegmentLib.panel.widget import Panel
+
+        widget = slicer.util.loadUI(self.resourcePath("UI/PEMMASegment.ui"))
+        self.layout.addWidget(widget)
+        widget.setMRMLScene(slicer.mrmlScene)
+        self.logic = PEMMASegmentLogic()
+        self.panel = Panel(slicer.util.childWidgetVariables(widget), widget)
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self._on_scene_closes)
+        self.addObserver(scene, scene.EndCloseEvent, self._on_scene_closed)
+        self.addObserver(scene, scene.EndImportEvent, self._on_scene_closed)
+
+    def enter(self):
+        """Shows the choices kept in the scene; installs and starts nothing."""
+        if self.panel is not None and self.panel.chosen is None:
+            self.panel.use(self.logic.getParameterNode())
+
+    def cleanup(self):
+        """The module is reloaded or the application ends: the background process ends too."""
+        self.removeObservers()
+        if self.panel is not None:
+            self.panel.close()
+
+    def _on_scene_closes(self, caller, event):
+        self.panel.close_scene()
+
+    def _on_scene_closed(self, caller, event):
+        if self.parent.isEntered:
+            self.panel.use(self.logic.getParameterNode())
+
+    def _say_too_old(self):
         import qt
 
-        words = _("The panel is not built yet. The command line works: pemma-segment segment STUDY --out FOLDER")
-        label = qt.QLabel(words)
+        label = qt.QLabel(_("PEMMASegment needs Slicer 5.12 or newer. Please update Slicer."))
         label.wordWrap = True
         self.layout.addWidget(label)
         self.layout.addStretch(1)
 
 
+class PEMMASegmentLogic(ScriptedLoadableModuleLogic):
+    """The same without widgets, for scripts."""
+
+    def getParameterNode(self):
+        """The choices kept in the scene, typed."""
+        from PEMMASegmentLib.panel.parameters import Parameters
+
+        return Parameters(super().getParameterNode())
+
+    def segment(self, ct, pet, **options):
+        """Segments and waits; returns the run (`PEMMASegmentLib.panel.runs.Run`). Raises PemmaError.
+
+        ct, pet: volume nodes, either may be None. options: the command line's by name (`model`, `device`, `roi` ...).
+        """
+        from PEMMASegmentLib.core import PemmaError
+        from PEMMASegmentLib.panel import logic, studies
+        from PEMMASegmentLib.worker.client import Worker
+        from PEMMASegmentLib.worker.events import Error, Result
+
+        study = studies.read_study(ct, pet)
+        worker = Worker(temporary=Path(slicer.app.temporaryPath))
+        try:
+            id = worker.request("segment", **logic.request_fields(study, worker.private_folder(), options))
+            while True:
+                for event in worker.poll():
+                    if isinstance(event, Result) and event.id == id:
+                        return logic.show_result(study, event, ct, pet)
+                    if isinstance(event, Error):
+                        raise PemmaError(event.code, event.sentence, event.way_out, event.place)
+                time.sleep(0.05)
+        finally:
+            worker.stop()
+
+
 class PEMMASegmentTest(ScriptedLoadableModuleTest):
-    """Run by Slicer's own test driver."""
+    """Run by Slicer's own test driver: from the bundled patient to a DICOM-SEG."""
+
+    def setUp(self):
+        slicer.mrmlScene.Clear()
 
     def runTest(self):
         self.setUp()
-        self.delayDisplay("The module is loaded")
-        assert slicer.app.moduleManager().module("PEMMASegment") is not None
+        ct, pet = load_sample()
+        run = PEMMASegmentLogic().segment(ct, pet)
+        assert run.lesions, "no lesion found in the bundled patient"
+        from PEMMASegmentLib.panel import logic
+
+        path = logic.export_seg(run, Path(slicer.util.tempDirectory()))
+        assert path.is_file()
+        self.delayDisplay("From the bundled patient to a DICOM-SEG")

@@ -39,6 +39,10 @@ class FolderDatabase:
     def fileForInstance(self, uid: str) -> str:
         return self._files.get(uid, "")
 
+    def instanceValue(self, uid: str, tag: str) -> str:
+        element = pydicom.dcmread(self._files[uid], stop_before_pixels=True).get(int(tag.replace(",", ""), 16))
+        return str(element.value) if element is not None else ""
+
     def insert(self, path: str) -> None:
         self.inserted.append(path)
 

@@ -19,7 +19,7 @@ def listed(variable: str) -> list[str]:
     ("variable", "patterns"),
     [
         ("MODULE_PYTHON_SCRIPTS", ["PEMMASegment.py", "PEMMASegmentLib/**/*.py"]),
-        ("MODULE_PYTHON_RESOURCES", ["Resources/**/*"]),
+        ("MODULE_PYTHON_RESOURCES", ["Resources/**/*", "pyproject.toml"]),
     ],
 )
 def test_every_file_is_listed_once(variable, patterns):

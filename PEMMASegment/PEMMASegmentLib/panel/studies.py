@@ -149,3 +149,22 @@ def _size(name: str, image: sitk.Image) -> str:
     spacing = " x ".join(f"{value:.3g}" for value in image.GetSpacing())
     return f"{name} {size} voxels of {spacing} mm"
 
+
+def guess(nodes) -> tuple:
+    """The CT and the PET among volume nodes, None for what is not there; the PET should share the CT's frame."""
+    kinds = {"CT": [], "PT": []}
+    for node in nodes:
+        modality, frame = _told(node, "0008,0060"), _told(node, "0020,0052")
+        if modality in kinds and not node.GetHideFromEditors():
+            kinds[modality].append((frame, node))
+    for frame, ct in kinds["CT"]:
+        for other, pet in kinds["PT"]:
+            if frame and frame == other:
+                return ct, pet
+    return tuple(found[0][1] if found else None for found in kinds.values())
+
+
+def _told(node, tag: str) -> str:
+    """A value of the node's first DICOM file; "" when it has none."""
+    uids = (node.GetAttribute(UIDS) or "").split()
+    return slicer.dicomDatabase.instanceValue(uids[0], tag) if uids else ""

@@ -1,0 +1,69 @@
+"""What the user has chosen, kept in the scene: Slicer's parameter node with typed members."""
+
+from pathlib import Path
+from typing import Annotated
+
+from slicer import vtkMRMLMarkupsROINode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
+from slicer.parameterNodeWrapper import Choice, Default, WithinRange, parameterNodeWrapper
+
+from ..results import MTV_RULES
+from ..study.types import Typed
+
+INPUTS, DEVICES = ("auto", "ct+pet", "ct", "pet"), ("auto", "cuda", "cpu")
+
+
+@parameterNodeWrapper
+class Parameters:
+    """Members are bound to the widgets whose property SlicerParameterName names them. Zero or "": not given.
+
+    weightKg: kg; heightM: m; doseMBq: MBq; injectionTime: HHMMSS; minVolumeMl: ml; model, adapter: folders.
+    """
+
+    ct: vtkMRMLScalarVolumeNode
+    pet: vtkMRMLScalarVolumeNode
+    petIsSuv: bool = False
+    weightKg: Annotated[float, WithinRange(0, 500), Default(0.0)]
+    heightM: Annotated[float, WithinRange(0, 3), Default(0.0)]
+    doseMBq: Annotated[float, WithinRange(0, 20000), Default(0.0)]
+    injectionTime: str = ""
+    model: Path
+    adapter: Path
+    inputs: Annotated[str, Choice(list(INPUTS)), Default("auto")]
+    device: Annotated[str, Choice(list(DEVICES)), Default("auto")]
+    roi: vtkMRMLMarkupsROINode
+    wholeStudy: bool = False
+    minVolumeMl: Annotated[float, WithinRange(0, 100), Default(0.5)]
+    mtvRule: Annotated[str, Choice(list(MTV_RULES)), Default("41%")]
+    result: vtkMRMLSegmentationNode
+
+
+def typed_of(chosen: Parameters) -> Typed:
+    """The values for what the PET's headers lack."""
+    return Typed(
+        weight_kg=chosen.weightKg or None,
+        height_m=chosen.heightM or None,
+        dose_bq=chosen.doseMBq * 1e6 or None,
+        injection_time=chosen.injectionTime.strip() or None,
+    )
+
+
+def options_of(chosen: Parameters) -> dict:
+    """Fields of a segment request, by the command line's names."""
+    return {
+        "model": _folder(chosen.model), "adapter": _folder(chosen.adapter), "inputs": chosen.inputs, "device": chosen.device,
+        "min_volume": chosen.minVolumeMl, "mtv_rule": chosen.mtvRule, "whole_study": chosen.wholeStudy,
+        "roi": _box(chosen.roi) if chosen.roi else None,
+    }  # fmt: skip
+
+
+def _folder(path: Path) -> str | None:
+    """An empty path is stored as the dot."""
+    return None if str(path) in ("", ".") else str(path)
+
+
+def _box(roi) -> list[float]:
+    """A Slicer ROI as x0, x1, y0, y1, z0, z1 in LPS millimetres."""
+    bounds = [0.0] * 6
+    roi.GetRASBounds(bounds)
+    right, front = sorted((-bounds[0], -bounds[1])), sorted((-bounds[2], -bounds[3]))
+    return [*right, *front, bounds[4], bounds[5]]

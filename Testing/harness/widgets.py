@@ -1,0 +1,189 @@
+"""Stand-ins for the widgets of CTK and MRML that the panel uses: their properties, methods and signals, no more."""
+
+from PyQt5 import QtCore, QtWidgets
+from pythonqt import PythonQt, _Meta, adapt
+
+Property, Signal = QtCore.pyqtProperty, QtCore.pyqtSignal
+
+
+def stand_in(name, base):
+    """Makes a class derived from a PyQt5 widget behave like PythonQt's."""
+    return _Meta(name, (PythonQt, base), {"_base": base})
+
+
+def _stored(kind, name, default):
+    """A property without an effect."""
+    return Property(kind, lambda self: self.__dict__.get(name, default), lambda self, v: self.__dict__.__setitem__(name, v))
+
+
+class _Collapsible(QtWidgets.QWidget):
+    """A title, and below it what is in it."""
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        self.__dict__["title"], self.__dict__["folded"] = "", False
+        self.setContentsMargins(6, 24, 6, 6)
+
+    def paintEvent(self, event):
+        from PyQt5 import QtGui
+
+        painter = QtGui.QPainter(self)
+        painter.fillRect(0, 0, QtWidgets.QWidget.width(self), 20, QtGui.QColor(205, 211, 222))
+        painter.drawText(8, 15, ("▸ " if self.__dict__["folded"] else "▾ ") + self.__dict__["title"])
+
+    def _get_text(self):
+        return self.__dict__["title"]
+
+    def _set_text(self, text):
+        self.__dict__["title"] = text
+
+    def _get_collapsed(self):
+        return self.__dict__["folded"]
+
+    def _set_collapsed(self, folded):
+        self.__dict__["folded"] = folded
+        self.setMaximumHeight(20 if folded else 16777215)
+
+    text = Property(str, _get_text, _set_text)
+    collapsed = Property(bool, _get_collapsed, _set_collapsed)
+
+
+class _GroupBox(QtWidgets.QGroupBox):
+    def _get_collapsed(self):
+        return self.__dict__.get("folded", False)
+
+    def _set_collapsed(self, folded):
+        self.__dict__["folded"] = folded
+        self.setMaximumHeight(22 if folded else 16777215)
+
+    collapsed = Property(bool, _get_collapsed, _set_collapsed)
+
+
+class _Slider(QtWidgets.QWidget):
+    """A slider with its number; valueChanged only for a new value."""
+
+    valueChanged = Signal(float)
+    CXX_SIGNALS = {"valueChanged": "valueChanged(double)"}
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        row = QtWidgets.QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        self.__dict__["slider"] = slider = QtWidgets.QSlider(QtCore.Qt.Horizontal)
+        self.__dict__["box"] = box = QtWidgets.QDoubleSpinBox()
+        slider.setRange(0, 1000)
+        row.addWidget(slider)
+        row.addWidget(box)
+        slider.valueChanged.connect(self._slid)
+        box.valueChanged.connect(self._typed)
+
+    def _slid(self, at):
+        box = self.__dict__["box"]
+        box.setValue(box.minimum() + at / 1000 * (box.maximum() - box.minimum()))
+
+    def _typed(self, value):
+        box, slider = self.__dict__["box"], self.__dict__["slider"]
+        slider.blockSignals(True)
+        slider.setValue(round(1000 * (value - box.minimum()) / (box.maximum() - box.minimum())))
+        slider.blockSignals(False)
+        self.valueChanged.emit(value)
+
+    def _of(name, kind=float):
+        setter = "set" + name[0].upper() + name[1:]
+        return Property(
+            kind,
+            lambda self: getattr(self.__dict__["box"], name)(),
+            lambda self, value: getattr(self.__dict__["box"], setter)(value),
+        )
+
+    value, minimum, maximum, singleStep = _of("value"), _of("minimum"), _of("maximum"), _of("singleStep")
+    decimals = _of("decimals", int)
+
+
+class _PathLineEdit(QtWidgets.QLineEdit):
+    currentPathChanged = Signal(str)
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        self.textChanged.connect(self.currentPathChanged)
+
+    currentPath = Property(str, lambda self: QtWidgets.QLineEdit.text(self), lambda self, v: QtWidgets.QLineEdit.setText(self, v))
+
+
+class _MRMLWidget(QtWidgets.QWidget):
+    mrmlSceneChanged = Signal(object)
+    CXX_SIGNALS = {"mrmlSceneChanged": "mrmlSceneChanged(vtkMRMLScene*)"}
+
+    def setMRMLScene(self, scene):
+        self.__dict__["scene"] = scene
+        self.mrmlSceneChanged.emit(scene)
+
+    def mrmlScene(self):
+        return self.__dict__.get("scene")
+
+
+class _NodeComboBox(QtWidgets.QWidget):
+    """Nodes of `nodeTypes` in the scene, looked up by ID each time, so that a closed scene leaves nothing behind."""
+
+    currentNodeChanged = Signal(object)
+    CXX_SIGNALS = {"currentNodeChanged": "currentNodeChanged(vtkMRMLNode*)"}
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        row = QtWidgets.QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        self.__dict__.update(box=QtWidgets.QComboBox(), types=[], scene=None)
+        row.addWidget(self.__dict__["box"])
+        self.__dict__["box"].currentIndexChanged.connect(lambda _: self.currentNodeChanged.emit(self.currentNode()))
+
+    nodeTypes = Property(
+        "QStringList", lambda self: self.__dict__["types"], lambda self, v: self.__dict__.__setitem__("types", list(v))
+    )
+    noneEnabled, addEnabled = _stored(bool, "none", False), _stored(bool, "add", True)
+    removeEnabled = _stored(bool, "remove", True)
+
+    def setMRMLScene(self, scene):
+        self.__dict__["scene"] = scene
+        for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndCloseEvent):
+            scene.AddObserver(event, lambda *_: self._refill())
+        self._refill()
+
+    def currentNode(self):
+        node_id = self.__dict__["box"].currentData()
+        return self.__dict__["scene"].GetNodeByID(node_id) if node_id and self.__dict__["scene"] else None
+
+    def setCurrentNode(self, node):
+        self._refill(node.GetID() if node is not None else "")
+
+    def _refill(self, chosen=None):
+        box, scene = self.__dict__["box"], self.__dict__["scene"]
+        before = box.currentData()
+        wanted = before if chosen is None else chosen
+        box.blockSignals(True)
+        box.clear()
+        box.addItem("None", "")
+        nodes = [n for kind in self.__dict__["types"] for n in _nodes(scene, kind) if not n.GetHideFromEditors()]
+        for node in nodes:
+            box.addItem(node.GetName(), node.GetID())
+        box.setCurrentIndex(max(box.findData(wanted), 0))
+        box.blockSignals(False)
+        if box.currentData() != before:
+            self.currentNodeChanged.emit(self.currentNode())
+
+
+def _nodes(scene, kind):
+    found = scene.GetNodesByClass(kind) if scene is not None else None
+    return [found.GetItemAsObject(n) for n in range(found.GetNumberOfItems())] if found is not None else []
+
+
+CTK = {
+    name: stand_in(name, base)
+    for name, base in (
+        ("ctkCollapsibleButton", _Collapsible), ("ctkCollapsibleGroupBox", _GroupBox), ("ctkSliderWidget", _Slider),
+        ("ctkPathLineEdit", _PathLineEdit),
+    )
+}  # fmt: skip
+MRML = {
+    name: stand_in(name, base) for name, base in (("qMRMLWidget", _MRMLWidget), ("qMRMLNodeComboBox", _NodeComboBox))
+}
+QVBoxLayout = adapt(QtWidgets.QVBoxLayout)

@@ -1,0 +1,221 @@
+"""The panel with real clicks, on stand-ins for Slicer's widgets: the real background process, a small random network."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+pytest.importorskip("slicer", reason="needs the package slicer-core")
+pytest.importorskip("PyQt5", reason="needs the package PyQt5")
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+MODULE = Path(__file__).resolve().parents[2] / "PEMMASegment" / "PEMMASegment.py"
+
+
+@pytest.fixture
+def app(tmp_path, sts_008):
+    """The application with CT and PET of STS_008 loaded; no slot may have raised."""
+    import pythonqt
+    import slicer
+    import slicer_app
+
+    pythonqt.raised.clear()
+    application = slicer_app.start(tmp_path)
+    scene = slicer_app.slicer_scene
+    slicer.dicomDatabase = scene.FolderDatabase(sts_008)
+    scene.load_series(sts_008 / "CT", "CT")
+    scene.load_series(sts_008 / "PET", "PET")
+    yield application
+    slicer.mrmlScene.Clear(1)
+    assert pythonqt.raised == []
+
+
+@pytest.fixture
+def module(app):
+    import slicer_app
+
+    opened = slicer_app.open_module(MODULE)
+    yield opened
+    opened.cleanup()
+    opened.parent.hide()
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    """A network that says 0.5 everywhere but where a window's border fades; big windows, so that it takes a second."""
+    return even_model(tmp_path_factory.mktemp("models") / "even")
+
+
+def even_model(folder: Path) -> Path:
+    from PEMMASegmentLib.network.architecture import Architecture, Preprocessing
+    from PEMMASegmentLib.network.files import Label, ModelCard, Region, save_model
+    from PEMMASegmentLib.network.pemma import Pemma
+
+    shape = Architecture(
+        window=(32, 32, 32), patch=8, hidden=16, depth=2, heads=2, mlp=16, feature=8, taps=(0, 1), modalities=("pet",)
+    )
+    import torch
+
+    torch.manual_seed(1)
+    card = ModelCard(
+        "random", "1", shape, Preprocessing(spacing_mm=(4.0, 4.0, 4.0)), (Label(1, "lesion", "49755003", "108369006"),),
+        Region("anything", 2000.0), dict.fromkeys(("ct+pet", "ct", "pet"), 0.5),
+    )  # fmt: skip
+    save_model(folder, Pemma(shape), card, "# random\n")
+    return folder
+
+
+def click(button) -> None:
+    """As a user would: a disabled button does nothing."""
+    from PyQt5 import QtCore, QtTest
+
+    assert button.enabled, button.text
+    QtTest.QTest.mouseClick(button, QtCore.Qt.LeftButton)
+
+
+def wait(app, done, seconds=120.0) -> None:
+    stop = time.monotonic() + seconds
+    while not done():
+        app.processEvents()
+        assert time.monotonic() < stop, "waited too long"
+        time.sleep(0.01)
+
+
+def picture(module, name: str) -> None:
+    """For those who want to look: give a folder in PEMMA_PICTURES."""
+    import pythonqt
+
+    if "PEMMA_PICTURES" in os.environ:
+        pythonqt.picture(module.parent, Path(os.environ["PEMMA_PICTURES"]) / name)
+
+
+def test_opening_guesses_the_pair_starts_nothing_and_is_quick(app):
+    import slicer_app
+
+    started = time.process_time()
+    opened = slicer_app.open_module(MODULE)
+    assert time.process_time() - started < 2.0
+    ui = opened.panel.ui
+    assert (ui.ctSelector.currentNode().GetName(), ui.petSelector.currentNode().GetName()) == ("CT", "PET")
+    assert not opened.panel.worker.running and not ui.exportButton.enabled
+    click(ui.studyButton)
+    assert "CT 141 x 137 x 51" in ui.studyLabel.text
+    opened.cleanup()
+
+
+def test_from_volumes_to_a_seg_by_clicks(app, module, model, tmp_path, sts_008):
+    import slicer
+
+    from PEMMASegmentLib.panel import runs
+    from PEMMASegmentLib.study import annotation, load
+
+    ui = module.panel.ui
+    ui.modelPathEdit.currentPath = str(model)
+    ui.deviceComboBox.currentText = "cpu"
+    click(ui.segmentButton)
+    assert ui.segmentButton.text == "Cancel"
+    wait(app, lambda: ui.segmentButton.text == "Segment")
+    picture(module, "panel-1.png")
+    assert module.panel.run is not None, ui.messageLabel.text
+    probability = sitk.GetArrayFromImage(module.panel.run.segmentation.probability)
+    ui.thresholdSlider.value = round(float(np.quantile(probability, 0.98)), 2)
+    lesions = module.panel.run.lesions
+    assert len(lesions) == ui.lesionTable.rowCount > 1
+    drop(ui.lesionTable, 1)
+    assert not lesions[1].kept and f"Kept: {len(lesions) - 1}" in ui.totalsLabel.text
+    picture(module, "panel-2.png")
+    folder = tmp_path / "out"
+    folder.mkdir()
+    ui.exportPathEdit.currentPath = str(folder)
+    click(ui.exportButton)
+    [seg] = folder.iterdir()
+    label, _ = annotation.read(seg, load(sts_008))
+    from PEMMASegmentLib.results.components import components
+
+    numbers, _ = components(module.panel.run.segmentation.label)
+    kept = np.isin(numbers, [lesion.number for lesion in lesions if lesion.kept])
+    assert np.array_equal(sitk.GetArrayFromImage(label) != 0, kept)
+    click(ui.removeButton)
+    assert runs.in_scene() == [] and ui.lesionTable.rowCount == 0 and not ui.exportButton.enabled
+    assert slicer.modules.markups.logic().jumps == []
+
+
+def drop(table, row: int) -> None:
+    from PyQt5 import QtCore
+
+    table.item(row, 0).setCheckState(QtCore.Qt.Unchecked)
+
+
+def test_cancel_and_a_killed_process_leave_a_usable_panel(app, module, model):
+    ui = module.panel.ui
+    ui.modelPathEdit.currentPath = str(model)
+    click(ui.segmentButton)
+    wait(app, lambda: module.panel.worker.running)
+    click(ui.segmentButton)
+    wait(app, lambda: ui.segmentButton.text == "Segment")
+    assert "ancelled" in ui.messageLabel.text and module.panel.run is None and ui.segmentButton.enabled
+    click(ui.segmentButton)
+    wait(app, lambda: ui.progressBar.value > 0)
+    os.kill(worker_pid(module), signal.SIGKILL)
+    wait(app, lambda: ui.segmentButton.text == "Segment")
+    assert "killed" in ui.messageLabel.text and ui.segmentButton.enabled
+    assert not list(Path(module.panel.worker._temporary).glob("pemma-worker-*"))
+
+
+def worker_pid(module) -> int:
+    return module.panel.worker._handshake.pid
+
+
+def test_a_saved_scene_is_picked_up(app, module, tmp_path):
+    import slicer
+
+    from PEMMASegmentLib.panel import runs
+
+    from .conftest import FIELDS
+
+    panel = module.panel
+    study = panel._study()
+    pet = sitk.Resample(study.pet, study.ct)
+    probability = sitk.Cast(sitk.Clamp(pet / 8.0, sitk.sitkFloat32, 0.0, 1.0), sitk.sitkFloat32)
+    run = runs.create(study, FIELDS, probability, panel.chosen.ct, panel.chosen.pet)
+    run.keep(1, False)
+    panel.chosen.result = run.node
+    for node in slicer.util.getNodesByClass("vtkMRMLStorableNode"):
+        node.AddDefaultStorageNode()
+    slicer.mrmlScene.SetRootDirectory(str(tmp_path))
+    assert slicer.mrmlScene.WriteToMRB(str(tmp_path / "scene.mrb"))
+    slicer.mrmlScene.Clear(0)
+    assert panel.run is None and panel.ui.lesionTable.rowCount == 0
+    reopened(tmp_path / "scene.mrb", tmp_path / "unpacked")
+    assert panel.ui.lesionTable.rowCount == len(run.lesions) > 0, panel.ui.messageLabel.text
+    assert [lesion.kept for lesion in panel.run.lesions] == [lesion.kept for lesion in run.lesions]
+    panel.ui.lesionTable.cellClicked.emit(0, 2)
+    [jump] = slicer.modules.markups.logic().jumps
+    assert np.allclose(jump[:3], [-1, -1, 1] * np.array(run.lesions[0].centroid_mm)) and jump[3] is True
+
+
+def reopened(mrb, folder) -> None:
+    import zipfile
+
+    import slicer
+
+    with zipfile.ZipFile(mrb) as archive:
+        archive.extractall(folder)
+    slicer.mrmlScene.SetURL(str(next(folder.rglob("*.mrml"))))
+    slicer.mrmlScene.Import()
+
+
+def test_what_can_not_work_is_said_in_one_line(app, module, tmp_path):
+    import slicer
+
+    ui = module.panel.ui
+    ui.petSelector.setCurrentNode(ui.ctSelector.currentNode())
+    click(ui.segmentButton)
+    assert "same volume" in ui.messageLabel.text and ui.segmentButton.text == "Segment"
+    slicer.mrmlScene.Clear(0)
+    click(ui.segmentButton)
+    assert "either a CT nor a PET" in ui.messageLabel.text
