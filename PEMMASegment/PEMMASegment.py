@@ -1,5 +1,6 @@
 """The Slicer module: module, widget, logic and test, all thin; the panel's code is in PEMMASegmentLib.panel."""
 
+import re
 import time
 import zipfile
 from pathlib import Path
@@ -21,7 +22,7 @@ SAMPLE = Path(__file__).parent / "Resources" / "SampleData" / "STS_008.zip"
 
 def new_enough() -> bool:
     """Whether this Slicer has what the panel needs."""
-    return (slicer.app.majorVersion, slicer.app.minorVersion) >= OLDEST
+    return tuple(int(number) for number in re.findall(r"\d+", slicer.app.applicationVersion)[:2]) >= OLDEST
 
 
 class PEMMASegment(ScriptedLoadableModule):

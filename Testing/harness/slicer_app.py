@@ -21,7 +21,7 @@ import widgets
 class Application:
     """slicer.app."""
 
-    majorVersion, minorVersion = 5, 12
+    applicationVersion = "5.12.4-2026-07-01"
     applicationName = "Slicer"
 
     def __init__(self, temporary: Path, qt_application):
@@ -35,9 +35,6 @@ class Application:
 
     def processEvents(self):
         self._qt.processEvents()
-
-    def clipboard(self):
-        return self._qt.clipboard()
 
     def testingEnabled(self):
         return True
@@ -150,9 +147,6 @@ _CONNECTORS = {
     "QDoubleSpinBox": ("valueChanged(double)", lambda w: w.value, lambda w, v: setattr(w, "value", v)),
     "QComboBox": ("currentTextChanged(QString)", lambda w: w.currentText, lambda w, v: setattr(w, "currentText", v)),
     "QLineEdit": ("textChanged(QString)", lambda w: w.text, lambda w, v: setattr(w, "text", v)),
-    "ctkPathLineEdit": (
-        "currentPathChanged(QString)", lambda w: Path(w.currentPath), lambda w, v: setattr(w, "currentPath", str(v)),
-    ),
 }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ import importlib.metadata
 import tempfile
 from pathlib import Path
 
-import slicer
+import slicer.packaging
 
 from ..core import PemmaError
 

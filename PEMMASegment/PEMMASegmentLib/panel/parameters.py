@@ -1,6 +1,5 @@
 """What the user has chosen, kept in the scene: Slicer's parameter node with typed members."""
 
-from pathlib import Path
 from typing import Annotated
 
 from slicer import vtkMRMLMarkupsROINode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
@@ -26,8 +25,8 @@ class Parameters:
     heightM: Annotated[float, WithinRange(0, 3), Default(0.0)]
     doseMBq: Annotated[float, WithinRange(0, 20000), Default(0.0)]
     injectionTime: str = ""
-    model: Path
-    adapter: Path
+    model: str = ""
+    adapter: str = ""
     inputs: Annotated[str, Choice(list(INPUTS)), Default("auto")]
     device: Annotated[str, Choice(list(DEVICES)), Default("auto")]
     roi: vtkMRMLMarkupsROINode
@@ -50,15 +49,10 @@ def typed_of(chosen: Parameters) -> Typed:
 def options_of(chosen: Parameters) -> dict:
     """Fields of a segment request, by the command line's names."""
     return {
-        "model": _folder(chosen.model), "adapter": _folder(chosen.adapter), "inputs": chosen.inputs, "device": chosen.device,
+        "model": chosen.model or None, "adapter": chosen.adapter or None, "inputs": chosen.inputs, "device": chosen.device,
         "min_volume": chosen.minVolumeMl, "mtv_rule": chosen.mtvRule, "whole_study": chosen.wholeStudy,
         "roi": _box(chosen.roi) if chosen.roi else None,
     }  # fmt: skip
-
-
-def _folder(path: Path) -> str | None:
-    """An empty path is stored as the dot."""
-    return None if str(path) in ("", ".") else str(path)
 
 
 def _box(roi) -> list[float]:

@@ -38,11 +38,15 @@ class Panel:
         self.chosen: parameters.Parameters | None = None
         self.run: runs.Run | None = None
         self._asked: _Asked | None = None
+        self._bound: parameters.Parameters | None = None
         self._binding = None
         self._lesions = LesionList(ui.lesionTable, self._on_kept, self._on_lesion)
         self._timer = qt.QTimer(parent)
         self._timer.setInterval(POLL_MS)
         self._timer.connect("timeout()", self.poll)
+        self._folders = {"model": ui.modelPathEdit, "adapter": ui.adapterPathEdit}
+        for edit in self._folders.values():
+            edit.connect("currentPathChanged(QString)", self._on_folder)
         ui.segmentButton.connect("clicked(bool)", self._on_segment)
         ui.studyButton.connect("clicked(bool)", self._on_check_study)
         ui.thresholdSlider.connect("valueChanged(double)", self._on_threshold)
@@ -55,14 +59,26 @@ class Panel:
 
     def use(self, chosen: "parameters.Parameters | None") -> None:
         """Shows the choices of a parameter node, and the result that it names; None before a scene closes."""
-        if self.chosen is not None:
-            self.chosen.disconnectGui(self._binding)
         self.chosen, self.run = chosen, None
         if chosen is not None:
             self._guess()
-            self._binding = chosen.connectGui(self.ui)
+            self._bind(chosen)
             self._pick_up()
         self._show_run()
+
+    def _bind(self, chosen: "parameters.Parameters") -> None:
+        """Ties widgets and node. Once for each node: a scene that closes keeps it, and a second tie would fight the first."""
+        if self._bound is None or self._bound.parameterNode is not chosen.parameterNode:
+            self._unbind()
+            self._bound, self._binding = chosen, chosen.connectGui(self.ui)
+        folders = {name: getattr(chosen, name) for name in self._folders}  # first, because a new text is written back
+        for name, edit in self._folders.items():
+            edit.currentPath = folders[name]
+
+    def _unbind(self) -> None:
+        if self._bound is not None:
+            self._bound.disconnectGui(self._binding)
+        self._bound = None
 
     def close_scene(self) -> None:
         """Stops what is under way: its volumes go."""
@@ -74,6 +90,7 @@ class Panel:
         """Ends the background process; the panel is not used any more."""
         self._timer.stop()
         self.use(None)
+        self._unbind()
         self._asked = None
         self.worker.stop()
 
@@ -144,13 +161,18 @@ class Panel:
         self._say("")
         self._guarded(self._study)
 
+    def _on_folder(self, _path="") -> None:
+        if self.chosen is not None and self._bound is not None:
+            for name, edit in self._folders.items():
+                setattr(self.chosen, name, edit.currentPath)
+
     def _on_threshold(self, value: float) -> None:
         if self.run is not None and abs(value - self.run.segmentation.threshold) > 1e-6:
             self._guarded(self.run.redraw, threshold=value)
             self._show_lesions()
 
     def _on_rule(self, rule: str) -> None:
-        if self.run is not None and rule != self.run.mtv_rule:
+        if self.run is not None and rule and rule != self.run.mtv_rule:
             self._guarded(self.run.redraw, mtv_rule=rule)
             self._show_lesions()
 
@@ -169,7 +191,7 @@ class Panel:
     def _on_copy(self, _checked=False) -> None:
         from ..results import as_text
 
-        slicer.app.clipboard().setText(as_text(self.run.lesions))
+        qt.QApplication.clipboard().setText(as_text(self.run.lesions))
         self._say(_("The table is in the clipboard."))
 
     def _on_export(self, _checked=False) -> None:

@@ -1,0 +1,39 @@
+"""The panel's files against each other: the .ui file, the code that uses its widgets, the parameter node. No Slicer."""
+
+import ast
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+MODULE = Path(__file__).resolve().parents[2] / "PEMMASegment"
+PANEL = MODULE / "PEMMASegmentLib" / "panel"
+UI = ET.parse(MODULE / "Resources" / "UI" / "PEMMASegment.ui").getroot()
+
+
+def test_every_widget_that_the_code_uses_is_in_the_ui():
+    names = {widget.get("name") for widget in UI.iter("widget")}
+    used = {name for file in PANEL.glob("*.py") for name in re.findall(r"\bui\.(\w+)", file.read_text(encoding="utf-8"))}
+    assert used and used <= names, used - names
+
+
+def test_every_bound_widget_has_a_member_and_is_told():
+    tree = ast.parse((PANEL / "parameters.py").read_text(encoding="utf-8"))
+    [kept] = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    members = {node.target.id for node in kept.body if isinstance(node, ast.AnnAssign)}
+    bound = [p.find("string").text for p in UI.iter("property") if p.get("name") == "SlicerParameterName"]
+    assert len(bound) == len(set(bound)) and set(bound) <= members
+
+
+def test_what_takes_input_has_a_tooltip():
+    for widget in UI.iter("widget"):
+        kind, told = widget.get("class"), {p.get("name") for p in widget.findall("property")}
+        if kind in ("QLabel", "QProgressBar", "QPlainTextEdit", "qMRMLWidget") or kind.startswith("ctkCollapsible"):
+            continue
+        assert "toolTip" in told, widget.get("name")
+
+
+def test_the_module_file_imports_only_what_slicer_has():
+    tree = ast.parse((MODULE / "PEMMASegment.py").read_text(encoding="utf-8"))
+    names = {alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module.split(".")[0] for node in tree.body if isinstance(node, ast.ImportFrom)}
+    assert names <= {"re", "time", "zipfile", "pathlib", "slicer"}
