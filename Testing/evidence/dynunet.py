@@ -65,12 +65,11 @@ def train(minutes: float, config: Config) -> tuple[EarlyFusion, int]:
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=1e-2)
     average = [p.detach().clone() for p in net.parameters()]
     loss_of = DiceCELoss(to_onehot_y=True, softmax=True, include_background=False, batch=True)
-    started, step, share = time.process_time(), 0, 0.0
+    started, step, share, stage = time.process_time(), 0, 0.0, config.stages[-1]
     while share < 1:
         optimizer.param_groups[0]["lr"] = 1e-3 * min(share / 0.05 + 0.01, 0.01 + 0.99 * 0.5 * (1 + cos(pi * share)))
         rng = np.random.default_rng([config.seed, step])
-        images, label = batch([draw(training, config.architecture, config.preprocessing, ("ct", "pet"), config.foreground,
-                                    Augmentation(), rng) for _ in range(2)])
+        images, label = batch([draw(training, config, stage, ("ct", "pet"), Augmentation(), rng) for _ in range(2)])
         loss = loss_of(net({k: v.to(memory_format=torch.channels_last_3d) for k, v in images.items()}), label)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -6,11 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from PEMMASegmentLib.network.architecture import Architecture, Preprocessing
+from PEMMASegmentLib.network.files import Label
 from PEMMASegmentLib.training.augment import Augmentation, sample
+from PEMMASegmentLib.training.config import Config, Stage
 from PEMMASegmentLib.training.windows import TrainingCase, draw, random_cut, window_start
 
 P = Preprocessing()
 A = Architecture((16, 16, 16), 8, 32, 2, 4, 64, 16, embedding="stem", taps=(), modalities=("pet",))
+CONFIG = Config("tiny", "1", A, P, (), (Label(1, "Neoplasm", "49755003", "108369006"),), "a test", ("ball",), foreground=1.0)
+STAGE = Stage("pet", 1, whole=0.3, anywhere=0.3)
 
 
 def ball(shape=(30, 26, 28), radius=6) -> TrainingCase:
@@ -23,11 +27,13 @@ def ball(shape=(30, 26, 28), radius=6) -> TrainingCase:
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 10_000))
-def test_a_cut_keeps_the_whole_tumour_and_a_window_touches_the_cut(seed):
+def test_a_cut_keeps_the_whole_tumour_unless_asked_otherwise_and_a_window_lies_in_it(seed):
     case, rng = ball(), np.random.default_rng(seed)
-    cut = random_cut(tuple(case.label.shape), case.box, rng)
-    assert (cut[:, 0] <= case.box[:, 0]).all() and (cut[:, 1] >= case.box[:, 1]).all()
-    assert (cut >= 0).all() and (cut[:, 1] <= case.label.shape).all()
+    whole, anywhere = rng.choice([0.0, 0.4]), rng.choice([0.0, 0.4])
+    cut = random_cut(tuple(case.label.shape), case.box, rng, whole, anywhere)
+    if not anywhere:
+        assert (cut[:, 0] <= case.box[:, 0]).all() and (cut[:, 1] >= case.box[:, 1]).all()
+    assert (cut >= 0).all() and (cut[:, 1] <= case.label.shape).all() and (cut[:, 0] < cut[:, 1]).all()
     start = window_start(cut, case.label, A.window, 1.0, rng)
     for (low, high), s, n in zip(cut, start, A.window, strict=True):
         inside = s <= low and s + n >= high if high - low <= n else low <= s and s + n <= high
@@ -49,7 +55,7 @@ def test_without_augmentation_a_window_is_the_case_padded_with_air_and_no_uptake
 def test_augmented_windows_are_finite_in_range_and_still_show_the_tumour():
     case, rng = ball(radius=7), np.random.default_rng(3)
     for _ in range(40):
-        images, label = draw([case], A, P, ("ct", "pet"), 1.0, Augmentation(), rng)
+        images, label = draw([case], CONFIG, STAGE, ("ct", "pet"), Augmentation(), rng)
         assert images["ct"].abs().max() <= 1 and torch.isfinite(images["pet"]).all() and images["pet"].min() >= 0
         assert set(label.unique().tolist()) <= {0.0, 1.0}
         tumour = label > 0
@@ -58,5 +64,5 @@ def test_augmented_windows_are_finite_in_range_and_still_show_the_tumour():
 
 
 def test_the_same_generator_draws_the_same_window():
-    one, two = (draw([ball()], A, P, ("ct", "pet"), 0.5, Augmentation(), np.random.default_rng(5)) for _ in range(2))
+    one, two = (draw([ball()], CONFIG, STAGE, ("ct", "pet"), Augmentation(), np.random.default_rng(5)) for _ in range(2))
     assert all(torch.equal(one[0][m], two[0][m]) for m in one[0]) and torch.equal(one[1], two[1])

@@ -16,6 +16,8 @@ class Stage:
 
     together: share of steps that see CT with the modality; the rest see it alone (PEMMA stage only).
     gate_rate: learning rate of the gates in units of `rate`; they start at zero and are few.
+    whole, anywhere: shares of windows drawn from the uncut case, and from a cut that may leave out the tumour or go
+    through it; the rest comes from cuts that keep the tumour (`windows.random_cut`).
     """
 
     name: str
@@ -27,10 +29,14 @@ class Stage:
     average: float = 0.998
     together: float = 0.6
     gate_rate: float = 10.0
+    whole: float = 0.0
+    anywhere: float = 0.0
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1 or self.rate <= 0 or not 0 < self.together <= 1:
             raise ValueError(f"stage {self.name!r}: steps, batch, rate and together must be positive")
+        if min(self.whole, self.anywhere) < 0 or self.whole + self.anywhere > 1:
+            raise ValueError(f"stage {self.name!r}: whole and anywhere are shares of one whole")
 
 
 @dataclass(frozen=True)

@@ -39,10 +39,11 @@ def trainable(net: Pemma, stage: Stage) -> dict[str, nn.Parameter]:
 
 
 def train_stage(net: Pemma, stage: Stage, cases: list[TrainingCase], config: Config, out: Path, device: torch.device,
-                progress: Progress = no_progress) -> dict:
+                index: int = 0, progress: Progress = no_progress) -> dict:
     """Trains one stage in place and returns its record; goes on from `out`'s checkpoint when there is one.
 
-    The drawn windows depend on the seed, the step and the process alone, so that a resumed run is the same run.
+    index: which stage of the run it is. The drawn windows depend on seed, index, step and process alone, so that a
+    resumed run is the same run.
     At the end `net` holds the averaged weights.
     """
     chosen = trainable(net, stage)
@@ -50,7 +51,7 @@ def train_stage(net: Pemma, stage: Stage, cases: list[TrainingCase], config: Con
     optimizer = torch.optim.AdamW(_groups(stage, chosen))
     average = {name: p.detach().clone() for name, p in chosen.items()}
     rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
-    file, key = out / f"stage-{stage.name}.safetensors", _key(config, stage)
+    file, key = out / f"stage-{index}-{stage.name}.safetensors", _key(config, stage)
     first, spent = load_state(file, key, net, average, optimizer, names)
     loss_of = DiceCELoss(to_onehot_y=True, softmax=True, include_background=False, batch=True)
     rates = [group["lr"] for group in optimizer.param_groups]
@@ -59,9 +60,9 @@ def train_stage(net: Pemma, stage: Stage, cases: list[TrainingCase], config: Con
     for step in range(first, stage.steps):
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * _schedule(step, stage)
-        rng = np.random.default_rng([config.seed, len(stage.name), step, rank])
-        images, label = batch([draw(cases, config.architecture, config.preprocessing, inputs, config.foreground,
-                                    Augmentation(), rng) for inputs in _inputs(stage, step, config)])
+        rng = np.random.default_rng([config.seed, index + 2, step, rank])
+        images, label = batch([draw(cases, config, stage, inputs, Augmentation(), rng)
+                               for inputs in _inputs(stage, step, config)])
         with _autocast(device):
             loss = loss_of(net(_to(images, device)), label.to(device))
         optimizer.zero_grad(set_to_none=True)
@@ -75,8 +76,8 @@ def train_stage(net: Pemma, stage: Stage, cases: list[TrainingCase], config: Con
         if rank == 0 and (time.monotonic() - saved > _CHECKPOINT_SECONDS or step + 1 == stage.steps):
             spent = time.process_time() - started
             save_state(file, step + 1, spent, key, net, average, optimizer, names)
-            append_record(out / "log.jsonl", {"stage": stage.name, "step": step + 1, "loss": float(np.mean(losses)),
-                                              "cpu_seconds": spent})
+            record = {"stage": index, "name": stage.name, "step": step + 1, "loss": float(np.mean(losses)), "cpu_seconds": spent}
+            append_record(out / "log.jsonl", record)
             saved, losses = time.monotonic(), []
         progress((step + 1) / stage.steps, f"stage {stage.name}: step {step + 1} of {stage.steps}")
     with torch.no_grad():

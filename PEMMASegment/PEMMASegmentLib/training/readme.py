@@ -1,43 +1,63 @@
 """The README of a trained model, made from its card alone: what it is, what it knows, how it was trained and chosen."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from ..network.files import ModelCard
 
 _USE = """**For research, and to be adapted on site. Not a medical device.** Every contour needs the eyes of a physician."""
+_CUTS = """Cases were cut before windows were drawn: some not at all, some anywhere, also through the tumour, the rest with a
+random share of each margin. Windows are padded as in use."""
 
 
 def readme(card: ModelCard) -> str:
     """Markdown text; the figures are those of the selection patients, which also chose the thresholds."""
-    a, p, stages = card.architecture, card.preprocessing, card.provenance.get("stages", [])
-    lines = [f"# {card.name} {card.version}", "", _USE, "",
-             f"Segments {', '.join(label.name.lower() for label in card.labels)} on {' and '.join(card.modalities).upper()}"
-             f" (each of them alone works where it was trained). Knows: {card.region.words.rstrip('.')}. Longest training "
-             f"image: {card.region.longest_mm:.0f} mm; a body over 1.3 times as long is refused unless a region is given.",
-             "", "## Network", "",
-             f"UNETR with {a.depth} layers of width {a.hidden}, patch {a.patch}, embedding `{a.embedding}`, windows of "
-             f"{'x'.join(str(n) for n in a.window)} voxels of {'x'.join(f'{s:g}' for s in p.spacing_mm)} mm. CT "
-             f"{p.ct_hu[0]:g} to {p.ct_hu[1]:g} HU, PET asinh(SUVbw/{p.pet_scale:g})/{p.pet_scale:g}.",
-             "", "## Training", "",
-             "| stage | patients | steps | windows a step | trained | share of the CT network | CPU minutes |",
-             "|---|---|---|---|---|---|---|"]
-    lines += [f"| {s['name']} | {s['cases']} | {s['steps']} | {s['batch']} | {s['trained_parameters']:,} | {s['share']:.1%} |"
-              f" {s['cpu_minutes']:.0f} |" for s in stages]
-    lines += ["", "Crops were cut at random before windows were drawn, and padded as in use. Split by patient:", ""]
-    split = card.provenance.get("split", {})
-    lines += [f"- {name}: {', '.join(split[name])}" for name in ("train", "select", "site", "demo") if split.get(name)]
-    return "\n".join(lines + _selection(card, stages)) + "\n"
+    stages = card.provenance.get("stages", [])
+    parts = [f"# {card.name} {card.version}", _USE, _what(card), "## Network", _network(card), "## Training",
+             _training(stages), _CUTS, _split(card.provenance.get("split", {})), _selection(card, stages)]
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _selection(card: ModelCard, stages: list[dict]) -> list[str]:
+def _what(card: ModelCard) -> str:
+    labels = ", ".join(label.name.lower() for label in card.labels)
+    return (f"Segments {labels} on {' and '.join(m.upper() for m in card.modalities)}, or on what of these there is. Knows: "
+            f"{card.region.words.rstrip('.')}. Longest training image: {card.region.longest_mm:.0f} mm; a body more than 1.3 "
+            "times as long is refused unless a region or `--whole-study` is given.")
+
+
+def _network(card: ModelCard) -> str:
+    a, p = card.architecture, card.preprocessing
+    return (f"UNETR with {a.depth} layers of width {a.hidden}, patch {a.patch}, embedding `{a.embedding}`, windows of "
+            f"{'x'.join(map(str, a.window))} voxels of {'x'.join(f'{s:g}' for s in p.spacing_mm)} mm. CT {p.ct_hu[0]:g} to "
+            f"{p.ct_hu[1]:g} HU, PET asinh(SUVbw/{p.pet_scale:g})/{p.pet_scale:g}.")
+
+
+def _training(stages: list[dict]) -> str:
+    titles = ["stage", "patients", "steps", "windows a step", "uncut", "cut anywhere", "trained", "share of the CT network",
+              "CPU minutes"]
+    rows = [[s["name"], s["cases"], s["steps"], s["batch"], f"{s['whole']:.0%}", f"{s['anywhere']:.0%}",
+             f"{s['trained_parameters']:,}", f"{s['share']:.1%}", f"{s['cpu_minutes']:.0f}"] for s in stages]
+    return _table(titles, rows)
+
+
+def _split(split: dict) -> str:
+    groups = [f"- {name}: {', '.join(split[name])}" for name in ("train", "select", "site", "demo") if split.get(name)]
+    return "\n".join(["Split by patient:", "", *groups]) if groups else ""
+
+
+def _selection(card: ModelCard, stages: list[dict]) -> str:
     """Dice on the selection patients after the last stage that was judged."""
     judged = [s["selection"] for s in stages if s.get("selection")]
     if not judged:
-        return ["", f"No selection patients: the thresholds are {card.threshold}."]
+        return f"No selection patients; thresholds: {card.threshold}."
     last = judged[-1]
-    lines = ["", "## Selection patients", "", "They chose the thresholds, so these Dice are a little too good.", "",
-             "| inputs | threshold | mean Dice | " + " | ".join(last["cases"]) + " |", "|---" * (3 + len(last["cases"])) + "|"]
-    for inputs, scores in last["dice"].items():
-        each = " | ".join(f"{v:.3f}" for v in scores)
-        lines.append(f"| {inputs} | {last['threshold'][inputs]:g} | {np.mean(scores):.3f} | {each} |")
-    return lines
+    rows = [[inputs, f"{last['threshold'][inputs]:g}", f"{np.mean(scores):.3f}", *(f"{v:.3f}" for v in scores)]
+            for inputs, scores in last["dice"].items()]
+    words = "## Selection patients\n\nThey chose the thresholds, so these Dice are a little too good. Studies as they are.\n\n"
+    return words + _table(["inputs", "threshold", "mean Dice", *last["cases"]], rows)
+
+
+def _table(titles: list[str], rows: Iterable[list]) -> str:
+    lines = [titles, ["---"] * len(titles), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)

@@ -40,15 +40,15 @@ def train(config_file: Path, data: Path, out: Path, progress: Progress = no_prog
                      Region(config.region, longest), {"ct+pet": 0.5, "ct": 0.5, "pet": 0.5})
     records, done = [], 0
     total = sum(stage.steps for stage in config.stages)
-    for stage in config.stages:
-        if stage.name != "ct":
+    for index, stage in enumerate(config.stages):
+        if stage.name not in ("ct", *net.architecture.modalities):
             net = _grown(net, config, stage.name).to(device, memory_format=torch.channels_last_3d)
             card = replace(card, architecture=net.architecture)
         here = [c for c in cases if c.ct is not None and (stage.name == "ct" or c.pet is not None)]
         if not here:
             raise PemmaError("train-cases", f"no training case has what stage {stage.name!r} needs", "check the data folder")
         span = part(progress, 0.05 + 0.95 * done / total, 0.05 + 0.95 * (done + stage.steps) / total)
-        record = train_stage(net, stage, here, config, out, device, span)
+        record = train_stage(net, stage, here, config, out, device, index, span)
         if validate is not None and rank == 0:
             record["selection"] = validate(net, card, stage.name)
             card = replace(card, threshold=card.threshold | record["selection"]["threshold"])

@@ -11,9 +11,10 @@ import SimpleITK as sitk
 import torch
 from torch import Tensor
 
-from ..network.architecture import Architecture, Preprocessing
+from ..network.architecture import Preprocessing
 from ..network.preprocess import AIR_HU, network_grid, resample, to_tensor
 from .augment import Augmentation, sample
+from .config import Config, Stage
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,25 @@ def to_case(name: str, ct: sitk.Image | None, pet: sitk.Image | None, label: sit
     )
 
 
-def random_cut(shape: tuple[int, ...], box: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Bounds (3, 2) of a cut in which each face keeps a uniform share of its margin around the label's box."""
+def random_cut(shape: tuple[int, ...], box: np.ndarray, rng: np.random.Generator, whole: float = 0.0,
+               anywhere: float = 0.0) -> np.ndarray:
+    """Bounds (3, 2) of a cut of a case of this shape (z, y, x) whose label fills `box`.
+
+    With probability `whole` the case as it is, with `anywhere` a box of half to all of each side wherever it falls,
+    through the tumour or beside it; else each face keeps a uniform share of its margin and the tumour stays whole.
+    A model that has only seen the last kind takes whatever fills the middle of what it is shown for the tumour.
+    """
+    kind = rng.uniform() if whole or anywhere else 1.0
+    size = np.array(shape)
+    if kind < whole:
+        return np.stack([np.zeros(3, int), size], axis=1)
+    if kind < whole + anywhere:
+        length = np.ceil(size * rng.uniform(0.5, 1.0, 3)).astype(int)
+        low = rng.integers(0, size - length + 1)
+        return np.stack([low, low + length], axis=1)
     keep = rng.uniform(size=(3, 2))
     low = np.ceil(box[:, 0] * (1 - keep[:, 0]))
-    high = np.floor(box[:, 1] + (np.array(shape) - box[:, 1]) * keep[:, 1])
+    high = np.floor(box[:, 1] + (size - box[:, 1]) * keep[:, 1])
     return np.stack([low, high], axis=1).astype(int)
 
 
@@ -57,8 +72,9 @@ def window_start(cut: np.ndarray, label: Tensor, size: tuple[int, ...], foregrou
     start = np.empty(3, int)
     anchor = None
     if rng.uniform() < foreground:
-        used = np.argwhere(label.numpy() > 0.5)
-        anchor = used[rng.integers(len(used))]
+        (z0, z1), (y0, y1), (x0, x1) = cut
+        used = np.argwhere(label[z0:z1, y0:y1, x0:x1].numpy() > 0.5)
+        anchor = used[rng.integers(len(used))] + cut[:, 0] if len(used) else None
     for axis, ((low, high), n) in enumerate(zip(cut, size, strict=True)):
         if high - low <= n:
             first, last = high - n, low  # the whole cut lies in the window, anywhere in it
@@ -70,13 +86,14 @@ def window_start(cut: np.ndarray, label: Tensor, size: tuple[int, ...], foregrou
     return start
 
 
-def draw(cases: list[TrainingCase], a: Architecture, p: Preprocessing, inputs: tuple[str, ...], foreground: float,
+def draw(cases: list[TrainingCase], config: Config, stage: Stage, inputs: tuple[str, ...],
          augmentation: Augmentation | None, rng: np.random.Generator) -> tuple[dict[str, Tensor], Tensor]:
     """One training window: normalised inputs {"ct": (1, z, y, x), ...} and its label (1, z, y, x)."""
     case = cases[rng.integers(len(cases))]
-    cut = random_cut(tuple(case.label.shape), case.box, rng)
-    start = window_start(cut, case.label, a.window, foreground, rng)
-    return sample(case, cut, start, a.window, p, inputs, augmentation, rng)
+    window = config.architecture.window
+    cut = random_cut(tuple(case.label.shape), case.box, rng, stage.whole, stage.anywhere)
+    start = window_start(cut, case.label, window, config.foreground, rng)
+    return sample(case, cut, start, window, config.preprocessing, inputs, augmentation, rng)
 
 
 def batch(windows: list[tuple[dict[str, Tensor], Tensor]]) -> tuple[dict[str, Tensor], Tensor]:
