@@ -178,7 +178,8 @@ def install(custom_qt: dict, custom_ctk: dict, slicer_widgets: dict):
 
 
 def picture(widget, path: Path) -> None:
-    """What the widget looks like."""
+    """What the widget looks like, laid out anew."""
+    QtWidgets.QApplication.processEvents()
     RAW[0] = True
     try:
         widget.grab().save(str(path))

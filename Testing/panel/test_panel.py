@@ -133,6 +133,7 @@ def test_from_volumes_to_a_seg_by_clicks(app, module, model, tmp_path, sts_008):
     import slicer
 
     from PEMMASegmentLib.panel import runs
+    from PEMMASegmentLib.results.components import components
     from PEMMASegmentLib.study import annotation, load
 
     ui = module.panel.ui
@@ -147,23 +148,35 @@ def test_from_volumes_to_a_seg_by_clicks(app, module, model, tmp_path, sts_008):
     ui.thresholdSlider.value = round(float(np.quantile(probability, 0.98)), 2)
     lesions = module.panel.run.lesions
     assert len(lesions) == ui.lesionTable.rowCount > 1
-    drop(ui.lesionTable, 1)
-    assert not lesions[1].kept and f"Kept: {len(lesions) - 1}" in ui.totalsLabel.text
-    picture(module, "panel-2.png")
     folder = tmp_path / "out"
     folder.mkdir()
     ui.exportPathEdit.currentPath = str(folder)
     click(ui.exportButton)
-    [seg] = folder.iterdir()
-    label, _ = annotation.read(seg, load(sts_008))
-    from PEMMASegmentLib.results.components import components
-
+    assert_as_the_command_lines(folder / "PEMMASegment.dcm", sts_008, model, ui.thresholdSlider.value, tmp_path / "cli")
+    drop(ui.lesionTable, 1)
+    assert not lesions[1].kept and f"Kept: {len(lesions) - 1}" in ui.totalsLabel.text
+    picture(module, "panel-2.png")
+    click(ui.exportButton)
+    label, _ = annotation.read(folder / "PEMMASegment-2.dcm", load(sts_008))
     numbers, _ = components(module.panel.run.segmentation.label)
     kept = np.isin(numbers, [lesion.number for lesion in lesions if lesion.kept])
     assert np.array_equal(sitk.GetArrayFromImage(label) != 0, kept)
     click(ui.removeButton)
     assert runs.in_scene() == [] and ui.lesionTable.rowCount == 0 and not ui.exportButton.enabled
     assert slicer.modules.markups.logic().jumps == []
+
+
+def assert_as_the_command_lines(seg: Path, study: Path, model: Path, threshold: float, out: Path) -> None:
+    """Voxel for voxel and lesion for lesion what `pemma-segment segment` writes for the DICOM folder."""
+    import pydicom
+
+    from PEMMASegmentLib.cli import main
+
+    options = ["--model", str(model), "--device", "cpu", "--threshold", str(threshold), "--quiet"]
+    assert main(["segment", str(study), "--out", str(out), *options]) == 0
+    one, other = pydicom.dcmread(seg), pydicom.dcmread(out / "segmentation.dcm")
+    assert one.PixelData == other.PixelData
+    assert [s.TrackingUID for s in one.SegmentSequence] == [s.TrackingUID for s in other.SegmentSequence]
 
 
 def drop(table, row: int) -> None:
