@@ -36,6 +36,9 @@ class Application:
     def processEvents(self):
         self._qt.processEvents()
 
+    def layoutManager(self):
+        return None  # as without a main window
+
     def testingEnabled(self):
         return True
 
@@ -230,6 +233,6 @@ def open_module(file: Path):
     opened = module.PEMMASegmentWidget(parent)
     opened.setup()
     opened.enter()
-    parent.resize(430, 1280)
+    parent.resize(430, 1440)
     parent.show()
     return opened

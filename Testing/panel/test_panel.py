@@ -105,6 +105,21 @@ def test_opening_guesses_the_pair_and_starts_nothing(app, module):
     assert "CT 141 x 137 x 51" in ui.studyLabel.text
 
 
+def test_the_pet_is_shown_over_the_ct_in_suv(app, module):
+    import slicer
+
+    panel = module.panel
+    ct, pet = panel.chosen.ct, panel.chosen.pet
+    layers = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
+    panel.ui.petHighestSpinBox.value = 5.0
+    panel.ui.petColourComboBox.currentText = "inverted grey"
+    click(panel.ui.viewButton)
+    assert (layers.GetBackgroundVolumeID(), layers.GetForegroundVolumeID()) == (ct.GetID(), pet.GetID())
+    assert layers.GetForegroundOpacity() == 0.5
+    assert pet.GetDisplayNode().GetWindowLevelMax() == pytest.approx(5.0)
+    assert pet.GetDisplayNode().GetColorNodeID() == "vtkMRMLColorTableNodeInvertedGrey"
+
+
 def test_opening_is_quick_and_imports_no_torch(tmp_path):
     """In a process of its own: others in this one have imported torch."""
     code = f"""

@@ -1,6 +1,9 @@
 """A result in Slicer's scene: segments, codes, table, threshold, dropped lesions, saved scene, undo, export."""
 
+import os
 import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ pytest.importorskip("slicer", reason="needs the package slicer-core")
 logic = pytest.importorskip("PEMMASegmentLib.panel.logic")
 runs = pytest.importorskip("PEMMASegmentLib.panel.runs")
 segments = pytest.importorskip("PEMMASegmentLib.panel.segments")
+view = pytest.importorskip("PEMMASegmentLib.panel.view")
 
 
 @pytest.fixture
@@ -174,11 +178,11 @@ def test_request_writes_what_the_process_reads(case, tmp_path):
 
 def test_slice_and_3d_views_show_the_lesion(scene, case, run, tmp_path):
     """Pictures of Slicer's own views; to look at them give a folder in PEMMA_PICTURES."""
-    import os
-    from pathlib import Path
+    import slicer
 
     folder = Path(os.environ.get("PEMMA_PICTURES", tmp_path))
-    show_pet(case.pet, case.ct)
+    slicer.app = SimpleNamespace(layoutManager=lambda: None)
+    view.fuse(case.ct, case.pet, colour="colour", highest=10 * view.per_suv(case.pet, case.study.pet), opacity=0.5)
     centre = logic.centre_ras(run, 1)
     kept = [
         scene.slice_picture(folder / f"{name}.png", scene.application, case.ct, case.pet, name, centre)
@@ -190,14 +194,3 @@ def test_slice_and_3d_views_show_the_lesion(scene, case, run, tmp_path):
         orange = (picture[..., 0] - picture[..., 2] > 60) & (picture[..., 0] > 100)
         assert 200 < orange.sum() < 0.6 * orange.size, name
 
-
-def show_pet(pet, ct) -> None:
-    for node, low, high, colour in (
-        (ct, -160, 240, "vtkMRMLColorTableNodeGrey"),
-        (pet, 0, 10, "vtkMRMLPETProceduralColorNodePET-DICOM"),
-    ):
-        node.CreateDefaultDisplayNodes()
-        display = node.GetDisplayNode()
-        display.AutoWindowLevelOff()
-        display.SetWindowLevelMinMax(low, high)
-        display.SetAndObserveColorNodeID(colour)

@@ -7,6 +7,7 @@ from slicer.parameterNodeWrapper import Choice, Default, WithinRange, parameterN
 
 from ..results import MTV_RULES
 from ..study.types import Typed
+from .view import COLOURS
 
 INPUTS, DEVICES = ("auto", "ct+pet", "ct", "pet"), ("auto", "cuda", "cpu")
 
@@ -15,7 +16,7 @@ INPUTS, DEVICES = ("auto", "ct+pet", "ct", "pet"), ("auto", "cuda", "cpu")
 class Parameters:
     """Members are bound to the widgets whose property SlicerParameterName names them. Zero or "": not given.
 
-    weightKg: kg; heightM: m; doseMBq: MBq; injectionTime: HHMMSS; minVolumeMl: ml; model, adapter: folders.
+    weightKg: kg; heightM: m; doseMBq: MBq; injectionTime: HHMMSS; minVolumeMl: ml; petHighest: SUV; model, adapter: folders.
     """
 
     ct: vtkMRMLScalarVolumeNode
@@ -25,6 +26,9 @@ class Parameters:
     heightM: Annotated[float, WithinRange(0, 3), Default(0.0)]
     doseMBq: Annotated[float, WithinRange(0, 20000), Default(0.0)]
     injectionTime: str = ""
+    petColour: Annotated[str, Choice(list(COLOURS)), Default("colour")]
+    petHighest: Annotated[float, WithinRange(0.5, 100), Default(10.0)]
+    petOpacity: Annotated[float, WithinRange(0, 1), Default(0.5)]
     model: str = ""
     adapter: str = ""
     inputs: Annotated[str, Choice(list(INPUTS)), Default("auto")]

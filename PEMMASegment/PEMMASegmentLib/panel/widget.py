@@ -12,7 +12,7 @@ from ..core import PemmaError
 from ..study.types import PetCtStudy
 from ..worker.client import Worker
 from ..worker.events import Ended, Error, LogLine, Progress, Result
-from . import logic, packages, parameters, runs, studies
+from . import logic, packages, parameters, runs, studies, view
 from .lesion_list import LesionList, in_words
 
 POLL_MS = 100
@@ -49,6 +49,7 @@ class Panel:
             edit.connect("currentPathChanged(QString)", self._on_folder)
         ui.segmentButton.connect("clicked(bool)", self._on_segment)
         ui.studyButton.connect("clicked(bool)", self._on_check_study)
+        ui.viewButton.connect("clicked(bool)", self._on_view)
         ui.thresholdSlider.connect("valueChanged(double)", self._on_threshold)
         ui.mtvRuleComboBox.connect("currentTextChanged(QString)", self._on_rule)
         ui.removeButton.connect("clicked(bool)", self._on_remove)
@@ -160,6 +161,16 @@ class Panel:
     def _on_check_study(self, _checked=False) -> None:
         self._say("")
         self._guarded(self._study)
+
+    def _on_view(self, _checked=False) -> None:
+        self._say("")
+        self._guarded(self._show_fused)
+
+    def _show_fused(self) -> None:
+        chosen, study = self.chosen, self._study()
+        highest = chosen.petHighest * (view.per_suv(chosen.pet, study.pet) if study.pet is not None else 1.0)
+        view.four_up()
+        view.fuse(chosen.ct, chosen.pet, colour=chosen.petColour, highest=highest, opacity=chosen.petOpacity)
 
     def _on_folder(self, _path="") -> None:
         if self.chosen is not None and self._bound is not None:
