@@ -163,6 +163,8 @@ def test_from_volumes_to_a_seg_by_clicks(app, module, model, tmp_path, sts_008):
     ui.thresholdSlider.value = round(float(np.quantile(probability, 0.98)), 2)
     lesions = module.panel.run.lesions
     assert len(lesions) == ui.lesionTable.rowCount > 1
+    click(ui.exportButton)
+    assert "o place for" in ui.messageLabel.text
     folder = tmp_path / "out"
     folder.mkdir()
     ui.exportPathEdit.currentPath = str(folder)
@@ -179,6 +181,20 @@ def test_from_volumes_to_a_seg_by_clicks(app, module, model, tmp_path, sts_008):
     click(ui.removeButton)
     assert runs.in_scene() == [] and ui.lesionTable.rowCount == 0 and not ui.exportButton.enabled
     assert slicer.modules.markups.logic().jumps == []
+    click(ui.segmentButton)
+    wait(app, lambda: ui.progressBar.value > 0)
+    slicer.mrmlScene.Clear(0)  # in mid-run
+    assert ui.segmentButton.text == "Segment" and module.panel.run is None
+    wait(app, lambda: not module.panel.worker.busy)
+    assert runs.in_scene() == [] and left_behind(module) == []
+
+
+def left_behind(module) -> list[Path]:
+    """Private folders with volumes of the patient."""
+    import slicer
+
+    module.panel.poll()
+    return list(Path(slicer.app.temporaryPath).glob("pemma-worker-*"))
 
 
 def assert_as_the_command_lines(seg: Path, study: Path, model: Path, threshold: float, out: Path) -> None:
@@ -213,7 +229,7 @@ def test_cancel_and_a_killed_process_leave_a_usable_panel(app, module, model):
     os.kill(worker_pid(module), signal.SIGKILL)
     wait(app, lambda: ui.segmentButton.text == "Segment")
     assert "killed" in ui.messageLabel.text and ui.segmentButton.enabled
-    assert not list(Path(module.panel.worker._temporary).glob("pemma-worker-*"))
+    assert left_behind(module) == []
 
 
 def worker_pid(module) -> int:

@@ -144,12 +144,20 @@ class Panel:
             packages.install(wanted)
         study = self._study()
         options = parameters.options_of(self.chosen)
-        fields = logic.request_fields(study, self.worker.private_folder(), options)
+        fields = logic.request_fields(study, self._private_folder(), options)
         id = self.worker.request("segment", **fields)
         ids = (node.GetID() if node is not None else None for node in (self.chosen.ct, self.chosen.pet))
         self._asked = _Asked(id, study, *ids, time.monotonic())
         self._show_busy()
         self._timer.start()
+
+    def _private_folder(self) -> Path:
+        try:
+            return self.worker.private_folder()
+        except OSError as error:
+            words = error.strerror or type(error).__name__
+            way_out = "free some space on the disk of the temporary folder"
+            raise PemmaError("cannot-write", f"no temporary folder can be made: {words}", way_out) from error
 
     def _study(self) -> PetCtStudy:
         typed = parameters.typed_of(self.chosen)
@@ -209,8 +217,10 @@ class Panel:
         self._guarded(self._export)
 
     def _export(self) -> None:
-        folder = Path(self.ui.exportPathEdit.currentPath or slicer.app.temporaryPath)
-        path = logic.export_seg(self.run, folder, into_database=self.ui.intoDatabaseCheckBox.checked)
+        chosen, into_database = self.ui.exportPathEdit.currentPath, self.ui.intoDatabaseCheckBox.checked
+        if not chosen and not into_database:
+            raise PemmaError("no-folder", "no place for the DICOM-SEG is chosen", "choose a folder, or tick the database")
+        path = logic.export_seg(self.run, Path(chosen or slicer.app.temporaryPath), into_database=into_database)
         self._say(_("Written: {name}").format(name=path.name))
 
     def _guess(self) -> None:
