@@ -57,15 +57,15 @@ def register_sample_data() -> None:
 
 
 def load_sample(source=None) -> list:
-    """Takes the bundled patient into the DICOM database and loads its CT and PET; returns the volume nodes."""
+    """Takes the bundled patient into the DICOM database and loads its CT and PET; returns the two nodes."""
     from DICOMLib import DICOMUtils
 
     folder = Path(slicer.util.tempDirectory(key="PEMMASegment"))
     with zipfile.ZipFile(SAMPLE) as archive:
         archive.extractall(folder)
     DICOMUtils.importDicom(str(folder))
-    series = [_series_uid(folder / "STS_008" / kind) for kind in ("CT", "PET")]
-    return [slicer.mrmlScene.GetNodeByID(node_id) for node_id in DICOMUtils.loadSeriesByUID(series)]
+    series = (_series_uid(folder / "STS_008" / kind) for kind in ("CT", "PET"))
+    return [slicer.mrmlScene.GetNodeByID(DICOMUtils.loadSeriesByUID([uid])[0]) for uid in series]
 
 
 def _series_uid(folder: Path) -> str:

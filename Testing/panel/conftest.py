@@ -25,7 +25,7 @@ FIELDS = {
 @pytest.fixture
 def scene():
     """slicer_scene with a new, empty scene."""
-    pytest.importorskip("slicer", reason="needs the package slicer-core")
+    pytest.importorskip("slicer", reason="needs the package slicer-core", exc_type=ImportError)
     import slicer_scene
 
     slicer_scene.application = slicer_scene.start()

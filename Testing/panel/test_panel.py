@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,8 +14,8 @@ import SimpleITK as sitk
 
 from .conftest import FIELDS, HARNESS
 
-pytest.importorskip("slicer", reason="needs the package slicer-core")
-pytest.importorskip("PyQt5", reason="needs the package PyQt5")
+pytest.importorskip("slicer", reason="needs the package slicer-core", exc_type=ImportError)
+pytest.importorskip("PyQt5.QtWidgets", reason="needs the package PyQt5", exc_type=ImportError)
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 MODULE = Path(__file__).resolve().parents[2] / "PEMMASegment" / "PEMMASegment.py"
@@ -103,6 +104,26 @@ def test_opening_guesses_the_pair_and_starts_nothing(app, module):
     assert not module.panel.worker.running and not ui.exportButton.enabled
     click(ui.studyButton)
     assert "CT 141 x 137 x 51" in ui.studyLabel.text
+
+
+def test_sample_data_is_registered_and_brings_ct_and_pet(app, module, tmp_path, monkeypatch):
+    """On stand-ins of SampleData and DICOMLib that note what they are asked for."""
+    import slicer
+
+    told, asked, nodes = {}, [], iter([module.panel.chosen.ct, module.panel.chosen.pet])
+    register = SimpleNamespace(registerCustomSampleDataSource=lambda **source: told.update(source))
+    utils = SimpleNamespace(
+        importDicom=lambda folder: asked.append(Path(folder)), loadSeriesByUID=lambda uids: [next(nodes).GetID()]
+    )
+    monkeypatch.setitem(sys.modules, "SampleData", SimpleNamespace(SampleDataLogic=register))
+    monkeypatch.setitem(sys.modules, "DICOMLib", SimpleNamespace(DICOMUtils=utils))
+    monkeypatch.setattr(slicer.util, "tempDirectory", lambda key: str(tmp_path))
+    file = sys.modules["PEMMASegment"]
+    file.PEMMASegment(SimpleNamespace())
+    slicer.app.started[-1]()
+    assert told["uris"].startswith("file:") and told["category"] == "PEMMASegment"
+    assert [node.GetName() for node in told["customDownloader"]()] == ["CT", "PET"]
+    assert len(list((asked[0] / "STS_008" / "CT").glob("*.dcm"))) == 51
 
 
 def test_the_pet_is_shown_over_the_ct_in_suv(app, module):

@@ -1,5 +1,6 @@
 """A result in Slicer's scene: segments, codes, table, threshold, dropped lesions, saved scene, undo, export."""
 
+import importlib
 import os
 import time
 from pathlib import Path
@@ -13,11 +14,11 @@ from PEMMASegmentLib.core import PemmaError
 
 from .conftest import voxels
 
-pytest.importorskip("slicer", reason="needs the package slicer-core")
-logic = pytest.importorskip("PEMMASegmentLib.panel.logic")
-runs = pytest.importorskip("PEMMASegmentLib.panel.runs")
-segments = pytest.importorskip("PEMMASegmentLib.panel.segments")
-view = pytest.importorskip("PEMMASegmentLib.panel.view")
+pytest.importorskip("slicer", reason="needs the package slicer-core", exc_type=ImportError)
+logic = importlib.import_module("PEMMASegmentLib.panel.logic")
+runs = importlib.import_module("PEMMASegmentLib.panel.runs")
+segments = importlib.import_module("PEMMASegmentLib.panel.segments")
+view = importlib.import_module("PEMMASegmentLib.panel.view")
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """The door between RAS and LPS: any geometry that is one, there and back, and what is refused."""
 
+import importlib
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -8,8 +10,8 @@ from hypothesis import strategies as st
 
 from PEMMASegmentLib.core import PemmaError
 
-pytest.importorskip("slicer", reason="needs the package slicer-core")
-volumes = pytest.importorskip("PEMMASegmentLib.panel.volumes")
+pytest.importorskip("slicer", reason="needs the package slicer-core", exc_type=ImportError)
+volumes = importlib.import_module("PEMMASegmentLib.panel.volumes")
 
 angle = st.floats(-3.0, 3.0)
 length = st.floats(0.3, 9.0)
