@@ -40,13 +40,21 @@ def sts_008(unpack) -> Path:
     return unpack("sts/dicom/STS_008.zip") / "STS_008"
 
 
+@pytest.fixture(scope="session")
+def expert(sts_008) -> tuple[sitk.Image, sitk.Image]:
+    """The expert's mask, and a probability made of it."""
+    from PEMMASegmentLib.study import annotation, load
+
+    mask, _ = annotation.read(annotation.find(sts_008), load(sts_008))
+    return mask, sitk.SmoothingRecursiveGaussian(sitk.Cast(mask, sitk.sitkFloat32), 2.0)
+
+
 @pytest.fixture
-def case(scene, sts_008):
+def case(scene, sts_008, expert):
     """CT and PET nodes as Slicer's reader gives them, the study behind them, and a probability from the expert's mask."""
     import slicer
 
     from PEMMASegmentLib.panel import studies
-    from PEMMASegmentLib.study import annotation
 
     slicer.dicomDatabase = scene.FolderDatabase(sts_008)
     ct, pet = (scene.load_series(sts_008 / kind, kind) for kind in ("CT", "PET"))
@@ -55,8 +63,7 @@ def case(scene, sts_008):
     for node in (ct, pet):
         hierarchy.CreateItem(item, node)
     study = studies.read_study(ct, pet)
-    mask, _ = annotation.read(annotation.find(sts_008), study)
-    probability = sitk.SmoothingRecursiveGaussian(sitk.Cast(mask, sitk.sitkFloat32), 2.0)
+    mask, probability = expert
     return SimpleNamespace(ct=ct, pet=pet, study=study, mask=mask, probability=probability, folder=sts_008, item=item)
 
 
