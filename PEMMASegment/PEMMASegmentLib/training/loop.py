@@ -128,7 +128,7 @@ def _autocast(device: torch.device):
 
 
 def _to(images: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
-    """To the device; channels last, which this machine's convolutions like (fp32 3 x 3 x 3 up to twice as fast)."""
+    """To the device; channels last, with which fp32 training on a CPU takes about a tenth less."""
     return {name: t.to(device, memory_format=torch.channels_last_3d) for name, t in images.items()}
 
 
