@@ -54,11 +54,22 @@ def test_the_guard_against_the_network_guards():
     assert "a network connection was asked for" in done.stderr
 
 
-def test_demo_runs_without_a_network_and_finds_the_tumour(tmp_path):
-    """A smoke value: the bundled patient was never used to choose anything. The aim is 0.70; the model card says 0.61."""
-    done = python(NO_NETWORK, "demo", "--quiet", "--out", "out", cwd=tmp_path)
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """The demo's process, run with sockets closed, and the folder it was run in."""
+    folder = tmp_path_factory.mktemp("demo")
+    return python(NO_NETWORK, "demo", "--quiet", "--out", "out", cwd=folder), folder
+
+
+def test_demo_runs_without_a_network_and_leaves_its_four_files(demo):
+    done, folder = demo
     assert done.returncode == 0, done.stderr
     assert "SUVmax" in done.stdout
-    assert float(re.search(r"Dice against the expert's contour: (\d\.\d+)", done.stdout).group(1)) >= 0.55
-    written = {path.name for path in (tmp_path / "out").iterdir()}
+    written = {path.name for path in (folder / "out").iterdir()}
     assert written == {"segmentation.dcm", "lesions.csv", "preview.png", "result.json"}
+
+
+@pytest.mark.xfail(strict=True, reason="the starter model reaches 0.61 on the bundled patient (model card)")
+def test_demo_finds_the_tumour(demo):
+    done, _ = demo
+    assert float(re.search(r"Dice against the expert's contour: (\d\.\d+)", done.stdout).group(1)) >= 0.70
