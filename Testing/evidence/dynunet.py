@@ -2,7 +2,7 @@
 
     python Testing/evidence/dynunet.py --minutes CPU_MINUTES --out FOLDER     (needs `shared` beside the checkout)
 
-Trained on the starter's patients with its windows, augmentation, loss and optimiser; the threshold is chosen on the
+Goes on where it was stopped. Trained on the starter's patients with its windows, augmentation, loss and optimiser; the threshold is chosen on the
 selection patients, as the starter's is.
 """
 
@@ -27,6 +27,7 @@ from PEMMASegmentLib.inference.selection import choose_threshold
 from PEMMASegmentLib.network.files import Model, ModelCard, Region
 from PEMMASegmentLib.training.augment import Augmentation
 from PEMMASegmentLib.training.config import Config, read_config
+from PEMMASegmentLib.training.state import load_state, save_state
 from PEMMASegmentLib.training.windows import batch, draw, to_case
 
 CONFIG = resources() / "Models/sts-starter/train.json"
@@ -57,15 +58,17 @@ def load(folder: Path) -> Model:
     return as_model(net, read_config(CONFIG), note["threshold"], sha256_of(folder / "dynunet.safetensors"))
 
 
-def train(minutes: float, config: Config) -> tuple[EarlyFusion, int]:
+def train(minutes: float, config: Config, state: Path) -> tuple[EarlyFusion, int]:
     torch.manual_seed(config.seed)
     net = EarlyFusion().to(memory_format=torch.channels_last_3d)
     training = [to_case(c.name, c.study.ct, c.study.pet, c.label, config.preprocessing)
                 for c in cases(list(config.train), cut=False)]
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=1e-2)
-    average = [p.detach().clone() for p in net.parameters()]
+    average = {name: p.detach().clone() for name, p in net.named_parameters()}
     loss_of = DiceCELoss(to_onehot_y=True, softmax=True, include_background=False, batch=True)
-    started, step, share, stage = time.process_time(), 0, 0.0, config.stages[-1]
+    stage, key = config.stages[-1], f"{minutes} {config.stages[-1]} {config.seed}"
+    step, spent = load_state(state, key, net, average, optimizer, list(average))
+    started, saved, share = time.process_time() - spent, time.monotonic(), spent / 60 / minutes
     while share < 1:
         optimizer.param_groups[0]["lr"] = 1e-3 * min(share / 0.05 + 0.01, 0.01 + 0.99 * 0.5 * (1 + cos(pi * share)))
         rng = np.random.default_rng([config.seed, step])
@@ -76,14 +79,17 @@ def train(minutes: float, config: Config) -> tuple[EarlyFusion, int]:
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimizer.step()
         with torch.no_grad():
-            torch._foreach_lerp_(average, list(net.parameters()), 1 - min(0.998, (1 + step) / (10 + step)))
+            torch._foreach_lerp_(list(average.values()), list(net.parameters()), 1 - min(0.998, (1 + step) / (10 + step)))
         step += 1
-        share = (time.process_time() - started) / 60 / minutes
-        if step % 100 == 0:
-            print(f"step {step}, {share:.0%}, loss {float(loss):.3f}", flush=True)
+        spent = time.process_time() - started
+        share = spent / 60 / minutes
+        if time.monotonic() - saved > 120 or share >= 1:
+            save_state(state, step, spent, key, net, average, optimizer, list(average))
+            saved = time.monotonic()
+            print(f"step {step}, {share:.0%}, loss {float(loss.detach()):.3f}", flush=True)
     with torch.no_grad():
-        for p, mean in zip(net.parameters(), average, strict=True):
-            p.copy_(mean)
+        for name, p in net.named_parameters():
+            p.copy_(average[name])
     return net, step
 
 
@@ -93,10 +99,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     config = read_config(CONFIG)
-    net, steps = train(options.minutes, config)
+    options.out.mkdir(parents=True, exist_ok=True)
+    net, steps = train(options.minutes, config, options.out / "state.safetensors")
     select = [(c.study, c.label) for c in cases(list(config.select), cut=False)]
     threshold, scores = choose_threshold(as_model(net, config, 0.5), select, "ct+pet")
-    options.out.mkdir(parents=True, exist_ok=True)
     save_model(net.to(memory_format=torch.contiguous_format), str(options.out / "dynunet.safetensors"))
     note = {"threshold": threshold, "select_dice": scores, "steps": steps, "cpu_minutes": options.minutes,
             "parameters": sum(p.numel() for p in net.parameters())}
