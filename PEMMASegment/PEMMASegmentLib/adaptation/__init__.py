@@ -1,0 +1,1 @@
+"""A site's cases, few-shot training on them, and the proof on patients held out."""
