@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydicom.uid import UID
 
 from PEMMASegmentLib.core import PemmaError
-from PEMMASegmentLib.results import MTV_RULES, measure, totals
+from PEMMASegmentLib.results import MTV_RULES, measure, totals, without_figures
 from PEMMASegmentLib.results.components import components
 from PEMMASegmentLib.results.covered import covered_voxels
 from PEMMASegmentLib.results.measure import sphere_means
@@ -180,6 +180,21 @@ def test_a_lesion_outside_the_pet_or_without_one_has_no_pet_figures():
         lesion = measure(label, pet)[0]
         assert (lesion.suv_max, lesion.suv_mean, lesion.suv_peak, lesion.mtv_ml, lesion.tlg) == (None,) * 5
         assert totals([lesion])["suv_max"] is None and totals([lesion])["volume_ml"] == 8
+
+
+@pytest.mark.parametrize("turn", [0.0, 0.2])
+def test_a_lesion_that_the_pet_shows_in_part_has_no_pet_figures(turn):
+    label = image(np.ones((20, 20, 20)), (2, 2, 2), kind=np.uint8)
+    label.SetDirection([np.cos(turn), -np.sin(turn), 0, np.sin(turn), np.cos(turn), 0, 0, 0, 1])
+    numbers = []
+    for slices in (20, 19, 18, 10):
+        pet = image(np.full((slices, 60, 60), 5.0), (2, 2, 2), (-40, -40, 0))
+        lesions = measure(label, pet)
+        notes = without_figures(lesions, pet)
+        assert (lesions[0].suv_max is None) == bool(notes) and lesions[0].volume_ml == 64
+        numbers.append(lesions[0].suv_max)
+    assert numbers == [5, 5, None, None]
+    assert "lesion 1 reaches beyond" in notes[0][1] and without_figures(lesions, None) == ()
 
 
 def test_lesions_are_26_connected_sorted_by_volume_and_not_too_small():

@@ -69,7 +69,8 @@ def segment_study(
         key=result_key(loaded, found),
     )
     measured = Step("measure", time.perf_counter() - started)
-    return Segmented(loaded, replace(found, steps=(loading, *found.steps, measured)), lesions)
+    notes = found.notes + results.without_figures(lesions, loaded.pet)
+    return Segmented(loaded, replace(found, steps=(loading, *found.steps, measured), notes=notes), lesions)
 
 
 def write(out: Path, done: Segmented, options: argparse.Namespace) -> list[Path]:

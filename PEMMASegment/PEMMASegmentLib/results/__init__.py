@@ -1,6 +1,6 @@
 """Segmentation to lesions with their figures, and to the files of a result: DICOM-SEG, table, picture, record."""
 
-from .measure import MTV_RULES, measure, rule_in_words, totals
+from .measure import MTV_RULES, measure, rule_in_words, totals, without_figures
 from .preview import write_preview
 from .record import SCHEMA, write_json
 from .seg import write_label_nifti, write_seg
@@ -15,6 +15,7 @@ __all__ = [
     "measure",
     "rule_in_words",
     "totals",
+    "without_figures",
     "write_all",
     "write_csv",
     "write_json",

@@ -28,6 +28,25 @@ def covered_voxels(lesion: np.ndarray, box: Box, label: sitk.Image, pet: sitk.Im
     return np.concatenate([np.insert(at, 0, low[0] + k, axis=1) for k, at in enumerate(found)])
 
 
+def share_inside(lesion: np.ndarray, box: Box, label: sitk.Image, pet: sitk.Image) -> float:
+    """Share of the lesion's voxels, 0 to 1, whose centres lie inside the PET's field of view. Arguments as above."""
+    matrix, shift = _label_to_pet(label, pet, box)
+    size = np.array(pet.GetSize()[::-1])
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in lesion.shape], indexing="ij")).reshape(3, -1)
+    if _within(matrix @ corners + shift[:, None], size).all():
+        return 1.0
+    inside = 0
+    for k, plane in enumerate(lesion):
+        at = np.insert(np.argwhere(plane), 0, k, axis=1).T
+        inside += np.count_nonzero(_within(matrix @ at + shift[:, None], size))
+    return inside / np.count_nonzero(lesion)
+
+
+def _within(index: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Whether continuous indices (3, n) lie in voxels of an image of this size (z, y, x)."""
+    return np.all((index >= -0.5) & (index <= size[:, None] - 0.5), axis=0)
+
+
 def _label_to_pet(label: sitk.Image, pet: sitk.Image, box: Box) -> tuple[np.ndarray, np.ndarray]:
     """PET index (z, y, x) = matrix @ index in the box (z, y, x) + shift."""
     start = [box[2].start, box[1].start, box[0].start]

@@ -6,6 +6,7 @@ Definitions (PET figures on the PET's own voxels, those of which the lesion cove
     mtv_ml             volume of the lesion's PET voxels at or above the rule
     tlg                SUVmean inside the MTV times MTV, g
     suv_peak           highest mean in a 1 cm3 sphere centred on any voxel of the lesion (IBSI's global intensity peak)
+A lesion of which the PET shows less than 95 % has no PET figures: those of its visible part would pass for its own.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,7 +17,7 @@ import SimpleITK as sitk
 from ..core import Lesion, PemmaError
 from ..core.images import voxel_ml
 from .components import Box, components
-from .covered import covered_voxels
+from .covered import covered_voxels, share_inside
 from .uids import uid_of
 
 #: rule -> threshold in SUV for a lesion of this SUVmax
@@ -32,6 +33,8 @@ _WORDS = {"41%": "41% of SUVmax", "50%": "50% of SUVmax", "suv2.5": "SUV >= 2.5"
 
 #: a sphere of 1 cm3, mm
 PEAK_RADIUS = (3000 / (4 * np.pi)) ** (1 / 3)
+#: a lesion needs at least this share of its volume inside the PET's field of view to have PET figures
+LEAST_INSIDE = 0.95
 _AT_ONCE = 1_000_000  # voxels whose spheres are averaged in one go: about 100 MB
 
 
@@ -59,9 +62,21 @@ def measure(
         inside = numbers[box] == number  # (z, y, x)
         lesion = _contour(number, inside, box, label, key)
         if pet is not None:
+            lesion.mtv_rule = mtv_rule
+        if pet is not None and share_inside(inside, box, label, pet) >= LEAST_INSIDE:
             _add_pet_figures(lesion, lesion_pet_voxels(inside, box, label, pet), suv, pet, mtv_rule)
         lesions.append(lesion)
     return lesions
+
+
+def without_figures(lesions: Iterable[Lesion], pet: sitk.Image | None) -> tuple[tuple[str, str], ...]:
+    """A note (code, sentence) when lesions of a study with PET have no PET figures; else none."""
+    numbers = [str(lesion.number) for lesion in lesions if lesion.suv_max is None]
+    if pet is None or not numbers:
+        return ()
+    which = f"lesion {numbers[0]} reaches" if len(numbers) == 1 else f"lesions {', '.join(numbers)} reach"
+    return (("pet-coverage", f"{which} beyond the PET's field of view: no SUV figures for what the PET does not show, "
+             "and the totals are without them"),)
 
 
 def totals(lesions: Iterable[Lesion]) -> dict[str, float | int | None]:
@@ -127,8 +142,7 @@ def _mean_index(inside: np.ndarray, axis: int) -> float:
 
 
 def _add_pet_figures(lesion: Lesion, voxels: np.ndarray, suv: np.ndarray, pet: sitk.Image, rule: str) -> None:
-    lesion.mtv_rule = rule
-    if not len(voxels):  # the lesion lies outside the PET: its figures stay None
+    if not len(voxels):  # thinner than a PET voxel, and its centroid just outside: its figures stay None
         return
     values = suv[tuple(voxels.T)].astype(float)
     lesion.suv_max, lesion.suv_mean = float(values.max()), float(values.mean())
