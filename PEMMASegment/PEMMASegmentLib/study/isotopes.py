@@ -112,12 +112,18 @@ def fits(seconds: float, isotope: str) -> bool:
     return abs(seconds / HALF_LIFE_S[isotope] - 1) <= TOLERANCE
 
 
+def is_fdg(item: Dataset) -> bool:
+    """Whether the item names FDG, by code or in words."""
+    if any(text(code, "CodeValue").upper() in FDG_CODES for code in items(item, "RadiopharmaceuticalCodeSequence")):
+        return True
+    return any(word in name.upper() for name in _names(item) for word in FDG_WORDS)
+
+
 def other_tracer(item: Dataset) -> bool:
     """Whether the item names a tracer and that is not FDG."""
+    return not is_fdg(item) and (any(_names(item)) or any(isotope != "F-18" for isotope in named(item)))
+
+
+def _names(item: Dataset) -> list[str]:
     codes = items(item, "RadiopharmaceuticalCodeSequence")
-    names = [*texts(item, "Radiopharmaceutical"), *(text(code, "CodeMeaning") for code in codes)]
-    if any(text(code, "CodeValue").upper() in FDG_CODES for code in codes):
-        return False
-    if any(word in name.upper() for name in names for word in FDG_WORDS):
-        return False
-    return any(names) or any(isotope != "F-18" for isotope in named(item))
+    return [*texts(item, "Radiopharmaceutical"), *(text(code, "CodeMeaning") for code in codes)]
