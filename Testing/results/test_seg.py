@@ -1,6 +1,7 @@
 """The DICOM-SEG under readers and validators that are not ours: in place, voxel for voxel, no error of our making."""
 
 import copy
+import json
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,8 @@ from pydicom.data import get_charset_files
 from pydicom.datadict import keyword_for_tag
 
 from PEMMASegmentLib.core import Identity, PemmaError
-from PEMMASegmentLib.results import measure, write_seg
+from PEMMASegmentLib.results import measure, measure_edited, write_all, write_seg
+from PEMMASegmentLib.results.components import components
 from PEMMASegmentLib.results.seg import MOST_SEGMENTS, SERIES_NUMBER
 from PEMMASegmentLib.study.types import PetCtStudy
 
@@ -237,6 +239,56 @@ def test_a_lesion_thrown_out_is_left_out(study, label, tmp_path):
     write_seg(tmp_path / "seg.dcm", study, segmentation(label), lesions)
     seg = pydicom.dcmread(tmp_path / "seg.dcm")
     assert [item.TrackingID for item in seg.SegmentSequence] == ["lesion 2", "lesion 3"]
+
+
+def cut_in_two(label: sitk.Image, plane: int) -> sitk.Image:
+    """Lesion numbers as after an edit: the largest lesion of `label` cut at a slice, the upper part is number 7."""
+    numbers, _ = components(label)
+    numbers[plane:][numbers[plane:] == 1] = 7
+    out = sitk.GetImageFromArray(numbers.astype(np.uint8))
+    out.CopyInformation(label)
+    return out
+
+
+def test_edited_lesions_are_semiautomatic_and_written_as_they_were_drawn(study, label, tmp_path):
+    numbers = cut_in_two(label, 25)
+    lesions = measure_edited(numbers, study.pet, key="test")
+    for lesion in (lesions[0], lesions[3]):
+        lesion.algorithm_type = "SEMIAUTOMATIC"
+    write_all(tmp_path / "out", study, segmentation(label, numbers=numbers), lesions)
+    seg = hd.seg.segread(tmp_path / "out" / "segmentation.dcm")
+    assert [item.SegmentLabel for item in seg.SegmentSequence] == [f"Tumour {n}" for n in (1, 2, 3, 7)]
+    types = ["SEMIAUTOMATIC", "AUTOMATIC", "AUTOMATIC", "SEMIAUTOMATIC"]
+    assert [item.SegmentAlgorithmType for item in seg.SegmentSequence] == types
+    told = json.loads((tmp_path / "out" / "result.json").read_text(encoding="utf-8"))
+    assert [lesion["algorithm_type"] for lesion in told["lesions"]] == types
+    read = seg.get_pixels_by_source_instance(
+        [header.SOPInstanceUID for header in study.ct_headers],
+        combine_segments=True,
+        assert_missing_frames_are_empty=True,
+    )
+    assert np.array_equal(np.array([0, 1, 2, 3, 7])[read], sitk.GetArrayFromImage(numbers))
+    assert not errors_of_dciodvfy(tmp_path / "out" / "segmentation.dcm")
+
+
+def test_another_cut_is_another_object(study, label, tmp_path):
+    """The same voxels in the same lesions' names: only who owns which voxel differs."""
+    uids = []
+    for plane in (25, 26):
+        numbers = cut_in_two(label, plane)
+        lesions = measure_edited(numbers, None)
+        for lesion in lesions:
+            lesion.tracking_uid = f"2.25.{lesion.number}"
+        write_seg(tmp_path / "seg.dcm", study, segmentation(label, numbers=numbers), lesions)
+        uids.append(pydicom.dcmread(tmp_path / "seg.dcm").SOPInstanceUID)
+    assert uids[0] != uids[1]
+
+
+def test_one_edited_lesion_makes_the_one_segment_for_all_semiautomatic(study, label, tmp_path):
+    lesions = measure(label, study.pet)
+    lesions[1].algorithm_type = "SEMIAUTOMATIC"
+    write_seg(tmp_path / "seg.dcm", study, segmentation(label), lesions, segments="one")
+    assert pydicom.dcmread(tmp_path / "seg.dcm").SegmentSequence[0].SegmentAlgorithmType == "SEMIAUTOMATIC"
 
 
 @pytest.mark.parametrize("count", [MOST_SEGMENTS, MOST_SEGMENTS + 1])

@@ -30,6 +30,7 @@ class Segmentation:
     inputs: "ct+pet", "ct" or "pet". device: in words ("CPU, 2 threads"). precision: "float32", "bfloat16", "float16".
     roi_mm: (x0, x1, y0, y1, z0, z1) of the region that was looked at, None for all of the study.
     notes: (code, sentence) of what the user should know about the run (outside the known region, memory ladder ...).
+    numbers: after a user's edits the lesion of each voxel, 0 outside; None: lesions are the components of the label.
     """
 
     probability: sitk.Image
@@ -43,13 +44,15 @@ class Segmentation:
     roi_mm: tuple[float, float, float, float, float, float] | None = None
     steps: tuple[Step, ...] = ()
     notes: tuple[tuple[str, str], ...] = ()
+    numbers: sitk.Image | None = None
 
 
 @dataclass
 class Lesion:
-    """One 26-connected component of the label and its figures; definitions: `results.measure`.
+    """One 26-connected component of the label, or what a user made of it, and its figures (`results.measure`).
 
     PET figures are None without a PET. volume_ml is the contour's volume, which is not the MTV.
+    algorithm_type: DICOM's word for who drew it: AUTOMATIC, or SEMIAUTOMATIC after a user's edit.
     """
 
     number: int
@@ -62,4 +65,5 @@ class Lesion:
     mtv_ml: float | None = None
     mtv_rule: str | None = None
     tlg: float | None = None
+    algorithm_type: str = "AUTOMATIC"
     kept: bool = field(default=True)

@@ -1,6 +1,6 @@
 """Segmentation to lesions with their figures, and to the files of a result: DICOM-SEG, table, picture, record."""
 
-from .measure import MTV_RULES, measure, rule_in_words, totals, without_figures
+from .measure import MTV_RULES, measure, measure_edited, rule_in_words, totals, without_figures
 from .preview import write_preview
 from .record import SCHEMA, write_json
 from .seg import write_label_nifti, write_seg
@@ -13,6 +13,7 @@ __all__ = [
     "as_text",
     "check_out",
     "measure",
+    "measure_edited",
     "rule_in_words",
     "totals",
     "without_figures",

@@ -1,10 +1,20 @@
-"""The 26-connected components of a label, numbered from the largest down: here it is said which lesion is which."""
+"""Here it is said which lesion is which: the 26-connected components of a label from the largest down, or a user's."""
 
 import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
+from ..core import Segmentation
+
 Box = tuple[slice, slice, slice]
+
+
+def lesion_numbers(segmentation: Segmentation) -> tuple[np.ndarray, list[Box | None]]:
+    """As `components` of the label; after edits the user's numbers, and None where a number is not in use."""
+    if segmentation.numbers is None:
+        return components(segmentation.label)
+    numbers = sitk.GetArrayFromImage(segmentation.numbers)
+    return numbers, ndimage.find_objects(numbers)
 
 
 def components(label: sitk.Image, smallest: int = 1) -> tuple[np.ndarray, list[Box]]:

@@ -10,7 +10,7 @@ from scipy import ndimage
 from ..core import Lesion, Segmentation
 from ..core.images import like
 from ..study.types import PetCtStudy
-from .components import components
+from .components import lesion_numbers
 from .measure import lesion_pet_voxels
 from .seg import segment_numbers
 
@@ -60,7 +60,7 @@ def views(study: PetCtStudy, segmentation: Segmentation, lesions: Sequence[Lesio
 
     Radiological: the patient's right is on the left.
     """
-    numbers, boxes = components(segmentation.label)
+    numbers, boxes = lesion_numbers(segmentation)
     point = _target(study, segmentation, hottest(lesions), numbers, boxes)
     lps = sitk.DICOMOrient(like(segment_numbers(numbers, lesions, "one"), segmentation.label), "LPS")
     ct = sitk.DICOMOrient(study.ct, "LPS") if study.ct is not None else None

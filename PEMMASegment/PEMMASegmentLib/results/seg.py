@@ -18,7 +18,7 @@ from ..core import Identity, Lesion, PemmaError, Segmentation
 from ..core.files import write_atomically
 from ..core.images import like
 from ..study.types import PetCtStudy
-from .components import components
+from .components import lesion_numbers
 from .measure import rule_in_words
 from .sources import clean_sources, match_slices
 from .table import kept
@@ -44,10 +44,11 @@ def write_seg(
     segments: str = "each",
     command_options: dict | None = None,
 ) -> tuple[tuple[str, str], ...]:
-    """Writes the kept lesions of `measure(segmentation.label, ...)`; returns notes (code, sentence) for the user.
+    """Writes the kept lesions of `measure` or `measure_edited`; returns notes (code, sentence) for the user.
 
-    segments: "each" lesion a segment, or "one" segment for all. command_options: numbers and switches among them are
-    recorded with the algorithm's parameters and enter the UIDs; words are not (they may be paths).
+    segments: "each" lesion a segment, or "one" segment for all; the algorithm type is the lesions' own.
+    command_options: numbers and switches among them are recorded with the algorithm's parameters and enter the UIDs;
+    words are not (they may be paths).
     Raises PemmaError "seg-empty" without a kept lesion and "seg-no-headers" for a study that has no DICOM headers.
     """
     lesions = kept(lesions)
@@ -60,7 +61,7 @@ def write_seg(
         segments = "one"
         words = f"the DICOM-SEG holds all {len(lesions)} lesions in one segment (they are more than {MOST_SEGMENTS})"
         notes = (("seg-merged", words),)
-    numbers = segment_numbers(components(segmentation.label)[0], lesions, segments)  # (z, y, x)
+    numbers = segment_numbers(lesion_numbers(segmentation)[0], lesions, segments)  # (z, y, x)
     parameters = _parameters(study, segmentation, lesions[0].mtv_rule, command_options or {})
     with warnings.catch_warnings():  # highdicom warns of odd patient names and quotes them
         warnings.simplefilter("ignore", UserWarning)
@@ -73,7 +74,7 @@ def write_label_nifti(
     path: Path, segmentation: Segmentation, lesions: Sequence[Lesion], *, segments: str = "each"
 ) -> None:
     """The kept lesions as NIfTI on the label's grid: 1, 2 ... in the order of the table, or 1 for all."""
-    numbers = segment_numbers(components(segmentation.label)[0], kept(lesions), segments)
+    numbers = segment_numbers(lesion_numbers(segmentation)[0], kept(lesions), segments)
     image = like(numbers, segmentation.label)
     write_atomically(path, lambda temporary: _save_nifti(image, temporary))
 
@@ -134,19 +135,23 @@ def _build(study, segmentation, lesions, segments, numbers, parameters) -> "hd.s
 def _content_key(study, segmentation, lesions, parameters, numbers) -> list[bytes | str]:
     lesion_uids = [lesion.tracking_uid for lesion in lesions]
     described = json.dumps([__version__, study.study_key, segmentation.roi_mm, parameters, lesion_uids])
-    return [described, repr(numbers.shape), numbers.max().tobytes(), np.packbits(numbers != 0).tobytes()]
+    voxels = np.packbits(numbers != 0) if segmentation.numbers is None else numbers  # else the label says which is which
+    return [described, repr(numbers.shape), numbers.max().tobytes(), voxels.tobytes()]
 
 
 def _descriptions(lesions, segments, algorithm) -> list["hd.seg.SegmentDescription"]:
     if segments == "one":
-        return [_description(1, "Tumour", "tumours", uid_of(*(lesion.tracking_uid for lesion in lesions)), algorithm)]
+        kind = max(lesion.algorithm_type for lesion in lesions)  # one edited lesion makes all SEMIAUTOMATIC
+        uid = uid_of(*(lesion.tracking_uid for lesion in lesions))
+        return [_description(1, "Tumour", "tumours", uid, kind, algorithm)]
     return [
-        _description(n, f"Tumour {lesion.number}", f"lesion {lesion.number}", lesion.tracking_uid, algorithm)
+        _description(n, f"Tumour {lesion.number}", f"lesion {lesion.number}", lesion.tracking_uid,
+                     lesion.algorithm_type, algorithm)
         for n, lesion in enumerate(lesions, start=1)
     ]
 
 
-def _description(number, words, tracking_id, tracking_uid, algorithm) -> "hd.seg.SegmentDescription":
+def _description(number, words, tracking_id, tracking_uid, kind, algorithm) -> "hd.seg.SegmentDescription":
     import highdicom as hd
     from pydicom.sr.codedict import codes
 
@@ -155,7 +160,7 @@ def _description(number, words, tracking_id, tracking_uid, algorithm) -> "hd.seg
         segment_label=words,
         segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
         segmented_property_type=codes.SCT.Neoplasm,
-        algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
+        algorithm_type=hd.seg.SegmentAlgorithmTypeValues(kind),
         algorithm_identification=algorithm,
         tracking_uid=tracking_uid,
         tracking_id=tracking_id,
