@@ -3,9 +3,9 @@
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from math import cos, pi
 from pathlib import Path
 
@@ -23,6 +23,15 @@ from .state import append_record, load_state, save_state
 from .windows import TrainingCase, batch, draw
 
 _CHECKPOINT_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a run keeps what it needs to go on, a digest of all that makes it the same run, and how often it is written."""
+
+    file: Path
+    key: str
+    seconds: float
 
 
 def trainable(net: Pemma, stage: Stage) -> dict[str, nn.Parameter]:
@@ -47,22 +56,47 @@ def train_stage(net: Pemma, stage: Stage, cases: list[TrainingCase], config: Con
     At the end `net` holds the averaged weights.
     """
     chosen = trainable(net, stage)
+    checkpoint = Checkpoint(out / f"stage-{index}-{stage.name}.safetensors", _key(config, stage), _CHECKPOINT_SECONDS)
+    rank = dist.get_rank() if dist.is_initialized() else 0
+
+    def windows(step: int) -> tuple[dict[str, Tensor], Tensor]:
+        rng = np.random.default_rng([config.seed, index + 2, step, rank])
+        return batch([draw(cases, config, stage, inputs, Augmentation(), rng) for inputs in _inputs(stage, step, config)])
+
+    def saved(record: dict) -> None:
+        append_record(out / "log.jsonl", {"stage": index, "name": stage.name, **record})
+
+    def told(step: int, loss: float) -> None:
+        progress(step / stage.steps, f"stage {stage.name}: step {step} of {stage.steps}")
+
+    spent = optimise(net, chosen, _groups(stage, chosen), stage, windows, checkpoint, device, told, saved)
+    net.eval().requires_grad_(False)
+    count = sum(p.numel() for p in chosen.values())
+    return {**asdict(stage), "trained": list(chosen), "trained_parameters": count,
+            "share": count / sum(p.numel() for p in net.base.parameters()), "cases": len(cases), "cpu_minutes": spent / 60}
+
+
+def optimise(net: Pemma, chosen: dict[str, nn.Parameter], groups: Iterable[dict], stage: Stage,
+             windows: Callable[[int], tuple[dict[str, Tensor], Tensor]], checkpoint: Checkpoint, device: torch.device,
+             told: Callable[[int, float], None], saved: Callable[[dict], None] = lambda record: None) -> float:
+    """The loop itself, over any parameters of a network: `chosen` in AdamW's `groups`; gives the CPU seconds it took.
+
+    windows(step) -> inputs and label of that step, told(steps done, loss) after each, which may raise to stop; saved(record)
+    after each checkpoint. Goes on from the checkpoint when there is one. At the end `chosen` holds the averaged weights.
+    """
     names = list(chosen)
-    optimizer = torch.optim.AdamW(_groups(stage, chosen))
+    optimizer = torch.optim.AdamW(groups)
     average = {name: p.detach().clone() for name, p in chosen.items()}
     rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
-    file, key = out / f"stage-{index}-{stage.name}.safetensors", _key(config, stage)
-    first, spent = load_state(file, key, net, average, optimizer, names)
+    first, spent = load_state(checkpoint.file, checkpoint.key, net, average, optimizer, names)
     loss_of = DiceCELoss(to_onehot_y=True, softmax=True, include_background=False, batch=True)
     rates = [group["lr"] for group in optimizer.param_groups]
-    started, saved, losses = time.process_time() - spent, time.monotonic(), []
+    started, saved_at, losses = time.process_time() - spent, time.monotonic(), []
     net.train()
     for step in range(first, stage.steps):
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * _schedule(step, stage)
-        rng = np.random.default_rng([config.seed, index + 2, step, rank])
-        images, label = batch([draw(cases, config, stage, inputs, Augmentation(), rng)
-                               for inputs in _inputs(stage, step, config)])
+        images, label = windows(step)
         with _autocast(device):
             loss = loss_of(net(_to(images, device)), label.to(device))
         optimizer.zero_grad(set_to_none=True)
@@ -73,20 +107,16 @@ def train_stage(net: Pemma, stage: Stage, cases: list[TrainingCase], config: Con
         clamp_gates(net)
         _update(average, chosen, min(stage.average, (1 + step) / (10 + step)))
         losses.append(float(loss.detach()))
-        if rank == 0 and (time.monotonic() - saved > _CHECKPOINT_SECONDS or step + 1 == stage.steps):
+        if rank == 0 and (time.monotonic() - saved_at > checkpoint.seconds or step + 1 == stage.steps):
             spent = time.process_time() - started
-            save_state(file, step + 1, spent, key, net, average, optimizer, names)
-            record = {"stage": index, "name": stage.name, "step": step + 1, "loss": float(np.mean(losses)), "cpu_seconds": spent}
-            append_record(out / "log.jsonl", record)
-            saved, losses = time.monotonic(), []
-        progress((step + 1) / stage.steps, f"stage {stage.name}: step {step + 1} of {stage.steps}")
+            save_state(checkpoint.file, step + 1, spent, checkpoint.key, net, average, optimizer, names)
+            saved({"step": step + 1, "loss": float(np.mean(losses)), "cpu_seconds": spent})
+            saved_at, losses = time.monotonic(), []
+        told(step + 1, float(loss.detach()))
     with torch.no_grad():
         for name, parameter in chosen.items():
             parameter.copy_(average[name])
-    net.eval().requires_grad_(False)
-    count = sum(p.numel() for p in chosen.values())
-    return {**asdict(stage), "trained": names, "trained_parameters": count,
-            "share": count / sum(p.numel() for p in net.base.parameters()), "cases": len(cases), "cpu_minutes": spent / 60}
+    return spent
 
 
 def _of(stage: Stage, name: str) -> bool:
