@@ -12,7 +12,7 @@ ANY = None
 
 #: room -> rooms and packages it may import, besides itself and the standard library
 MAY_IMPORT = {
-    "core": {"numpy", "scipy", "SimpleITK"},
+    "core": {"numpy", "scipy", "SimpleITK", "platformdirs"},
     "study": {"core", "pydicom", "numpy", "scipy", "SimpleITK"},
     "results": {"core", "study", "pydicom", "highdicom", "matplotlib", "numpy", "scipy", "SimpleITK"},
     "network": {"core", "torch", "monai", "safetensors", "platformdirs", "numpy", "SimpleITK", "einops"},
@@ -36,7 +36,7 @@ MAY_IMPORT = {
 
 #: heavy packages that must not be imported with the room, only inside the function that needs them
 LAZY = {
-    "core": {"matplotlib", "torch"},
+    "core": {"matplotlib", "torch", "platformdirs"},
     "study": {"matplotlib", "highdicom", "torch"},
     "results": {"matplotlib", "highdicom", "torch"},
     "report": {"network"},
@@ -46,7 +46,7 @@ LAZY = {
 }
 
 #: the files of `worker` that only the background process imports
-WORKER_SIDE = {"__main__.py", "server.py", "commands.py"}
+WORKER_SIDE = {"__main__.py", "server.py", "commands.py", "models.py", "checkup.py"}
 
 
 def files() -> list[Path]:

@@ -15,8 +15,8 @@ def add_to(commands) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     shared.command(actions, "list", list_models, "list the installed models, checked by hash")
     show = shared.command(actions, "show", show_model, "show a model's card")
-    taken = shared.command(actions, "import", import_model, "copy a model folder to your models")
-    taken.add_argument("folder", type=Path, metavar="DIR", help="folder with model.json and model.safetensors")
+    taken = shared.command(actions, "import", import_model, "copy a model folder, or one in a zip, to your models")
+    taken.add_argument("folder", type=Path, metavar="DIR|ZIP", help="folder with model.json and model.safetensors")
     removed = shared.command(actions, "remove", remove_model, "delete one of your models")
     for action in (show, removed):
         action.add_argument("model", metavar="NAME", help="name of an installed model")
@@ -55,9 +55,9 @@ def show_model(options: argparse.Namespace, terminal: "Terminal") -> bool:
 def import_model(options: argparse.Namespace, terminal: "Terminal") -> bool:
     from ..network import library
 
-    identity = _identity(options.folder)
-    library.import_model(options.folder, identity["name"])
-    terminal.result(identity, f"imported {identity['name']} {identity['version']}")
+    card = library.take_in(options.folder)
+    identity = {"name": card.name, "version": card.version, "sha256": card.sha256}
+    terminal.result(identity, f"imported {card.name} {card.version}")
     return True
 
 

@@ -1,5 +1,6 @@
-"""Where the bundled models and the sample patient lie: beside the library in an installed wheel, beside the module in Slicer."""
+"""Where the bundled models and the sample patient lie, beside the library or beside the module in Slicer, and the user's own."""
 
+import os
 from pathlib import Path
 
 
@@ -8,3 +9,13 @@ def resources() -> Path:
     library = Path(__file__).resolve().parents[1]
     installed = library / "Resources"
     return installed if installed.is_dir() else library.parent / "Resources"
+
+
+def user_folder() -> Path:
+    """The folder of the user's models and adapters. Raises ImportError where platformdirs is not yet installed."""
+    home = os.environ.get("PEMMA_SEGMENT_HOME")
+    if home:
+        return Path(home)
+    from platformdirs import user_data_path
+
+    return user_data_path("pemma-segment", appauthor=False)

@@ -8,7 +8,7 @@ from typing import Any
 from .. import __version__
 from ..core import Identity, PemmaError
 from ..core.files import sha256_of, write_atomically, write_text
-from ..core.resources import resources
+from ..core.resources import resources, user_folder
 from .architecture import Architecture, Preprocessing
 
 SCHEMA = 1
@@ -73,12 +73,7 @@ class Model:
 
 def models_folder() -> Path:
     """Where the user's own models lie (architecture.md: platformdirs, moved by PEMMA_SEGMENT_HOME)."""
-    import os
-
-    from platformdirs import user_data_path
-
-    home = os.environ.get("PEMMA_SEGMENT_HOME")
-    return (Path(home) if home else user_data_path("pemma-segment", appauthor=False)) / "models"
+    return user_folder() / "models"
 
 
 def installed() -> list[Path]:

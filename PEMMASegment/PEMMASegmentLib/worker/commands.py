@@ -17,15 +17,20 @@ if TYPE_CHECKING:
     from ..study.types import PetCtStudy
 
 #: Fields of a request that are no options of the command line.
-OWN_FIELDS = {"id", "do", "folder", "study", "volumes", "out"}
+OWN_FIELDS = {"id", "do", "folder", "study", "volumes", "out", "action", "source"}
 PROBABILITY, LABEL = "probability.nrrd", "label.nrrd"
 MODEL_LOADED, MEASURED = 0.05, 0.9  # shares of the progress
 
 
 def commands() -> "dict[str, Callable[[dict, Progress], dict]]":
     """Name of a request -> function(request, progress) -> fields of the result; they share one loaded model."""
+    from .checkup import check_system
+    from .models import models
+
     warm = WarmModel()
     return {
+        "models": models,
+        "check_system": lambda request, progress: check_system(request, progress, warm),
         "load_model": lambda request, progress: load_model(request, progress, warm),
         "inspect": inspect,
         "segment": lambda request, progress: segment(request, progress, warm),

@@ -1,0 +1,129 @@
+"""The background process' side of "Check my system": what is there, and the bundled patient against stored figures.
+
+`python Testing/evidence/expected.py` writes the figures whenever the bundled model changes.
+"""
+
+import json
+import os
+import platform
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..cli.work import Segmented
+    from ..core import Progress
+    from .commands import WarmModel
+
+PACKAGES = ("torch", "monai", "numpy", "scipy", "SimpleITK", "pydicom", "highdicom", "safetensors")
+FIGURES = ("number", "volume_ml", "mtv_ml", "tlg", "suv_max")
+#: A GPU's lower precision moves a contour by some voxels; what is wrong moves it by more.
+TOLERANCE = 0.05
+EXPECTED = "expected.json"
+REPORTED = 0.05  # share of the progress
+
+
+def check_system(request: dict, progress: "Progress", warm: "WarmModel") -> dict:
+    """`report`: rows [what, value] without anything of a patient or user; `figures`, `expected` (None for a model
+    without stored figures), `agrees` (None likewise), `seconds` of the bundled patient's run; `steps`.
+    """
+    from ..cli import work
+    from ..cli.demo import unpack
+    from ..core.progress import part
+    from .commands import parse
+
+    options = parse(request)
+    progress(0.0, "looking at the computer")
+    rows = computer() + packages()
+    model = warm.get(options.model)
+    rows.append(["model", f"{model.card.name} {model.card.version}, sha256 {model.card.sha256[:12]}, weights as stated"])
+    with tempfile.TemporaryDirectory(prefix="pemma-check-") as folder:
+        unpack(Path(folder))
+        done = work.segment(Path(folder), model, options, part(progress, REPORTED, 1.0))
+    figures, stored = figures_of(done), expected(model.card.sha256)
+    return {
+        "report": rows + run_rows(done, figures, stored), "figures": figures, "expected": stored,
+        "agrees": None if stored is None else agree(figures, stored),
+        "steps": [[step.name, step.seconds] for step in done.segmentation.steps],
+    }  # fmt: skip
+
+
+def figures_of(done: "Segmented") -> dict[str, float]:
+    """Totals of a run, rounded to what people compare."""
+    from ..results import totals
+
+    sums = totals(done.lesions)
+    return {name: round(float(sums[name] or 0), 3) for name in FIGURES}
+
+
+def expected(sha256: str) -> dict[str, float] | None:
+    """The stored figures of the bundled patient for the model of this hash, None when there are none."""
+    from ..core.resources import resources
+
+    file = resources() / "SampleData" / EXPECTED
+    stored = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return stored["figures"] if stored.get("model", {}).get("sha256") == sha256 else None
+
+
+def agree(figures: dict[str, float], stored: dict[str, float]) -> bool:
+    """As many lesions, and each sum within TOLERANCE."""
+    near = all(abs(figures[name] - stored[name]) <= TOLERANCE * abs(stored[name]) for name in FIGURES[1:])
+    return figures["number"] == stored["number"] and near
+
+
+def computer() -> list[list[str]]:
+    """System, processor, memory, free disk, GPU."""
+    from .. import __version__
+
+    free = shutil.disk_usage(tempfile.gettempdir()).free
+    return [
+        ["PEMMASegment", __version__],
+        ["Python", platform.python_version()],
+        ["system", f"{platform.system()} {platform.release()}, {platform.machine()}"],
+        ["processor", f"{os.cpu_count()} threads"],
+        ["memory", _memory()],
+        ["free disk (temporary files)", f"{free / 2**30:.1f} GiB"],
+        *_gpu(),
+    ]
+
+
+def packages() -> list[list[str]]:
+    """Versions of what the library needs most."""
+    from importlib import metadata
+
+    found = []
+    for name in PACKAGES:
+        try:
+            found.append([name, metadata.version(name)])
+        except metadata.PackageNotFoundError:
+            found.append([name, "not installed"])
+    return found
+
+
+def run_rows(done: "Segmented", figures: dict[str, float], stored: dict[str, float] | None) -> list[list[str]]:
+    """The bundled patient's run in rows."""
+    segmentation = done.segmentation
+    seconds = sum(step.seconds for step in segmentation.steps)
+    rows = [["bundled patient", f"{seconds:.1f} s on {segmentation.device}, {segmentation.precision}"]]
+    for name in FIGURES:
+        wanted = f", expected {stored[name]:g}" if stored else ""
+        rows.append([f"  {name}", f"{figures[name]:g}{wanted}"])
+    return rows
+
+
+def _gpu() -> list[list[str]]:
+    import torch
+
+    if not torch.cuda.is_available():
+        built = f"torch is built for CUDA {torch.version.cuda}" if torch.version.cuda else "torch is built for the CPU only"
+        return [["GPU", f"none that torch can use; {built}"]]
+    free, total = torch.cuda.mem_get_info()
+    name = torch.cuda.get_device_name()
+    return [["GPU", f"{name}, {free / 2**30:.1f} of {total / 2**30:.1f} GiB free, CUDA {torch.version.cuda}"]]
+
+
+def _memory() -> str:
+    if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:  # Windows
+        return "unknown"
+    return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GiB"
