@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -146,3 +147,13 @@ def test_two_processes_train_one_model(data, tmp_path):
     changed = [n for n, t in both.net.state_dict().items() if not torch.equal(t, alone.net.state_dict()[n])]
     assert changed  # the second process's windows took part
     assert both.card.provenance["stages"][0]["trained"] == alone.card.provenance["stages"][0]["trained"]
+
+
+def test_the_reference_configuration_trains_with_the_same_command(data, tmp_path):
+    """UNETR as published, 92.6 M weights: a step of each stage, then the model folder loads."""
+    stages = [{"name": name, "steps": 1, "batch": 1} for name in ("ct", "pet")]
+    config = write_config(tmp_path / "config", architecture={"modalities": ["pet"]}, stages=stages)
+    model = load_model(train(config, data, tmp_path / "out"))
+    stages = model.card.provenance["stages"]
+    assert model.card.architecture.window == (96, 96, 96) and stages[1]["share"] < 0.08
+    shutil.rmtree(tmp_path / "out")  # two GB of checkpoints
