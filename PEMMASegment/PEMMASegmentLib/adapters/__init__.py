@@ -9,11 +9,12 @@
 
 from .attaching import attach, collect, off, parameter_groups, remove, share, trained
 from .blocks import find
-from .files import Adapter, AdapterCard, load, read_card, save, write_card
+from .card import AdapterCard, read_card, write_card
+from .files import Adapter, keep_merged, load, save
 from .methods import METHODS, Method, check_ranks, method
 from .targets import PRESETS, choose
 
 __all__ = [
     "METHODS", "PRESETS", "Adapter", "AdapterCard", "Method", "attach", "check_ranks", "choose", "collect", "find",
-    "load", "method", "off", "parameter_groups", "read_card", "remove", "save", "share", "trained", "write_card",
+    "keep_merged", "load", "method", "off", "parameter_groups", "read_card", "remove", "save", "share", "trained", "write_card",
 ]  # fmt: skip
