@@ -1,0 +1,89 @@
+"""The prospective record: what base and adapter make of a new case before its contour has taught them anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import SimpleITK as sitk
+
+from ..core import PemmaError, Progress, no_progress
+from ..core.metrics import dice, extra_ml, missed_ml, surface_dice
+from ..core.progress import part
+from ..study.types import PetCtStudy
+from .cards import LONGEST_TEXT, CaseCard, Origin, Score
+from .library import CaseLibrary
+
+if TYPE_CHECKING:
+    from ..adapters import Adapter
+    from ..core import Segmentation
+    from ..network.files import Model
+
+#: Up to here the progress of `add` is the segmenting.
+_SEGMENTED = 0.9
+
+
+@dataclass(frozen=True)
+class Blind:
+    """Who segments a new case first, and how. load: () -> (model, current adapter or None), asked when it is needed."""
+
+    load: Callable[[], tuple[Model, Adapter | None]]
+    inputs: str = "auto"
+    device: str = "auto"
+    whole_study: bool = False
+
+
+def add(
+    library: CaseLibrary, study: PetCtStudy, label: sitk.Image, *, patient: str | None, origin: Origin,
+    note: str = "", blind: Blind | None = None, why_not: str = "", progress: Progress = no_progress,
+) -> CaseCard:  # fmt: skip
+    """Adds a case with its blind scores, or with the reason why there are none.
+
+    There are none when the contour began as a model's output, when `blind` is None (`why_not` says why), and when the
+    segmentation is refused. Raises what `CaseLibrary.add`, `progress` and `blind.load` raise; all but "cannot-write"
+    comes before the segmentation.
+    """
+    library.check_new(study, label, patient, (note, why_not))
+    found: tuple[Score, ...] = ()
+    if not origin.independent:
+        why_not = "the contour began as the output of a model"
+    elif blind is not None:
+        blind.load()  # a model that is not there is the user's to put right, no reason for a case without a record
+        found, why_not = _scores_or_why_not(study, label, blind, part(progress, 0.0, _SEGMENTED))
+    progress(_SEGMENTED, "writing the case")
+    return library.add(
+        study, label, patient=patient, origin=origin, note=note, blind=found, blind_left_out=why_not
+    )
+
+
+def scores(study: PetCtStudy, label: sitk.Image, blind: Blind, progress: Progress = no_progress) -> tuple[Score, ...]:
+    """Scores of the base, and of the adapter unless it is off with these inputs, at the model's own threshold.
+
+    Raises PemmaError where the study can't be segmented.
+    """
+    from ..inference import segment
+
+    model, adapter = blind.load()
+    runs = [None] if adapter is None else [None, adapter]
+    found = []
+    for number, one in enumerate(runs):
+        found.append(segment(
+            study, model, adapter=one, inputs=blind.inputs, device=blind.device, whole_study=blind.whole_study,
+            progress=part(progress, number / len(runs), (number + 1) / len(runs)),
+        ))  # fmt: skip
+    return tuple(_score(one, label) for one, run in zip(found, runs, strict=True) if run is None or one.adapter)
+
+
+def _scores_or_why_not(study, label, blind: Blind, progress: Progress) -> tuple[tuple[Score, ...], str]:
+    try:
+        return scores(study, label, blind, progress), ""
+    except PemmaError as error:
+        return (), f"{error.sentence} [{error.code}]"[:LONGEST_TEXT]
+
+
+def _score(found: Segmentation, label: sitk.Image) -> Score:
+    return Score(
+        found.model, found.adapter, found.inputs, dice(found.label, label), surface_dice(found.label, label, 5.0),
+        missed_ml(found.label, label), extra_ml(found.label, label),
+    )  # fmt: skip

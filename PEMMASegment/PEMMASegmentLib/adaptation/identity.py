@@ -1,0 +1,53 @@
+"""What must not enter a case: words that tell the patient; and the pseudonym that stands for the patient."""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable
+
+from ..core import PemmaError
+from ..study import tags
+from ..study.types import PetCtStudy
+from .cards import LONGEST_TEXT, check_text
+
+_NAMES = ("PatientName", "OtherPatientNames", "PatientBirthName", "PatientMotherBirthName", "ReferringPhysicianName",
+          "PerformingPhysicianName", "OperatorsName")
+_NUMBERS = ("PatientID", "OtherPatientIDs", "AccessionNumber", "StudyID", "InstitutionName", "DeviceSerialNumber")
+_DATE = re.compile(r"\b(19|20)\d\d([-./]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])\b|\b\d{1,2}[-./]\d{1,2}[-./](\d\d){1,2}\b")
+_UID = re.compile(r"\b\d+(\.\d+){4,}\b")
+
+
+def patient_id(study: PetCtStudy) -> str | None:
+    """The study's Patient ID, None where there is none (NIfTI, or left empty). It goes into the pseudonym only."""
+    return next((found for header in study.grid_headers[:1] if (found := tags.text(header, "PatientID"))), None)
+
+
+def pseudonym(key: bytes, patient: str) -> str:
+    """The same for the same patient and key; without the key no list of patients can be tried against it."""
+    return "P-" + hmac.new(key, patient.strip().encode("utf-8"), hashlib.sha256).hexdigest()[:12]
+
+
+def refuse_identity(texts: Iterable[str], study: PetCtStudy, patient: str | None) -> None:
+    """Raises PemmaError "case-text" for a text that is not one short line, "case-identity" for one that tells a patient.
+
+    Looked for are dates, UIDs, and what the study's headers (and `patient`) name. What is not known to be a name
+    can't be found: the user is told to write none.
+    """
+    words = _identifying(study, patient)
+    for text in texts:
+        try:
+            check_text(text)
+        except ValueError:
+            sentence = f"a note must be one line of at most {LONGEST_TEXT} characters"
+            raise PemmaError("case-text", sentence, "shorten it") from None
+        if _DATE.search(text) or _UID.search(text) or any(word in text.casefold() for word in words):
+            raise PemmaError("case-identity", "a note holds a date, a UID, or something that names the patient",
+                             "write it without: the library holds nothing of a patient's identity")
+
+
+def _identifying(study: PetCtStudy, patient: str | None) -> set[str]:
+    headers = (*study.ct_headers[:1], *study.pet_headers[:1])
+    stated = [text for header in headers for keyword in (*_NAMES, *_NUMBERS) for text in tags.texts(header, keyword)]
+    stated += [patient] if patient else []
+    words = [word for text in stated for word in (text, *re.split(r"[\^=,\s]+", text))]
+    return {word.casefold() for word in words if len(word) >= 3}

@@ -1,0 +1,376 @@
+"""A site's annotated cases in a folder of the user's choice: add, list, read, remove, import, export; a ledger of tries.
+
+    pseudonyms/key            turns Patient IDs into pseudonyms; never exported
+    cases/<id>/case.json      the card (`cards.CaseCard`); beside it ct.nii.gz, pet.nii.gz, mask.nii.gz, thumbnail.png
+    tries/<name>.json         one file a try of adaptation
+
+Everything is written under a temporary name and renamed whole, so that a killed program leaves no half case and two
+programs at once lose nothing. There is no lock and no index: what lies in the folder is the library.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..core import PemmaError
+from ..core.files import umask, write_text
+from ..core.images import voxel_ml
+from ..study import scanner
+from ..study.types import PetCtStudy, Suv
+from . import cards, exchange, fitness, thumbnail, volumes
+from .cards import CaseCard, Origin, Score, Volume
+from .identity import pseudonym, refuse_identity
+
+if TYPE_CHECKING:
+    from .types import SiteCase
+
+__all__ = ["CaseCard", "CaseLibrary", "Origin", "Score", "Volume"]
+
+CARD, THUMBNAIL = "case.json", "thumbnail.png"
+_CASES, _KEY, _TRIES = "cases", "pseudonyms", "tries"
+_WRITING, _REMOVED = ".writing-", ".removed-"
+_STALE_S = 24 * 3600.0  # older than this, what is being written belongs to a program that was killed
+_KEY_WORDS = "This key makes pseudonyms of Patient IDs. Keep it with the library, give it to nobody.\n"
+
+
+class CaseLibrary:
+    """The cases in one folder. Nothing is kept in memory: other programs may add and remove cases at any time."""
+
+    def __init__(self, folder: Path):
+        self.folder = Path(folder)
+
+    def add(
+        self, study: PetCtStudy, label: sitk.Image, *, patient: str | None, origin: Origin, note: str = "",
+        blind: Sequence[Score] = (), blind_left_out: str = "",
+    ) -> CaseCard:  # fmt: skip
+        """Takes in a study with its contour (uint8, above 0 inside, on `study.grid`).
+
+        patient: the Patient ID or another name that is the same for all studies of a patient; only its pseudonym is
+        kept. None: nobody knows, the study counts as a patient of its own. Raises PemmaError for what can't be a case
+        (`fitness`), a study that is there already, a note that tells the patient, and "cannot-write".
+        """
+        self.check_new(study, label, patient, (note, blind_left_out))
+        with self._placing() as folder:
+            id = _id_of(study)
+            stored = {name: volumes.write(name, image, folder) for name, image in _images(study, label)}
+            card = CaseCard(
+                id=id, patient=pseudonym(self._key(), patient or f"study {id}"), origin=origin, inputs=_inputs(study),
+                volume_ml=_marked_ml(label), lesions=_lesions(label), scanner=scanner.facts(study), volumes=stored,
+                blind=tuple(blind), blind_left_out=blind_left_out, note=note,
+                suv_typed=study.suv.typed if study.suv else (),
+            )  # fmt: skip
+            card = replace(card, sha256=cards.hash_of(card))
+            write_text(folder / CARD, cards.to_text(card))
+            thumbnail.write(folder / THUMBNAIL, study, label)
+            if not self._place(folder, self._cases / id):
+                raise _known(id)
+        return card
+
+    def check_new(
+        self, study: PetCtStudy, label: sitk.Image, patient: str | None = None, texts: Sequence[str] = ()
+    ) -> None:
+        """Raises what `add` would raise, before anything is written; texts: notes. For callers with long work between."""
+        self._check_ours()
+        fitness.check(study, label)
+        refuse_identity(texts, study, patient)
+        contents = {volumes.content_of(image) for image in (study.ct, study.pet) if image is not None}
+        for card in self.cards() if self._cases.is_dir() else ():
+            if contents & {volume.content for volume in card.volumes.values()}:
+                raise _known(card.id)
+        if (self._cases / _id_of(study)).exists():  # one that is damaged
+            raise _known(_id_of(study))
+
+    def ids(self) -> list[str]:
+        """All cases, damaged ones too. Raises PemmaError "no-library"."""
+        self._check_ours()
+        if not self.folder.is_dir():
+            raise PemmaError("no-library", "there is no case library", "check --library", self.folder.name)
+        return sorted(f.name for f in self._cases.iterdir() if cards.is_id(f.name)) if self._cases.is_dir() else []
+
+    def cards(self) -> list[CaseCard]:
+        """The cards of all cases but damaged ones, which `damaged` tells."""
+        return [card for card, _ in self._survey() if card]
+
+    def damaged(self) -> list[PemmaError]:
+        """What is wrong with which case, as far as card and lengths of the files tell; `check` looks closer."""
+        return [error for _, error in self._survey() if error]
+
+    def card(self, id: str) -> CaseCard:
+        """One card. Raises PemmaError "case-unknown", "case-damaged" or "case-schema"."""
+        folder = self._folder(id)
+        try:
+            card = cards.from_text((folder / CARD).read_bytes(), id)
+        except OSError as error:
+            raise cards.damaged(id, "it has no case.json") from error
+        for name, volume in card.volumes.items():
+            file = folder / volumes.FILES[name]
+            if not file.is_file() or file.stat().st_size != volume.bytes:
+                raise cards.damaged(id, f"{file.name} is missing or cut")
+        return card
+
+    def check(self, id: str) -> CaseCard:
+        """The card of a case whose every file has the hash that the card states. Raises PemmaError as `card` does."""
+        card = self.card(id)
+        for name, volume in card.volumes.items():
+            volumes.check(id, name, volume, self._folder(id))
+        return card
+
+    def read(self, id: str) -> "SiteCase":
+        """A case in memory, checked by hash: the same voxels and geometry as were added. Raises as `card` does."""
+        from .types import SiteCase
+
+        card = self.card(id)
+        images = {name: volumes.read(id, name, volume, self._folder(id)) for name, volume in card.volumes.items()}
+        suv = Suv("SUVbw as the case library keeps it", 1.0, card.suv_typed) if "pet" in images else None
+        study = PetCtStudy(images.get("ct"), images.get("pet"), suv=suv, study_key=f"case {card.sha256}", kind="nifti")
+        return SiteCase(card.id, card.patient, study, images["mask"], card.origin.independent)
+
+    def thumbnail(self, id: str) -> Path:
+        """A PNG of 388 x 192 pixels; drawn again where it is missing."""
+        file = self._folder(id) / THUMBNAIL
+        if not file.is_file():
+            case = self.read(id)
+            with _writing(self.folder):
+                thumbnail.write(file, case.study, case.label)
+        return file
+
+    def remove(self, id: str) -> None:
+        """Deletes a case, also a damaged one; whole or not at all. Raises PemmaError "case-unknown", "cannot-write"."""
+        folder = self._folder(id)
+        with _writing(self.folder):
+            aside = Path(tempfile.mkdtemp(prefix=_REMOVED, dir=self.folder))
+            try:
+                os.rename(folder, aside / id)
+            except FileNotFoundError:
+                raise _unknown(id) from None
+            finally:
+                shutil.rmtree(aside, ignore_errors=True)
+
+    def export(self, ids: Sequence[str], file: Path) -> None:
+        """Writes cases into a zip, byte for byte, without the key of the pseudonyms and without the tries.
+
+        Each is checked by hash first. Raises PemmaError "case-unknown", "case-damaged", "cannot-write".
+        """
+        with _writing(file):
+            exchange.write(file, {id: (self._folder(id), self.check(id)) for id in dict.fromkeys(ids)})
+
+    def import_(self, file: Path) -> list[CaseCard]:
+        """Takes in all cases of a zip that `export` wrote, or none; cases that are here already stay as they are.
+
+        Gives the cards of all cases in the zip. A patient keeps the pseudonym of the library that exported the case.
+        Raises PemmaError "case-file" for a zip that is not ours, "case-damaged", "case-known" where another
+        contour of the same study is here, "cannot-write".
+        """
+        self._check_ours()
+        with self._placing() as folder:
+            found = exchange.unpack(file, folder)
+            new = [card for card in found if not self._is_here(card)]
+            for card in new:
+                thumbnail.write(folder / card.id / THUMBNAIL, *_shown(folder / card.id, card))
+            self._place_all(folder, new)
+        return found
+
+    def record_try(self, about: dict) -> None:
+        """Adds a try of adaptation to the ledger. `about`: plain values, nothing of a patient's identity."""
+        self._check_ours()
+        earlier = sorted(f.stem for f in self._try_files())
+        name = f"{time.time_ns():020d}-{secrets.token_hex(4)}"
+        with _writing(self.folder):
+            self._tries.mkdir(parents=True, exist_ok=True)
+            text = json.dumps({"try": name, "earlier": earlier, "about": about}, indent=1, allow_nan=False)
+            write_text(self._tries / f"{name}.json", text + "\n")
+
+    def tries(self) -> list[dict]:
+        """What `record_try` was given, oldest first.
+
+        A try counts although its file is damaged or was deleted, as long as a later one knows of it: {"lost": name}.
+        """
+        told, known = {}, set()
+        for file in self._try_files():
+            known.add(file.stem)
+            try:
+                raw = json.loads(file.read_bytes())
+                known |= set(raw["earlier"])
+                told[file.stem] = dict(raw["about"])
+            except (ValueError, KeyError, TypeError, FileNotFoundError):
+                continue
+        return [told.get(name, {"lost": name}) for name in sorted(known)]
+
+    @property
+    def _cases(self) -> Path:
+        return self.folder / _CASES
+
+    @property
+    def _tries(self) -> Path:
+        return self.folder / _TRIES
+
+    def _try_files(self) -> list[Path]:
+        return [file for file in self._tries.glob("*.json") if not file.name.startswith(".")]
+
+    def _folder(self, id: str) -> Path:
+        if not cards.is_id(id) or not (self._cases / id).exists():
+            raise _unknown(id)
+        return self._cases / id
+
+    def _survey(self) -> Iterator[tuple[CaseCard | None, PemmaError | None]]:
+        for id in self.ids():
+            try:
+                yield self.card(id), None
+            except PemmaError as error:
+                if error.code != "case-unknown":  # removed by another program since
+                    yield None, error
+
+    def _check_ours(self) -> None:
+        """Refuses a folder that holds something else: cases would be strewn among a user's files."""
+        if self.folder.is_dir() and not self._cases.is_dir():
+            names = {f.name for f in self.folder.iterdir() if not f.name.startswith(".")} - {_KEY, _TRIES}
+            if names:
+                raise PemmaError("not-a-library", "the folder holds something else than a case library",
+                                 "name a new or an empty folder with --library", self.folder.name)
+        elif self.folder.exists() and not self.folder.is_dir():
+            raise PemmaError("not-a-library", "the case library is a file", "name a folder", self.folder.name)
+
+    @contextmanager
+    def _placing(self) -> Iterator[Path]:
+        """A temporary folder in the library, which is made where it is missing; gone at the end."""
+        with _writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._sweep()
+            self._key()
+            self._cases.mkdir(exist_ok=True)
+            folder = Path(tempfile.mkdtemp(prefix=_WRITING, dir=self.folder))
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _place(self, folder: Path, target: Path) -> bool:
+        """Renames a whole folder to `target`; False when there is one already, which stays as it is."""
+        folder.chmod(0o777 & ~umask())
+        try:
+            os.rename(folder, target)  # onto a folder that is not empty this fails, whoever was first
+        except OSError:
+            if target.exists():
+                return False
+            raise
+        return True
+
+    def _place_all(self, folder: Path, new: Sequence[CaseCard]) -> None:
+        placed = []
+        try:
+            for card in new:
+                if not self._place(folder / card.id, self._cases / card.id):
+                    raise _known(card.id)
+                placed.append(card.id)
+        except (OSError, PemmaError):
+            for id in placed:
+                self.remove(id)
+            raise
+
+    def _is_here(self, card: CaseCard) -> bool:
+        """Whether this very case is here; raises PemmaError "case-known" when another one of the same study is."""
+        contents = {volume.content for name, volume in card.volumes.items() if name != "mask"}
+        for here in self.cards():
+            if here.sha256 == card.sha256:
+                return True
+            if contents & {volume.content for volume in here.volumes.values()}:
+                raise _known(here.id)
+        if (self._cases / card.id).exists():
+            raise _known(card.id)
+        return False
+
+    def _key(self) -> bytes:
+        """The key of the pseudonyms, made with the library; of two programs that make one, the first one's stands."""
+        had_cases = self._cases.is_dir()  # asked first: another program makes the key before them
+        file = self.folder / _KEY / "key"
+        if not file.is_file():
+            if had_cases:
+                raise PemmaError("library-key", "the library's key for pseudonyms is gone (pseudonyms/key)",
+                                 "bring it back from a copy, or export the cases and import them into a new library")
+            self._make_key()
+        try:
+            return bytes.fromhex(file.read_text("utf-8").splitlines()[1])
+        except (ValueError, IndexError):
+            raise PemmaError("library-key", "the library's key for pseudonyms is damaged (pseudonyms/key)",
+                             "bring it back from a copy") from None
+
+    def _make_key(self) -> None:
+        folder = Path(tempfile.mkdtemp(prefix=_WRITING, dir=self.folder))
+        try:
+            write_text(folder / "key", f"{_KEY_WORDS}{secrets.token_hex(32)}\n")
+            (folder / "key").chmod(0o600)
+            self._place(folder, self.folder / _KEY)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _sweep(self) -> None:
+        """Deletes what a program that was killed had begun to write or to remove."""
+        for left in self.folder.glob(".*-*"):
+            try:
+                age = time.time() - left.stat().st_mtime
+            except FileNotFoundError:  # another program was faster
+                continue
+            if left.name.startswith(_REMOVED) or left.name.startswith(_WRITING) and age > _STALE_S:
+                shutil.rmtree(left, ignore_errors=True)
+
+
+@contextmanager
+def _writing(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        words = error.strerror or type(error).__name__
+        raise PemmaError("cannot-write", f"the disk refuses: {words}", "free some space or choose another folder",
+                         Path(place).name) from error
+
+
+def _known(id: str) -> PemmaError:
+    return PemmaError("case-known", f"the study is in the library already, as case {id}",
+                      "remove that case first to put another contour in its place")
+
+
+def _unknown(id: str) -> PemmaError:
+    name = id if cards.is_id(id) else "of that name"
+    return PemmaError("case-unknown", f"there is no case {name}", "see `pemma-segment cases list`")
+
+
+def _id_of(study: PetCtStudy) -> str:
+    """Made from the image that the contour lies on: the same study gets the same id, whichever program adds it."""
+    return volumes.content_of(study.grid)[:12]
+
+
+def _images(study: PetCtStudy, label: sitk.Image) -> list[tuple[str, sitk.Image]]:
+    mask = label > 0
+    return [(name, image) for name, image in (("ct", study.ct), ("pet", study.pet), ("mask", mask)) if image is not None]
+
+
+def _shown(folder: Path, card: CaseCard) -> tuple[PetCtStudy, sitk.Image]:
+    images = {name: volumes.read(card.id, name, volume, folder) for name, volume in card.volumes.items()}
+    return PetCtStudy(images.get("ct"), images.get("pet")), images["mask"]
+
+
+def _inputs(study: PetCtStudy) -> str:
+    return "+".join(name for name in ("ct", "pet") if getattr(study, name) is not None)
+
+
+def _marked_ml(label: sitk.Image) -> float:
+    return float(np.count_nonzero(sitk.GetArrayViewFromImage(label)) * voxel_ml(label))
+
+
+def _lesions(label: sitk.Image) -> int:
+    """26-connected components of the contour."""
+    parts = sitk.ConnectedComponentImageFilter()
+    parts.SetFullyConnected(True)
+    parts.Execute(label > 0)
+    return parts.GetObjectCount()

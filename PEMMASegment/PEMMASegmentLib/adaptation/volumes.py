@@ -1,0 +1,74 @@
+"""A case's images on disk: compressed NIfTI for every viewer, the geometry to the last bit beside it."""
+
+import errno
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..core.files import sha256_of, write_atomically
+from ..study.nifti import CT_FILE, MASK_FILE, PET_FILE
+from .cards import Volume, damaged
+
+FILES = {"ct": CT_FILE, "pet": PET_FILE, "mask": MASK_FILE}
+_PIXELS = {"ct": sitk.sitkInt16, "pet": sitk.sitkFloat32, "mask": sitk.sitkUInt8}
+_ROUNDED = 1e-3  # by which NIfTI's float32 may differ, mm
+
+
+def content_of(image: sitk.Image) -> str:
+    """sha256 of voxels and geometry: the same for the same image, however it was stored. Geometry to 0.1 um."""
+    geometry = [*image.GetSize(), *image.GetSpacing(), *image.GetOrigin(), *image.GetDirection()]
+    digest = hashlib.sha256((np.round(geometry, 4) + 0.0).tobytes())  # + 0.0: no negative zeros
+    digest.update(sitk.GetArrayViewFromImage(image).tobytes())
+    return digest.hexdigest()
+
+
+def write(name: str, image: sitk.Image, folder: Path) -> Volume:
+    """Writes "ct" (HU), "pet" (SUVbw) or "mask" (0, 1) into a folder. Raises OSError when the disk does not take it."""
+    clean = sitk.GetImageFromArray(sitk.GetArrayViewFromImage(image))  # without header fields, which may hold a name
+    clean.CopyInformation(image)
+    clean = sitk.Cast(clean, _PIXELS[name])
+    file = folder / FILES[name]
+    write_atomically(file, lambda path: save(clean, path))
+    return Volume(
+        sha256_of(file), file.stat().st_size, content_of(clean), clean.GetSize(), clean.GetSpacing(), clean.GetOrigin(),
+        clean.GetDirection(),
+    )  # fmt: skip
+
+
+def save(image: sitk.Image, path: Path) -> None:
+    """Writes an image file. Raises OSError when the disk does not take it."""
+    try:
+        sitk.WriteImage(image, str(path), useCompression=True)
+    except RuntimeError as error:  # ITK's only kind; the image itself is sound, so it is the disk
+        raise OSError(errno.EIO, "an image can't be written") from error
+
+
+def check(id: str, name: str, volume: Volume, folder: Path) -> None:
+    """Raises PemmaError "case-damaged" unless the file is there as it was written."""
+    file = folder / FILES[name]
+    if not file.is_file() or file.stat().st_size != volume.bytes or sha256_of(file) != volume.sha256:
+        raise damaged(id, f"{FILES[name]} is missing or was changed")
+
+
+def read(id: str, name: str, volume: Volume, folder: Path) -> sitk.Image:
+    """The image with its geometry, checked by hash. Raises PemmaError "case-damaged"."""
+    check(id, name, volume, folder)
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(folder / FILES[name]))
+    try:
+        reader.ReadImageInformation()
+        if reader.GetSize() != volume.size or reader.GetPixelID() != _PIXELS[name]:
+            raise damaged(id, f"{FILES[name]} has another size or kind of voxels than its case.json states")
+        stored = reader.Execute()
+        image = sitk.GetImageFromArray(sitk.GetArrayViewFromImage(stored))
+        image.SetSpacing(volume.spacing_mm)
+        image.SetOrigin(volume.origin_mm)
+        image.SetDirection(volume.direction)
+    except RuntimeError as error:  # ITK's only kind
+        raise damaged(id, f"{FILES[name]} can't be read") from error
+    pairs = ((image.GetOrigin(), stored.GetOrigin()), (image.GetSpacing(), stored.GetSpacing()))
+    if any(np.abs(np.subtract(*pair)).max() > _ROUNDED for pair in pairs) or content_of(image) != volume.content:
+        raise damaged(id, f"{FILES[name]} and its case.json state different images")
+    return image
