@@ -30,3 +30,29 @@ def unpack(shared, tmp_path_factory):
         return done[name]
 
     return unpacked
+
+
+@pytest.fixture(scope="session")
+def save_even_model():
+    """save_even_model(folder, spacing_mm): a tiny model that says 0.5 for each voxel, so that `--threshold` decides."""
+
+    def save(folder: Path, spacing_mm: float) -> Path:
+        from PEMMASegmentLib.network.architecture import Architecture, Preprocessing
+        from PEMMASegmentLib.network.files import Label, ModelCard, Region, save_model
+        from PEMMASegmentLib.network.pemma import Pemma
+
+        shape = Architecture(
+            window=(16, 16, 16), patch=8, hidden=16, depth=2, heads=2, mlp=16, feature=8, taps=(0, 1), modalities=("pet",)
+        )
+        net = Pemma(shape)
+        for name, parameter in net.named_parameters():
+            if name.startswith("out") or ".out." in name:
+                parameter.data.zero_()
+        label = Label(1, "lesion", "49755003", "108369006")
+        threshold = dict.fromkeys(("ct+pet", "ct", "pet"), 0.4)
+        card = ModelCard("even", "1", shape, Preprocessing(spacing_mm=(spacing_mm,) * 3), (label,),
+                         Region("anything", 2000.0), threshold)
+        save_model(folder, net, card, "# even\n")
+        return folder
+
+    return save

@@ -5,28 +5,12 @@ from pathlib import Path
 import pytest
 
 from PEMMASegmentLib.cli.demo import unpack
-from PEMMASegmentLib.network.architecture import Architecture, Preprocessing
-from PEMMASegmentLib.network.files import Label, ModelCard, Region, save_model
-from PEMMASegmentLib.network.pemma import Pemma
 
 
 @pytest.fixture(scope="session")
-def even(tmp_path_factory) -> Path:
+def even(tmp_path_factory, save_even_model) -> Path:
     """A model folder whose network says 0.5 for each voxel of every study: all is lesion below that, nothing above."""
-    shape = Architecture(
-        window=(16, 16, 16), patch=8, hidden=16, depth=2, heads=2, mlp=16, feature=8, taps=(0, 1), modalities=("pet",)
-    )
-    net = Pemma(shape)
-    for name, parameter in net.named_parameters():
-        if name.startswith("out") or ".out." in name:
-            parameter.data.zero_()
-    label = Label(1, "lesion", "49755003", "108369006")
-    threshold = {"ct+pet": 0.4, "ct": 0.4, "pet": 0.4}
-    coarse = Preprocessing(spacing_mm=(12.0, 12.0, 12.0))
-    card = ModelCard("even", "1", shape, coarse, (label,), Region("anything", 2000.0), threshold)
-    folder = tmp_path_factory.mktemp("models") / "even"
-    save_model(folder, net, card, "# even\n")
-    return folder
+    return save_even_model(tmp_path_factory.mktemp("models") / "even", 12.0)
 
 
 @pytest.fixture(scope="session")

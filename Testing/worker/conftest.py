@@ -119,23 +119,6 @@ def study(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def model(tmp_path_factory) -> Path:
+def model(tmp_path_factory, save_even_model) -> Path:
     """A network that says 0.5 everywhere, in windows so small that the study takes seconds, a region of it none."""
-    from PEMMASegmentLib.network.architecture import Architecture, Preprocessing
-    from PEMMASegmentLib.network.files import Label, ModelCard, Region, save_model
-    from PEMMASegmentLib.network.pemma import Pemma
-
-    shape = Architecture(
-        window=(16, 16, 16), patch=8, hidden=16, depth=2, heads=2, mlp=16, feature=8, taps=(0, 1), modalities=("pet",)
-    )
-    net = Pemma(shape)
-    for name, parameter in net.named_parameters():
-        if name.startswith("out") or ".out." in name:
-            parameter.data.zero_()
-    label = Label(1, "lesion", "49755003", "108369006")
-    threshold = dict.fromkeys(("ct+pet", "ct", "pet"), 0.4)
-    fine = Preprocessing(spacing_mm=(3.0, 3.0, 3.0))
-    card = ModelCard("even", "1", shape, fine, (label,), Region("anything", 2000.0), threshold)
-    folder = tmp_path_factory.mktemp("Modelle Ü") / "even"
-    save_model(folder, net, card, "# even\n")
-    return folder
+    return save_even_model(tmp_path_factory.mktemp("Modelle Ü") / "even", 3.0)
