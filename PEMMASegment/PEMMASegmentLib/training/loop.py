@@ -14,6 +14,7 @@ import torch
 import torch.distributed as dist
 from monai.losses import DiceCELoss
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from ..core import Progress, no_progress
 from ..network.pemma import CT, Pemma, added_parameters, clamp_gates
@@ -97,7 +98,7 @@ def optimise(net: Pemma, chosen: dict[str, nn.Parameter], groups: Iterable[dict]
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * _schedule(step, stage)
         images, label = windows(step)
-        with _autocast(device):
+        with _autocast(device), parametrize.cached():  # an adapted weight serves both streams of tokens: made once a step
             loss = loss_of(net(_to(images, device)), label.to(device))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
