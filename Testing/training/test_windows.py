@@ -1,15 +1,17 @@
 """Training windows: cuts keep the tumour and nothing of its place, windows are padded as in use, augmentation keeps sense."""
 
 import numpy as np
+import SimpleITK as sitk
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from PEMMASegmentLib.network.architecture import Architecture, Preprocessing
 from PEMMASegmentLib.network.files import Label
+from PEMMASegmentLib.study.types import PetCtStudy
 from PEMMASegmentLib.training.augment import Augmentation, sample
 from PEMMASegmentLib.training.config import Config, Stage
-from PEMMASegmentLib.training.windows import TrainingCase, draw, random_cut, window_start
+from PEMMASegmentLib.training.windows import TrainingCase, cut_study, draw, random_cut, window_start
 
 P = Preprocessing()
 A = Architecture((16, 16, 16), 8, 32, 2, 4, 64, 16, embedding="stem", taps=(), modalities=("pet",))
@@ -38,6 +40,21 @@ def test_a_cut_keeps_the_whole_tumour_unless_asked_otherwise_and_a_window_lies_i
     for (low, high), s, n in zip(cut, start, A.window, strict=True):
         inside = s <= low and s + n >= high if high - low <= n else low <= s and s + n <= high
         assert inside
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.floats(-0.3, 0.3))
+def test_a_cut_study_keeps_tumour_and_place(seed, angle):
+    ct = sitk.GetImageFromArray(ball().label.numpy())
+    ct.SetDirection([np.cos(angle), -np.sin(angle), 0, np.sin(angle), np.cos(angle), 0, 0, 0, 1])
+    ct.SetOrigin((-100, 20, 7))
+    pet = sitk.Resample(ct, (15, 14, 16), sitk.Transform(), sitk.sitkLinear, ct.GetOrigin(), (2, 2, 2), ct.GetDirection())
+    study, label = cut_study(PetCtStudy(ct, pet), ct, np.random.default_rng(seed))
+    assert sitk.GetArrayViewFromImage(label).sum() == sitk.GetArrayViewFromImage(ct).sum()
+    assert study.ct.GetSize() == label.GetSize() and study.ct.GetOrigin() == label.GetOrigin()
+    back = sitk.Resample(study.pet, pet, sitk.Transform(), sitk.sitkNearestNeighbor)
+    kept = sitk.GetArrayViewFromImage(back)
+    assert np.array_equal(kept[kept > 0], sitk.GetArrayViewFromImage(pet)[kept > 0])
 
 
 def test_without_augmentation_a_window_is_the_case_padded_with_air_and_no_uptake():

@@ -33,21 +33,29 @@ def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
 
 
 def _on_selection_patients(config_file: Path, data: Path):
-    """What judges a stage: thresholds and Dice on the split's selection patients; None when it names none."""
+    """What judges a stage: thresholds and Dice on the split's selection patients; None when it names none.
+
+    Each patient counts as it is and cut at random: a threshold that suits only centred tumours suits nobody.
+    """
+    import numpy as np
+
     from ..inference.selection import choose_threshold
     from ..network.files import Model
     from ..training.config import read_config
     from ..training.folders import cases
+    from ..training.windows import cut_study
 
-    names = read_config(config_file).select
-    refs = [ref for ref in cases(data) if ref.patient in names]
+    config = read_config(config_file)
+    refs = [ref for ref in cases(data) if ref.patient in config.select]
     if not refs:
         return None
 
     def validate(net, card, stage: str) -> dict:
-        studies = [ref.read() for ref in refs]
-        found = {inputs: choose_threshold(Model(card, net, Path()), studies, inputs) for inputs in INPUTS.get(stage, ())}
+        whole = [ref.read() for ref in refs]
+        cut = [cut_study(*pair, np.random.default_rng([config.seed, n])) for n, pair in enumerate(whole)]
+        found = {inputs: choose_threshold(Model(card, net, Path()), whole + cut, inputs) for inputs in INPUTS.get(stage, ())}
         return {"cases": [ref.name for ref in refs], "threshold": {k: t for k, (t, _) in found.items()},
-                "dice": {k: d for k, (_, d) in found.items()}}
+                "dice": {k: d[:len(refs)] for k, (_, d) in found.items()},
+                "dice_cut": {k: d[len(refs):] for k, (_, d) in found.items()}}
 
     return validate

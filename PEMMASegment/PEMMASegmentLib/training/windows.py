@@ -4,7 +4,7 @@ Every training image is centred on its tumour, so its border gives the answer aw
 carries no information. One rule for training and use: cut first, then draw windows, pad where the cut is smaller.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import SimpleITK as sitk
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..network.architecture import Preprocessing
 from ..network.preprocess import AIR_HU, network_grid, resample, to_tensor
+from ..study.types import PetCtStudy
 from .augment import Augmentation, sample
 from .config import Config, Stage
 
@@ -64,6 +65,28 @@ def random_cut(shape: tuple[int, ...], box: np.ndarray, rng: np.random.Generator
     low = np.ceil(box[:, 0] * (1 - keep[:, 0]))
     high = np.floor(box[:, 1] + (size - box[:, 1]) * keep[:, 1])
     return np.stack([low, high], axis=1).astype(int)
+
+
+def cut_study(study: PetCtStudy, label: sitk.Image, rng: np.random.Generator) -> tuple[PetCtStudy, sitk.Image]:
+    """A whole study and its label (not empty, on `study.grid`) cut by `random_cut`; the tumour stays whole.
+
+    A model is judged on such cuts beside the studies as they are, whose tumours all lie in the middle.
+    """
+    used = np.argwhere(sitk.GetArrayViewFromImage(label))
+    cut = random_cut(label.GetSize()[::-1], np.stack([used.min(0), used.max(0) + 1], axis=1), rng)[::-1]  # x, y, z
+    corners = np.array(np.meshgrid(*[(low - 0.49, high - 0.51) for low, high in cut])).reshape(3, -1).T
+    points = [label.TransformContinuousIndexToPhysicalPoint(c.tolist()) for c in corners]
+    images = {name: image and _crop(image, points) for name, image in (("ct", study.ct), ("pet", study.pet))}
+    return replace(study, **images), _crop(label, points)
+
+
+def _crop(image: sitk.Image, points: list[tuple[float, ...]]) -> sitk.Image:
+    """The part of an image whose voxel centres lie between the outermost of these points; at least a voxel."""
+    index = np.array([image.TransformPhysicalPointToContinuousIndex(p) for p in points])
+    last = np.array(image.GetSize()) - 1
+    start = np.clip(np.ceil(index.min(0)), 0, last).astype(int)
+    stop = np.clip(np.floor(index.max(0)), start, last).astype(int) + 1
+    return sitk.RegionOfInterest(image, (stop - start).tolist(), start.tolist())
 
 
 def window_start(cut: np.ndarray, label: Tensor, size: tuple[int, ...], foreground: float,
