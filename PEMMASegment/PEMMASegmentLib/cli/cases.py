@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 from . import options as shared
 
 if TYPE_CHECKING:
-    import SimpleITK as sitk
-
     from ..adaptation.cards import CaseCard, Origin
     from ..adaptation.library import CaseLibrary
+    from ..adapters import Adapter
     from ..core import PemmaError, Progress
+    from ..network.files import Model
     from ..study.types import PetCtStudy, StudyWarning
     from .terminal import Terminal
+
+    Load = Callable[[], tuple[Model, Adapter | None]]
 
 #: A contour that agrees this well with the model's blind output was hardly drawn without it.
 SUSPICIOUS_DICE = 0.98
@@ -61,7 +63,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     blind = parser.add_argument_group("blind record: model and adapter segment the case before its contour is known")
     blind.add_argument("--no-blind", metavar="WHY", default="", help="leave it out, and why")
     blind.add_argument("--model", metavar="NAME|DIR", help="installed model or model folder (default: the bundled one)")
-    blind.add_argument("--adapter", metavar="DIR|none", default="none", help="current adapter (default: none)")
+    blind.add_argument("--adapter", metavar="NAME|DIR|none", default="none", help="current adapter (default: none)")
     blind.add_argument("--inputs", choices=("auto", "ct+pet", "ct", "pet"), default="auto", help="default: auto")
     blind.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto", help="default: auto")
     blind.add_argument(
@@ -71,17 +73,22 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run_add(options: argparse.Namespace, terminal: "Terminal") -> bool:
+    from functools import partial
+
     from ..adaptation.library import CaseLibrary
+    from ..study import annotation
+    from .reading import load_study
     from .terminal import base_name, for_each
 
     if options.annotation is not None and len(options.studies) > 1:
         options.usage_error("--annotation goes with one STUDY")
-    library = CaseLibrary(options.library)
-    load = loading(options)
+    library, load = CaseLibrary(options.library), loading(options)
+    need = None if options.inputs == "auto" else options.inputs
 
     def one(folder: Path) -> dict:
         with terminal.progress(base_name(folder)) as progress:
-            card, warnings = add_folder(library, folder, options.annotation, options, load, progress)
+            file = options.annotation or annotation.find(folder)
+            card, warnings = add_case(library, partial(load_study, folder, options, need), file, options, load, progress)
         terminal.warnings(warnings)
         if not terminal.as_json:
             print(f"{base_name(folder)}: {in_words(card)}", flush=True)
@@ -93,8 +100,8 @@ def run_add(options: argparse.Namespace, terminal: "Terminal") -> bool:
     return not failed
 
 
-def loading(options: argparse.Namespace) -> Callable:
-    """() -> (model, current adapter): what --model and --adapter name, loaded once and only when it is needed."""
+def loading(options: argparse.Namespace) -> "Load":
+    """What --model and --adapter name, loaded once and only when it is needed."""
     import functools
 
     @functools.cache
@@ -107,25 +114,31 @@ def loading(options: argparse.Namespace) -> Callable:
     return load
 
 
-def add_folder(
-    library: "CaseLibrary", folder: Path, annotation_file: Path | None, options: argparse.Namespace, load: Callable,
-    progress: "Progress",
+def add_case(
+    library: "CaseLibrary", read: "Callable[[Progress], PetCtStudy]", file: Path | None, options: argparse.Namespace,
+    load: "Load", progress: "Progress", origin: "Origin | None" = None,
 ) -> "tuple[CaseCard, list[StudyWarning]]":  # fmt: skip
-    """Adds the study in a folder with the annotation found there or given; gives its card and what to tell the user."""
+    """Adds the study that `read` gives with the annotation in `file`; its card and what to tell the user.
+
+    origin: where the caller knows better than file and options whose contour it is.
+    """
+    from ..adaptation import blind
+    from ..adaptation.identity import patient_id
     from ..core import PemmaError
     from ..core.progress import part
     from ..study import annotation
-    from .reading import load_study
 
-    study = load_study(folder, options, None if options.inputs == "auto" else options.inputs, part(progress, 0, 0.2))
-    study = with_inputs(study, options.inputs)
-    file = annotation_file or annotation.find(folder)
+    study = with_inputs(read(part(progress, 0, 0.2)), options.inputs)
     if file is None:
         raise PemmaError("no-annotation", "the study has no RTSTRUCT, SEG or mask", "give one with --annotation FILE")
     label, notes = annotation.read(file, study, roi_name=options.annotation_roi)
-    origin = origin_of(file, options, load)
-    card, warnings = add_study(library, study, label, origin, options, load, part(progress, 0.2, 1))
-    return card, [*study.warnings, *notes, *warnings]
+    patient = options.patient or patient_id(study)
+    card = blind.add(
+        library, study, label, patient=patient, origin=origin or origin_of(file, options, load), note=options.note,
+        blind=None if options.no_blind else blind.Blind(load, options.inputs, options.device, options.whole_study),
+        why_not=options.no_blind, progress=part(progress, 0.2, 1),
+    )  # fmt: skip
+    return card, [*study.warnings, *notes, *_told(card, patient, options)]
 
 
 def with_inputs(study: "PetCtStudy", inputs: str) -> "PetCtStudy":
@@ -137,7 +150,7 @@ def with_inputs(study: "PetCtStudy", inputs: str) -> "PetCtStudy":
     return replace(study, pet=None, pet_headers=(), suv=None) if inputs == "ct" else study
 
 
-def origin_of(file: Path, options: argparse.Namespace, load: Callable) -> "Origin":
+def origin_of(file: Path, options: argparse.Namespace, load: "Load") -> "Origin":
     """Whose contour it is. A SEG of this software says so itself, and nobody may say otherwise."""
     from ..adaptation.cards import Origin
     from ..core import PemmaError
@@ -152,7 +165,7 @@ def origin_of(file: Path, options: argparse.Namespace, load: Callable) -> "Origi
     return Origin("corrected", author.model, author.adapter)
 
 
-def stated_origin(options: argparse.Namespace, load: Callable) -> "Origin":
+def stated_origin(options: argparse.Namespace, load: "Load") -> "Origin":
     """What --origin says; a contour of which nobody says anything is imported."""
     from ..adaptation.cards import Origin
 
@@ -160,23 +173,6 @@ def stated_origin(options: argparse.Namespace, load: Callable) -> "Origin":
         return Origin(options.origin or "imported")
     model, adapter = load()
     return Origin("corrected", model.identity, adapter.identity if adapter else None)
-
-
-def add_study(
-    library: "CaseLibrary", study: "PetCtStudy", label: "sitk.Image", origin: "Origin", options: argparse.Namespace,
-    load: Callable, progress: "Progress",
-) -> "tuple[CaseCard, list[StudyWarning]]":  # fmt: skip
-    """Adds a study in memory; gives its card and what to tell the user."""
-    from ..adaptation import blind
-    from ..adaptation.identity import patient_id
-
-    patient = options.patient or patient_id(study)
-    how = None if options.no_blind else blind.Blind(load, options.inputs, options.device, options.whole_study)
-    card = blind.add(
-        library, study, label, patient=patient, origin=origin, note=options.note, blind=how, why_not=options.no_blind,
-        progress=progress,
-    )  # fmt: skip
-    return card, _told(card, patient, options)
 
 
 def _told(card: "CaseCard", patient: str | None, options: argparse.Namespace) -> "list[StudyWarning]":
@@ -199,28 +195,35 @@ def run_list(options: argparse.Namespace, terminal: "Terminal") -> bool:
     from .terminal import table
 
     found, damaged = checked(CaseLibrary(options.library))
+    cards = [card for card, _ in found]
     rows = [[card.id, card.patient, card.origin.kind, card.inputs, f"{card.volume_ml:.1f}", str(card.lesions),
-             _blind_dice(card), "ok"] for card in found]  # fmt: skip
+             _blind_dice(card), "ok"] for card in cards]  # fmt: skip
     rows += [[error.place, *["-"] * 6, f"{error.sentence} [{error.code}]"] for error in damaged]
     header = ["case", "patient", "contour", "inputs", "ml", "lesions", "blind Dice", "check"]
-    patients, counting = ({card.patient for card in cards} for cards in (found, [c for c in found if c.origin.independent]))
-    count = f"{len(found)} cases of {len(patients)} patients; {len(counting)} patients count in a proof"
-    answer = {"cases": [as_json(card) for card in found], "damaged": [_error(error) for error in damaged]}
-    terminal.result(answer, f"{table(header, rows)}\n{count}")
+    counting = len({card.patient for card in cards if card.origin.independent})
+    count = f"patients: {len({card.patient for card in cards})}, of these count in a proof: {counting}"
+    terminal.result(as_answer(found, damaged), f"{table(header, rows)}\n{count}")
     return not damaged
 
 
-def checked(library: "CaseLibrary") -> "tuple[list[CaseCard], list[PemmaError]]":
-    """The cards of all sound cases, and what is wrong with the others, by every byte of their files."""
+def checked(library: "CaseLibrary") -> "tuple[list[tuple[CaseCard, dict]], list[PemmaError]]":
+    """All sound cases as `show` gives them, and what is wrong with the others, by every byte of their files."""
     from ..core import PemmaError
 
     found, damaged = [], []
     for id in library.ids():
         try:
-            found.append(library.check(id))
+            found.append(show(library, id))
         except PemmaError as error:
-            damaged.append(error)
+            if error.code != "case-unknown":  # removed by another program since
+                damaged.append(error)
     return found, damaged
+
+
+def as_answer(found: "list[tuple[CaseCard, dict]]", damaged: "list[PemmaError]") -> dict:
+    """What `cases list --json` prints."""
+    errors = [{"case": e.place, "code": e.code, "sentence": e.sentence, "way_out": e.way_out} for e in damaged]
+    return {"cases": [shown for _, shown in found], "damaged": errors}
 
 
 def run_show(options: argparse.Namespace, terminal: "Terminal") -> bool:
@@ -228,49 +231,68 @@ def run_show(options: argparse.Namespace, terminal: "Terminal") -> bool:
 
     from ..adaptation.library import CaseLibrary
 
-    library = CaseLibrary(options.library)
-    card, thumbnail = library.check(options.case), library.thumbnail(options.case)
-    words = f"{in_words(card)}\nthumbnail: {thumbnail}\n{json.dumps(as_json(card), indent=1, ensure_ascii=False)}"
-    terminal.result({**as_json(card), "thumbnail": str(thumbnail)}, words)
+    card, shown = show(CaseLibrary(options.library), options.case)
+    text = json.dumps(as_json(card), indent=1, ensure_ascii=False)
+    terminal.result(shown, f"{in_words(card)}\nthumbnail: {shown['thumbnail']}\n{text}")
     return True
+
+
+def show(library: "CaseLibrary", id: str) -> "tuple[CaseCard, dict]":
+    """A checked case: its card, and what `cases show --json` prints."""
+    card = library.check(id)
+    return card, {**as_json(card), "thumbnail": str(library.thumbnail(id))}
 
 
 def run_remove(options: argparse.Namespace, terminal: "Terminal") -> bool:
     from ..adaptation.library import CaseLibrary
 
-    library = CaseLibrary(options.library)
-    for id in options.cases:
-        library.remove(id)
-    terminal.result({"removed": options.cases}, f"removed {', '.join(options.cases)}")
+    terminal.result(remove(CaseLibrary(options.library), options.cases), f"removed {', '.join(options.cases)}")
     return True
+
+
+def remove(library: "CaseLibrary", ids: list[str]) -> dict:
+    """Deletes cases, one after the other."""
+    for id in ids:
+        library.remove(id)
+    return {"removed": ids}
 
 
 def run_import(options: argparse.Namespace, terminal: "Terminal") -> bool:
     from ..adaptation.library import CaseLibrary
 
-    library = CaseLibrary(options.library)
-    before = set(library.ids()) if options.library.is_dir() else set()
-    found = library.import_(options.file)
-    new = [card.id for card in found if card.id not in before]
-    known = [card.id for card in found if card.id in before]
-    words = [f"imported {', '.join(new) or 'nothing'}"] + [f"already there: {', '.join(known)}"] * bool(known)
-    terminal.result({"imported": new, "already_there": known}, "\n".join(words))
+    answer = take_in(CaseLibrary(options.library), options.file)
+    words = [f"imported {', '.join(answer['imported']) or 'nothing'}"]
+    words += [f"already there: {', '.join(answer['already_there'])}"] * bool(answer["already_there"])
+    terminal.result(answer, "\n".join(words))
     return True
+
+
+def take_in(library: "CaseLibrary", file: Path) -> dict:
+    """The cases of a zip, and which of them are new."""
+    before = set(library.ids()) if library.folder.is_dir() else set()
+    ids = [card.id for card in library.import_(file)]
+    return {"imported": [id for id in ids if id not in before], "already_there": [id for id in ids if id in before]}
 
 
 def run_export(options: argparse.Namespace, terminal: "Terminal") -> bool:
     from ..adaptation.library import CaseLibrary
+
+    answer = export(CaseLibrary(options.library), options.cases, options.out)
+    terminal.result(answer, f"exported {', '.join(answer['exported'])} to {options.out}")
+    return True
+
+
+def export(library: "CaseLibrary", ids: list[str], out: Path) -> dict:
+    """The named cases, or all, into a new zip."""
     from ..core import PemmaError
 
-    library = CaseLibrary(options.library)
-    chosen = options.cases or library.ids()
+    chosen = ids or library.ids()
     if not chosen:
         raise PemmaError("no-cases", "the library holds no case", "add one first")
-    if options.out.exists():
-        raise PemmaError("out-exists", "there is a file of that name", "name a new one with --out", options.out.name)
-    library.export(chosen, options.out)
-    terminal.result({"exported": chosen, "out": str(options.out)}, f"exported {', '.join(chosen)} to {options.out}")
-    return True
+    if out.exists():
+        raise PemmaError("out-exists", "there is a file of that name", "name a new one with --out", out.name)
+    library.export(chosen, out)
+    return {"exported": chosen, "out": str(out)}
 
 
 def as_json(card: "CaseCard") -> dict:
@@ -303,7 +325,3 @@ def _by(score) -> str:
 
 def _blind_dice(card: "CaseCard") -> str:
     return " / ".join(f"{score.dice:.3f}" for score in card.blind) or "-"
-
-
-def _error(error: "PemmaError") -> dict:
-    return {"case": error.place, "code": error.code, "sentence": error.sentence, "way_out": error.way_out}
