@@ -24,6 +24,7 @@ MODEL_LOADED, MEASURED = 0.05, 0.9  # shares of the progress
 
 def commands() -> "dict[str, Callable[[dict, Progress], dict]]":
     """Name of a request -> function(request, progress) -> fields of the result; they share one loaded model."""
+    from .cases import cases
     from .checkup import check_system
     from .models import models
 
@@ -34,6 +35,7 @@ def commands() -> "dict[str, Callable[[dict, Progress], dict]]":
         "load_model": lambda request, progress: load_model(request, progress, warm),
         "inspect": inspect,
         "segment": lambda request, progress: segment(request, progress, warm),
+        "cases": lambda request, progress: cases(request, progress, warm),
     }
 
 
@@ -74,7 +76,7 @@ def inspect(request: dict, progress: "Progress") -> dict:
     options = parse(request)
     if "volumes" in request:
         return describe(_volumes(request))
-    return seen_of(_study_folder(request), options, progress)[0]
+    return seen_of(study_folder(request), options, progress)[0]
 
 
 def segment(request: dict, progress: "Progress", warm: WarmModel) -> dict:
@@ -86,13 +88,13 @@ def segment(request: dict, progress: "Progress", warm: WarmModel) -> dict:
     from ..cli import work
     from ..core.progress import part
 
-    options, folder = parse(request), _private_folder(request)
+    options, folder = parse(request), private_folder(request)
     out = Path(request["out"]) if request.get("out") else None
     if out is not None:
         results.check_out(out)
     progress(0.0, "loading the model")
     model = warm.get(options.model)
-    done = work.segment_study(_loader(request, options), model, options, part(progress, MODEL_LOADED, MEASURED))
+    done = work.segment_study(loader(request, options), model, options, part(progress, MODEL_LOADED, MEASURED))
     progress(MEASURED, "writing the result")
     _write_image(done.segmentation.probability, folder / PROBABILITY)
     _write_image(done.segmentation.label, folder / LABEL)
@@ -109,11 +111,11 @@ def _record(done: "Segmented", out: Path | None, options: argparse.Namespace) ->
     return json.loads((out / "result.json").read_text(encoding="utf-8"))
 
 
-def parse(request: dict) -> argparse.Namespace:
+def parse(request: dict, *adding: "Callable[[argparse.ArgumentParser], None]") -> argparse.Namespace:
     """The request's options as the command line knows them. Raises PemmaError "option"."""
     parser = _Parser(add_help=False, allow_abbrev=False)
-    shared.add_segment_options(parser)
-    shared.add_study_options(parser)
+    for add in adding or (shared.add_segment_options, shared.add_study_options):
+        add(parser)
     words = [_word(name, value) for name, value in request.items() if name not in OWN_FIELDS]
     return parser.parse_args([word for word in words if word])
 
@@ -135,16 +137,16 @@ class _Parser(argparse.ArgumentParser):
         raise PemmaError("option", message)
 
 
-def _loader(request: dict, options: argparse.Namespace) -> "Callable[[Progress], PetCtStudy]":
+def loader(request: dict, options: argparse.Namespace) -> "Callable[[Progress], PetCtStudy]":
     from ..cli.work import load
 
     if "volumes" in request:
         return lambda progress: _volumes(request)
-    folder = _study_folder(request)
+    folder = study_folder(request)
     return lambda progress: load(folder, options, progress)
 
 
-def _study_folder(request: dict) -> Path:
+def study_folder(request: dict) -> Path:
     from ..core import PemmaError
 
     folder = Path(str(request.get("study", "")))
@@ -158,14 +160,14 @@ def _volumes(request: dict) -> "PetCtStudy":
     from ..core import PemmaError
     from ..study import nifti
 
-    folder, volumes = _private_folder(request), request["volumes"]
+    folder, volumes = private_folder(request), request["volumes"]
     names = [volumes.get(key) for key in ("ct", "pet")] if isinstance(volumes, dict) else [""]
     if any(name is not None and (not isinstance(name, str) or Path(name).name != name) for name in names):
         raise PemmaError("bad-request", "`volumes` must name files of the private folder as ct and pet")
     return nifti.from_files(*(folder / name if name else None for name in names))
 
 
-def _private_folder(request: dict) -> Path:
+def private_folder(request: dict) -> Path:
     from ..core import PemmaError
 
     folder = Path(str(request.get("folder", "")))
