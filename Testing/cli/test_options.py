@@ -18,7 +18,7 @@ def test_a_box_may_begin_with_a_minus():
 def test_defaults_are_those_of_the_contract():
     given = vars(read("evaluate", "one", "two"))
     expected = {
-        "inputs": "auto", "device": "auto", "threshold": None, "roi": None, "whole_study": False, "min_volume": 0.5,
+        "inputs": "auto", "device": "auto", "threshold": None, "roi": None, "whole_study": False, "min_volume": None,
         "segments": "each", "mtv_rule": "41%", "model": None, "adapter": "none", "annotation": None,
     }  # fmt: skip
     assert {name: given[name] for name in expected} == expected

@@ -46,7 +46,7 @@ LAZY = {
 }
 
 #: the files of `worker` that only the background process imports
-WORKER_SIDE = {"__main__.py", "server.py", "commands.py", "cases.py", "models.py", "checkup.py"}
+WORKER_SIDE = {"adapters.py", "__main__.py", "server.py", "commands.py", "cases.py", "models.py", "checkup.py"}
 
 
 def files() -> list[Path]:

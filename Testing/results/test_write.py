@@ -41,8 +41,8 @@ def test_the_files_and_the_keys_of_the_record(study, label, tmp_path):
     out = tmp_path / "new" / "out"
     record = json.loads((out / "result.json").read_text("utf-8"))
     assert list(record) == [
-        "schema", "software", "model", "adapter", "study", "suv", "warnings", "inputs", "device", "precision",
-        "threshold", "roi_mm", "steps", "lesions", "totals", "files",
+        "schema", "software", "model", "adapter", "adapter_parts", "study", "suv", "warnings", "inputs", "device",
+        "precision", "threshold", "roi_mm", "steps", "lesions", "totals", "files",
     ]  # fmt: skip
     assert record["model"]["sha256"] == "ab" * 32 and record["adapter"] is None
     assert record["warnings"] == [{"code": "gap", "sentence": "a slice is missing", "way_out": "export again"}]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import adapters, inference, results
+from ..adaptation import installed
 from ..core import Lesion, Progress, Segmentation, Step
 from ..core.progress import part
 from ..network import files
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ..network.files import Model
 
 LOADED, SEGMENTED = 0.15, 0.95  # shares of the progress
+SMALLEST_ML = 0.5  # a lesion, where neither the user nor the adapter says otherwise
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ def load_model(options: argparse.Namespace) -> "Model":
 
 def load_adapter(options: argparse.Namespace, model: "Model") -> "Adapter | None":
     """The adapter that --adapter names, refused when it belongs to another model."""
-    return None if options.adapter == "none" else adapters.load(Path(options.adapter), model.identity)
+    return None if options.adapter == "none" else adapters.load(installed.find_adapter(options.adapter), model.identity)
 
 
 def load(folder: Path, options: argparse.Namespace, progress: Progress) -> PetCtStudy:
@@ -48,24 +50,26 @@ def load(folder: Path, options: argparse.Namespace, progress: Progress) -> PetCt
 
 def segment(folder: Path, model: "Model", options: argparse.Namespace, progress: Progress) -> Segmented:
     """Loads, segments and measures the study in a folder."""
-    return segment_study(lambda progress: load(folder, options, progress), model, options, progress)
+    adapter = load_adapter(options, model)
+    return segment_study(lambda progress: load(folder, options, progress), model, adapter, options, progress)
 
 
 def segment_study(
-    read: Callable[[Progress], PetCtStudy], model: "Model", options: argparse.Namespace, progress: Progress
-) -> Segmented:
+    read: Callable[[Progress], PetCtStudy], model: "Model", adapter: "Adapter | None", options: argparse.Namespace,
+    progress: Progress,
+) -> Segmented:  # fmt: skip
     """Segments and measures the study that `read` gives."""
     started = time.perf_counter()
     loaded = read(part(progress, 0, LOADED))
     loading = Step("load", time.perf_counter() - started)
     found = inference.segment(
-        loaded, model, adapter=load_adapter(options, model), inputs=options.inputs, device=options.device,
-        threshold=options.threshold, roi_mm=options.roi, whole_study=options.whole_study,
+        loaded, model, adapter=adapter, inputs=options.inputs, device=options.device, threshold=options.threshold,
+        min_volume_ml=options.min_volume, roi_mm=options.roi, whole_study=options.whole_study,
         progress=part(progress, LOADED, SEGMENTED),
     )
     started = time.perf_counter()
     lesions = results.measure(
-        found.label, loaded.pet, min_volume_ml=options.min_volume, mtv_rule=options.mtv_rule,
+        found.label, loaded.pet, min_volume_ml=smallest_ml(found, options), mtv_rule=options.mtv_rule,
         key=result_key(loaded, found),
     )
     measured = Step("measure", time.perf_counter() - started)
@@ -76,13 +80,19 @@ def segment_study(
 def write(out: Path, done: Segmented, options: argparse.Namespace) -> list[Path]:
     """The result's files in `out`."""
     return results.write_all(
-        out, done.study, done.segmentation, done.lesions, segments=options.segments, command_options=of_result(options)
-    )
+        out, done.study, done.segmentation, done.lesions, segments=options.segments,
+        command_options=of_result(done.segmentation, options),
+    )  # fmt: skip
 
 
-def of_result(options: argparse.Namespace) -> dict:
+def smallest_ml(found: Segmentation, options: argparse.Namespace) -> float:
+    """The smallest lesion in ml: as typed, else as the adapter states it, else the usual one."""
+    return next(ml for ml in (options.min_volume, found.min_volume_ml, SMALLEST_ML) if ml is not None)
+
+
+def of_result(found: Segmentation, options: argparse.Namespace) -> dict:
     """The options that shape a result beside what the segmentation itself tells."""
-    return {"segments": options.segments, "min_volume_ml": options.min_volume, "mtv_rule": options.mtv_rule}
+    return {"segments": options.segments, "min_volume_ml": smallest_ml(found, options), "mtv_rule": options.mtv_rule}
 
 
 def result_key(loaded: PetCtStudy, found: Segmentation) -> str:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
 import torch
 
-from ..core import Identity, PemmaError, Progress, Segmentation, Step, no_progress
+from ..core import PemmaError, Progress, Segmentation, Step, no_progress
 from ..core.images import like
 from ..core.progress import part
 from ..network.preprocess import padding, prepare
 from . import region, windows
+from .acting import acting, parts, passes, without_small
 from .device import Way, choose, ladder, run_down
+from .intensity import mapped
 
 if TYPE_CHECKING:
+    from ..adapters import Adapter, AdapterCard
     from ..network.files import Model
     from ..study.types import PetCtStudy
 
@@ -26,42 +29,37 @@ MARGIN_MM = 16.0
 PREPARED, SEARCHED = 0.05, 0.95
 
 
-class Adapter(Protocol):
-    """What an adapter must offer: who it is, the inputs it was proved for, and a network with its update merged in.
-
-    The given network stays as it is. With other inputs the adapter is off, and the result says so.
-    """
-
-    identity: Identity
-    inputs: str
-
-    def merged(self, net: torch.nn.Module) -> torch.nn.Module: ...
-
-
 def segment(study: PetCtStudy, model: Model, *, adapter: Adapter | None = None, inputs: str = "auto",
-            device: str = "auto", threshold: float | None = None, roi_mm: region.Roi | None = None,
-            whole_study: bool = False, progress: Progress = no_progress) -> Segmentation:
+            device: str = "auto", threshold: float | None = None, min_volume_ml: float | None = None,
+            roi_mm: region.Roi | None = None, whole_study: bool = False,
+            progress: Progress = no_progress) -> Segmentation:
     """Segments a study.
 
     inputs: "auto" (all that the study has and the model knows), "ct+pet", "ct" or "pet". device: "auto", "cuda", "cpu".
-    threshold: on the probability, None for the model's own with these inputs. roi_mm: (x0, x1, y0, y1, z0, z1), LPS;
-    outside it the probability is 0. whole_study: run although the body is longer than the region the model knows.
+    adapter: its weights are merged into a copy, its intensity map acts on what the network is given; with other inputs
+    than it was proved for it is off, and a note says so. threshold: on the probability, None for the adapter's, else the
+    model's own with these inputs. min_volume_ml: in the place of the adapter's smallest volume; without an adapter that
+    states one nothing is taken out. roi_mm: (x0, x1, y0, y1, z0, z1), LPS; outside it the probability is 0.
+    whole_study: run although the body is longer than the region the model knows.
     Raises PemmaError for what the user can put right, and what `progress` raises, `Cancelled` first of all.
     """
     clock = _Clock()
     region.check_roi(roi_mm)
     used, notes = choose_inputs(study, model.card.modalities, inputs)
-    threshold = _threshold(threshold, model, used)
-    if adapter is not None and adapter.inputs != used:
-        notes += (("adapter-off", f"the adapter is off: it was proved for {_words(adapter.inputs.split('+'))}, this run "
-                   f"uses {_words(used.split('+'))}"),)
-        adapter = None
+    adapter, told = acting(adapter, used, study)
+    notes += told
+    acted = parts(adapter, threshold, min_volume_ml)
+    card = None if adapter is None else adapter.card
+    threshold = _threshold(threshold, card, model, used)
+    if card is not None and min_volume_ml is None:
+        min_volume_ml = card.min_volume_ml
     images = {name: getattr(study, name) for name in used.split("+")}
     searched = "ct" if "ct" in images else "pet"
     body = region.find_body(images[searched], searched, roi_mm)
     notes += region.check_length(body.longest_mm, model.card.region.longest_mm, whole_study) + _dull(images)
     progress(0.0, "preparing")
-    prepared = prepare(images.get("ct"), images.get("pet"), model.card.preprocessing)
+    given = mapped(images, card and card.intensity)
+    prepared = prepare(given.get("ct"), given.get("pet"), model.card.preprocessing)
     box = _box(body, images[searched], study.grid, prepared.grid, roi_mm)
     plan = windows.plan(box[::-1], prepared.grid.GetSize()[::-1], model.card.architecture.window)
     empty = padding(model.card.preprocessing)
@@ -69,17 +67,18 @@ def segment(study: PetCtStudy, model: Model, *, adapter: Adapter | None = None, 
     clock.step("prepare")
     net = model.net if adapter is None else adapter.merged(model.net)
     probability, way, fallen = run_down(
-        ladder(choose(device)), lambda way: _search(net, tensors, plan, way, part(progress, PREPARED, SEARCHED)))
+        ladder(choose(device)),
+        lambda way: _search(net, tensors, plan, way, passes(adapter), part(progress, PREPARED, SEARCHED)))
     if fallen:
         notes += (("out-of-memory", f"the memory of the GPU did not suffice: {fallen}"),)
     clock.step(f"{len(plan.starts)} window{'s' * (len(plan.starts) > 1)}")
     progress(SEARCHED, "writing onto the study's grid")
     probability = _onto(study.grid, _placed(probability, prepared.grid, plan), roi_mm)
-    label = sitk.BinaryThreshold(probability, threshold, 2.0, 1, 0)
+    label = without_small(sitk.BinaryThreshold(probability, threshold, 2.0, 1, 0), card and min_volume_ml)
     clock.step("resample")
     progress(1.0, "segmented")
     return Segmentation(probability, label, threshold, model.identity, adapter.identity if adapter else None, used,
-                        way.words, way.precision, roi_mm, tuple(clock.steps), notes)
+                        way.words, way.precision, roi_mm, tuple(clock.steps), notes, acted, card and min_volume_ml)
 
 
 def choose_inputs(study: PetCtStudy, known: tuple[str, ...], inputs: str) -> tuple[str, tuple[tuple[str, str], ...]]:
@@ -106,8 +105,9 @@ def _words(names) -> str:
     return " and ".join(name.upper() for name in names)
 
 
-def _threshold(typed: float | None, model: Model, inputs: str) -> float:
-    value = model.card.threshold.get(inputs) if typed is None else typed
+def _threshold(typed: float | None, adapter: AdapterCard | None, model: Model, inputs: str) -> float:
+    own = adapter.threshold if adapter is not None else None
+    value = next((v for v in (typed, own, model.card.threshold.get(inputs)) if v is not None), None)
     if value is None:
         raise PemmaError("threshold", f"the model states no threshold for {inputs}", "give one with --threshold")
     if not 0.0 < value <= 1.0:
@@ -140,19 +140,20 @@ def _box(body: region.Body, searched: sitk.Image, result: sitk.Image, grid: sitk
     return box
 
 
-def _search(net, tensors: dict[str, torch.Tensor], plan: windows.Plan, way: Way, progress: Progress) -> np.ndarray:
-    """All windows of the plan through the network: probability, float32 (z, y, x)."""
+def _search(net, tensors: dict[str, torch.Tensor], plan: windows.Plan, way: Way, mirrored: tuple[tuple[int, ...], ...],
+            progress: Progress) -> np.ndarray:
+    """All windows of the plan through the network, once for each of the `mirrored` axes: probability, float32 (z, y, x)."""
     net = net.to(way.device).eval()
     stitcher = windows.Stitcher(plan, way.stitch_on)
     total = len(plan.starts)
     done = 0
     with torch.inference_mode(), way.autocast():
         for starts, batch in windows.batches(plan, tensors, way.batch):
-            progress(done / total, f"window {done + 1} of {total}")
-            logits = net({name: tensor.to(way.device) for name, tensor in batch.items()})
-            difference = logits[:, 1].float() - logits[:, 0].float()
-            for start, window in zip(starts, difference, strict=True):
-                stitcher.add(start, window)
+            batch = {name: tensor.to(way.device) for name, tensor in batch.items()}
+            for n, axes in enumerate(mirrored):
+                progress((done + len(starts) * n / len(mirrored)) / total, f"window {done + 1} of {total}")
+                for start, window in zip(starts, _difference(net, batch, axes), strict=True):
+                    stitcher.add(start, window)
             done += len(starts)
         probability = stitcher.probability().cpu().numpy()
     if not np.isfinite(probability).all():
@@ -160,6 +161,13 @@ def _search(net, tensors: dict[str, torch.Tensor], plan: windows.Plan, way: Way,
                          "try --device cpu, or without the adapter")
     progress(1.0, f"window {total} of {total}")
     return probability
+
+
+def _difference(net, batch: dict[str, torch.Tensor], axes: tuple[int, ...]) -> torch.Tensor:
+    """Logit of object minus background, float32 (n, z, y, x), of inputs mirrored along `axes`, mirrored back."""
+    logits = net({name: tensor.flip(axes) if axes else tensor for name, tensor in batch.items()})
+    difference = logits[:, 1].float() - logits[:, 0].float()
+    return difference.flip([axis - 1 for axis in axes]) if axes else difference
 
 
 def _placed(voxels: np.ndarray, grid: sitk.Image, plan: windows.Plan) -> sitk.Image:

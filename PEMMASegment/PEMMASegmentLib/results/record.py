@@ -41,6 +41,7 @@ def as_record(
         "software": {"name": "PEMMASegment", "version": __version__},
         "model": _identity(segmentation.model),
         "adapter": _identity(segmentation.adapter),
+        "adapter_parts": list(segmentation.adapter_parts),
         "study": _study(study),
         "suv": asdict(study.suv) if study.suv else None,
         "warnings": _warnings(study, [*segmentation.notes, *notes]),

@@ -11,25 +11,28 @@ from ..cli import options as shared
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
+    from ..adapters.files import MergedAdapter
     from ..cli.work import Segmented
     from ..core import Progress
     from ..network.files import Model
     from ..study.types import PetCtStudy
 
 #: Fields of a request that are no options of the command line.
-OWN_FIELDS = {"id", "do", "folder", "study", "volumes", "out", "action", "source"}
+OWN_FIELDS = {"id", "do", "folder", "study", "volumes", "out", "action", "source", "target", "text"}
 PROBABILITY, LABEL = "probability.nrrd", "label.nrrd"
 MODEL_LOADED, MEASURED = 0.05, 0.9  # shares of the progress
 
 
 def commands() -> "dict[str, Callable[[dict, Progress], dict]]":
     """Name of a request -> function(request, progress) -> fields of the result; they share one loaded model."""
+    from .adapters import adapters
     from .cases import cases
     from .checkup import check_system
     from .models import models
 
     warm = WarmModel()
     return {
+        "adapters": adapters,
         "models": models,
         "check_system": lambda request, progress: check_system(request, progress, warm),
         "load_model": lambda request, progress: load_model(request, progress, warm),
@@ -45,6 +48,7 @@ class WarmModel:
     def __init__(self):
         self._key: tuple[Path, str] | None = None
         self._model: Model | None = None
+        self._adapter: MergedAdapter | None = None
 
     def get(self, name: str | None) -> "Model":
         """The model of this name or folder, None for the bundled one. Raises PemmaError."""
@@ -53,9 +57,22 @@ class WarmModel:
         folder = files.find_model(name).resolve()
         key = (folder, files.read_card(folder).sha256)
         if key != self._key:
-            self._key = self._model = None  # there may be no room for two
+            self._key = self._model = self._adapter = None  # there may be no room for two
             self._model, self._key = files.load_model(folder), key
         return self._model
+
+    def adapter(self, options: argparse.Namespace, model: "Model") -> "MergedAdapter | None":
+        """The adapter that --adapter names, with its weights merged once for as long as the same one is asked for."""
+        from ..adapters import keep_merged
+        from ..cli import work
+
+        found = work.load_adapter(options, model)
+        if found is None:
+            return None
+        if self._adapter is None or (self._adapter.card, self._adapter.base_net) != (found.card, model.net):
+            self._adapter = None
+            self._adapter = keep_merged(found, model.net)
+        return self._adapter
 
 
 def load_model(request: dict, progress: "Progress", warm: WarmModel) -> dict:
@@ -94,7 +111,8 @@ def segment(request: dict, progress: "Progress", warm: WarmModel) -> dict:
         results.check_out(out)
     progress(0.0, "loading the model")
     model = warm.get(options.model)
-    done = work.segment_study(loader(request, options), model, options, part(progress, MODEL_LOADED, MEASURED))
+    adapter = warm.adapter(options, model)
+    done = work.segment_study(loader(request, options), model, adapter, options, part(progress, MODEL_LOADED, MEASURED))
     progress(MEASURED, "writing the result")
     _write_image(done.segmentation.probability, folder / PROBABILITY)
     _write_image(done.segmentation.label, folder / LABEL)

@@ -1,0 +1,187 @@
+"""The user's own adapters: found by name, checked, taken in from a folder or a zip, given away, renamed, deleted."""
+
+import os
+import re
+import shutil
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from ..adapters import AdapterCard, load, read_card, write_card
+from ..adapters.card import CARD
+from ..adapters.files import WEIGHTS
+from ..core import PemmaError
+from ..core.files import write_atomically
+from ..network.files import models_folder
+
+#: Most bytes of each file in a zip; the weights of the reference network in full are 0.4 GB.
+_MOST = {CARD: 4 << 20, WEIGHTS: 4 << 30}
+_NEUTRAL_DATE = (1980, 1, 1, 0, 0, 0)  # a zip tells no date of this site
+_ZIP_ERRORS = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+
+
+def adapters_folder() -> Path:
+    """Where the user's adapters lie, beside the user's models (PEMMA_SEGMENT_HOME moves both)."""
+    return models_folder().parent / "adapters"
+
+
+def installed() -> list[Path]:
+    """Folders of the user's adapters by name."""
+    folder = adapters_folder()
+    return sorted(f for f in folder.iterdir() if (f / CARD).is_file()) if folder.is_dir() else []
+
+
+def find_adapter(name_or_folder: str | Path) -> Path:
+    """The folder of an adapter given by name or path. Raises PemmaError "adapter-missing"."""
+    known = {folder.name: folder for folder in installed()}
+    if str(name_or_folder) in known:
+        return known[str(name_or_folder)]
+    folder = Path(name_or_folder)
+    if (folder / CARD).is_file():
+        return folder
+    names = ", ".join(known) or "none"
+    raise PemmaError("adapter-missing", f"no adapter is called {folder.name!r}; installed are: {names}",
+                     "name one of these, or a folder that holds adapter.json, or go on without (--adapter none)", folder.name)
+
+
+def check_adapter(folder: Path) -> AdapterCard:
+    """The card of an adapter whose hash, names and numbers are right in themselves, whatever its base."""
+    return load(folder, read_card(folder).base).card
+
+
+def import_adapter(source: Path) -> AdapterCard:
+    """Copies an adapter, a folder or a zip, to the user's adapters under its own name, whole or not at all.
+
+    Raises PemmaError for what is no sound adapter, "adapter-zip" for another zip, "adapter-name" and "adapter-exists".
+    """
+    with _opened(Path(source)) as folder:
+        card = check_adapter(folder)
+        target = _free(card.name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".importing-", dir=target.parent) as temporary:
+            copied = Path(temporary) / card.name
+            _copy(folder, copied)
+            check_adapter(copied)  # what was copied, not what was seen before
+            os.rename(copied, target)
+    return card
+
+
+def export_adapter(folder: Path, out: Path) -> AdapterCard:
+    """Copies a checked adapter to `out`: a zip if it is called so, else a new folder. Raises PemmaError "adapter-exists"."""
+    out, card = Path(out), check_adapter(folder)
+    if out.exists():
+        raise PemmaError("adapter-exists", f"{out.name} is there already", "name a new file or folder", out.name)
+    try:
+        if out.suffix.lower() == ".zip":
+            write_atomically(out, lambda path: _zip(Path(folder), path))
+        else:
+            _copy(Path(folder), out)
+    except OSError as error:
+        raise PemmaError("cannot-write", f"the adapter can't be written: {error.strerror}", "name another place",
+                         out.name) from error
+    return card
+
+
+def remove_adapter(folder: Path) -> None:
+    """Deletes one of the user's adapters. Raises PemmaError "adapter-foreign" for a folder that is not among them."""
+    shutil.rmtree(_own(folder))
+
+
+def rename_adapter(folder: Path, name: str) -> Path:
+    """Gives one of the user's adapters another name, and its new folder. Its hash, and with it its results, stay."""
+    folder, target = _own(folder), _free(name)
+    card = read_card(folder)
+    os.rename(folder, target)
+    write_card(target, replace(card, name=name))
+    return target
+
+
+def note_adapter(folder: Path, note: str) -> None:
+    """Puts the user's own words on an adapter's card."""
+    write_card(_own(folder), replace(read_card(folder), note=note))
+
+
+def _own(folder: Path) -> Path:
+    if Path(folder).resolve().parent != adapters_folder().resolve():
+        raise PemmaError("adapter-foreign", f"{Path(folder).name} is not among the installed adapters", "import it first")
+    return Path(folder)
+
+
+def _free(name: str) -> Path:
+    """Where an adapter of this name goes."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}", name) or name == "none":
+        raise PemmaError("adapter-name", f"{name!r} can't name an adapter",
+                         "use letters, digits, dot, dash, plus and underscore, not the word none")
+    target = adapters_folder() / name
+    if target.exists():
+        raise PemmaError("adapter-exists", f"there is an adapter {name} already", f"pemma-segment adapters remove {name}")
+    return target
+
+
+def _copy(folder: Path, target: Path) -> None:
+    """The adapter's two files and nothing that may lie beside them, the card last."""
+    target.mkdir(parents=True)
+    for name in (WEIGHTS, CARD):
+        if (folder / name).is_file():
+            shutil.copyfile(folder / name, target / name)
+
+
+def _zip(folder: Path, file: Path) -> None:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in (WEIGHTS, CARD):
+            if (folder / name).is_file():
+                entry = zipfile.ZipInfo(f"{read_card(folder).name}/{name}", _NEUTRAL_DATE)
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                with open(folder / name, "rb") as source, archive.open(entry, "w", force_zip64=True) as target:
+                    shutil.copyfileobj(source, target)
+
+
+@contextmanager
+def _opened(source: Path) -> Iterator[Path]:
+    """The adapter's folder itself, or what a zip holds, unpacked for as long as it is needed."""
+    if not source.is_file():
+        yield source
+        return
+    with tempfile.TemporaryDirectory(prefix="pemma-adapter-") as folder:
+        try:
+            with zipfile.ZipFile(source) as archive:
+                _unpack(archive, Path(folder), source.name)
+        except _ZIP_ERRORS as error:
+            raise _no_zip("it is no zip, or damaged", source.name) from error
+        yield Path(folder)
+
+
+def _unpack(archive: zipfile.ZipFile, folder: Path, file: str) -> None:
+    """adapter.json and adapter.safetensors, at the top or in one folder; a zip that holds anything else is refused."""
+    places = set()
+    for entry in archive.infolist():
+        place, _, name = entry.filename.rpartition("/")
+        places.add(place)
+        if entry.is_dir() and "/" not in place and place not in ("", ".", ".."):
+            continue
+        if name not in _MOST or "/" in place or "\\" in place or place in (".", "..") or entry.filename.startswith("/"):
+            raise _no_zip("it holds something else than one adapter", file)
+        _extract(archive, entry, folder / name, file)
+    if len(places) != 1:
+        raise _no_zip("it holds no adapter, or several", file)
+
+
+def _extract(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, file: str) -> None:
+    """One member, counted while it is unpacked: its own statement of its length is not trusted."""
+    left = _MOST[target.name]
+    if target.exists():
+        raise _no_zip("it holds a file twice", file)
+    with archive.open(entry) as stream, open(target, "wb") as out:
+        while piece := stream.read(1 << 20):
+            left -= len(piece)
+            if left < 0:
+                raise _no_zip("it is too large for an adapter", file)
+            out.write(piece)
+
+
+def _no_zip(why: str, file: str) -> PemmaError:
+    return PemmaError("adapter-zip", f"no adapter can be taken from the file: {why}", "export the adapter again", file)

@@ -1,0 +1,119 @@
+"""`pemma-segment adapters list|show|import|export|remove`: the user's adapters, checked by hash."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import options as shared
+
+if TYPE_CHECKING:
+    from ..adapters import AdapterCard
+    from .terminal import Terminal
+
+TITLES = ("adapter", "version", "for", "inputs", "verdict", "check")
+
+
+def add_to(commands) -> None:
+    parser = commands.add_parser("adapters", help="what adapters are installed", allow_abbrev=False)
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    shared.command(actions, "list", list_adapters, "list the installed adapters, checked by hash")
+    show = shared.command(actions, "show", show_adapter, "show an adapter's card")
+    taken = shared.command(actions, "import", import_adapter, "copy an adapter, folder or zip, to your adapters")
+    taken.add_argument("source", type=Path, metavar="DIR|ZIP", help="folder with adapter.json, or such a folder as a zip")
+    given = shared.command(actions, "export", export_adapter, "copy an adapter to a new folder or zip")
+    removed = shared.command(actions, "remove", remove_adapter, "delete one of your adapters")
+    for action in (show, given, removed):
+        action.add_argument("adapter", metavar="NAME|DIR", help="installed adapter or adapter folder")
+    given.add_argument("out", type=Path, metavar="DIR|ZIP", help="new folder, or new file that ends in .zip")
+
+
+def list_adapters(options: argparse.Namespace, terminal: "Terminal") -> bool:
+    from ..adaptation import installed
+    from .terminal import table
+
+    rows = [row_of(folder) for folder in installed.installed()]
+    words = [[row["name"], row["version"], row["base"], row["inputs"], row["verdict"], row["check"]] for row in rows]
+    terminal.result({"adapters": rows}, table(TITLES, words) if rows else "no adapter is installed")
+    return all(row["check"] == "ok" for row in rows)
+
+
+def row_of(folder: Path) -> dict:
+    """One line of the list; an adapter that is damaged has the reason under `check`."""
+    from ..adaptation import installed
+    from ..core import PemmaError
+
+    try:
+        return {**identity(installed.check_adapter(folder)), "check": "ok"}
+    except PemmaError as error:
+        empty = dict.fromkeys(("version", "sha256", "base", "inputs", "verdict"), "")
+        return {"name": folder.name, **empty, "check": f"{error.sentence} [{error.code}]"}
+
+
+def show_adapter(options: argparse.Namespace, terminal: "Terminal") -> bool:
+    from dataclasses import asdict
+
+    from ..adaptation import installed
+
+    card = installed.check_adapter(installed.find_adapter(options.adapter))
+    terminal.result({**identity(card), "card": asdict(card)}, in_words(card))
+    return True
+
+
+def import_adapter(options: argparse.Namespace, terminal: "Terminal") -> bool:
+    from ..adaptation import installed
+
+    card = installed.import_adapter(options.source)
+    terminal.result(identity(card), f"imported {card.name} {card.version}, for {card.base.name} {card.base.version}")
+    return True
+
+
+def export_adapter(options: argparse.Namespace, terminal: "Terminal") -> bool:
+    from ..adaptation import installed
+
+    card = installed.export_adapter(installed.find_adapter(options.adapter), options.out)
+    terminal.result({**identity(card), "out": str(options.out)}, f"exported {card.name} {card.version} to {options.out}")
+    return True
+
+
+def remove_adapter(options: argparse.Namespace, terminal: "Terminal") -> bool:
+    from ..adaptation import installed
+
+    folder = installed.find_adapter(options.adapter)
+    installed.remove_adapter(folder)
+    terminal.result({"removed": folder.name}, f"removed {folder.name}")
+    return True
+
+
+def identity(card: "AdapterCard") -> dict:
+    """Name, version, hash of the weights ("" without), base, inputs and verdict."""
+    base = f"{card.base.name} {card.base.version} {card.base.sha256[:12]}"
+    return {"name": card.name, "version": card.version, "sha256": card.sha256, "base": base, "inputs": card.inputs,
+            "verdict": card.verdict or "not proved"}  # fmt: skip
+
+
+def in_words(card: "AdapterCard") -> str:
+    """The card for a reader."""
+    rows = [("adapter", f"{card.name} {card.version}"), *list(identity(card).items())[2:]]
+    if card.method is not None:
+        rows.append(("method", f"{card.method.name} (rank {card.method.rank}, top {card.method.top}) on "
+                     f"{len(card.targets)} weights ({card.pattern})"))  # fmt: skip
+    if card.parameters:
+        rows.append(("parameters", f"{len(card.parameters)} in full"))
+    if card.trained_parameters:
+        rows.append(("trained", f"{card.trained_parameters} numbers, {card.trained_share:.1%} of the base's"))
+    rows += [(name.replace("_", " "), _fix(value)) for name, value in card.fixes.items()]
+    rows += [(part, ", ".join(map(str, values))) for part, values in sorted(card.origin.items())]
+    rows += [(name, str(value)) for name, value in (*card.training.items(), *card.scores.items()) if _plain(value)]
+    rows += [("note", card.note)] if card.note else []
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+
+def _fix(value) -> str:
+    if isinstance(value, dict):
+        return "; ".join(f"{name.upper()}, {len(curve[0])} points" for name, curve in value.items())
+    return "yes" if value is True else f"{value:g}"
+
+
+def _plain(value) -> bool:
+    return isinstance(value, str | int | float)

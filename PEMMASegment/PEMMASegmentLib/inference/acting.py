@@ -1,0 +1,81 @@
+"""What an adapter does to a run beside its weights: whether it acts at all, with which parts, and what must be said."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import SimpleITK as sitk
+from scipy import ndimage
+
+from ..core.images import like, voxel_ml
+from ..study import scanner
+from .intensity import pet_scale, scales_much
+
+if TYPE_CHECKING:
+    from ..adapters import Adapter
+    from ..study.types import PetCtStudy
+
+Notes = tuple[tuple[str, str], ...]
+
+#: Axes of (n, 1, z, y, x) that the network's inputs are mirrored along, one pass each; the first pass is the plain one.
+MIRRORED: tuple[tuple[int, ...], ...] = ((), (4,), (3,), (2,))
+
+
+def acting(adapter: Adapter | None, used: str, study: PetCtStudy) -> tuple[Adapter | None, Notes]:
+    """The adapter, or None where it is off because it was proved for other inputs, and what to say about it."""
+    if adapter is None:
+        return None, ()
+    if adapter.inputs != used:
+        words = [" and ".join(name.upper() for name in inputs.split("+")) for inputs in (adapter.inputs, used)]
+        sentence = f"the adapter is off: it was proved for {words[0]}, this run uses {words[1]}"
+        return None, (("adapter-off", sentence),)
+    return adapter, _origin(adapter, study) + _calibration(adapter)
+
+
+def passes(adapter: Adapter | None) -> tuple[tuple[int, ...], ...]:
+    """The mirrored passes of a run."""
+    return MIRRORED if adapter is not None and adapter.card.flips else MIRRORED[:1]
+
+
+def parts(adapter: Adapter | None, threshold: float | None, min_volume_ml: float | None) -> tuple[str, ...]:
+    """In words, each part of the adapter that acts; what was typed (not None) acts in the place of the adapter's."""
+    if adapter is None:
+        return ()
+    card, told = adapter.card, []
+    if card.targets:
+        told.append(f"{card.method.name} on {len(card.targets)} weights")
+    if card.parameters:
+        told.append(f"{len(card.parameters)} parameters in full")
+    told += [f"intensity map of the {name.upper()}" for name in card.intensity or {}]
+    told += ["mean over mirrored inputs"] * card.flips
+    if card.threshold is not None and threshold is None:
+        told.append(f"threshold {card.threshold:g}")
+    if card.min_volume_ml is not None and min_volume_ml is None:
+        told.append(f"smallest volume {card.min_volume_ml:g} ml")
+    return tuple(told)
+
+
+def without_small(label: sitk.Image, min_volume_ml: float | None) -> sitk.Image:
+    """The label (uint8) without 26-connected components smaller than this; the label itself for None."""
+    if not min_volume_ml:
+        return label
+    numbers, _ = ndimage.label(sitk.GetArrayViewFromImage(label), structure=np.ones((3, 3, 3)), output=np.int32)
+    keep = np.bincount(numbers.ravel()) >= np.ceil(min_volume_ml / voxel_ml(label) - 1e-9)
+    keep[0] = False
+    return like(keep[numbers].astype(np.uint8), label)
+
+
+def _origin(adapter: Adapter, study: PetCtStudy) -> Notes:
+    unlike = scanner.unlike(scanner.facts(study), adapter.card.origin)
+    if not unlike:
+        return ()
+    return (("adapter-origin", f"the adapter was made on cases of another kind: here {'; '.join(unlike)}"),)
+
+
+def _calibration(adapter: Adapter) -> Notes:
+    scale = pet_scale(adapter.card.intensity)
+    if not scales_much(scale):
+        return ()
+    return (("check-suv-calibration", f"the adapter's intensity map scales PET by {scale:.2f} for the network: check the SUV "
+             "calibration of this scanner; the figures here are the study's own SUVs"),)
