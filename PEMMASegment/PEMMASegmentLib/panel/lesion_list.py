@@ -1,12 +1,13 @@
-"""The list of lesions in the panel: a row each, a tick to keep it, a click to go there."""
+"""The list of lesions in the panel: a row each, a tick to keep it, a click to go there, several rows to merge."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 
 import qt
+from slicer.i18n import tr as _
 
 from ..core import Lesion
 from ..results import totals
-from .table import FIGURES, title
+from .table import FIGURES, figure, title
 
 
 class LesionList:
@@ -19,29 +20,49 @@ class LesionList:
         widget.connect("itemChanged(QTableWidgetItem*)", self._on_changed)
         widget.connect("cellClicked(int,int)", self._on_clicked)
 
-    def fill(self, lesions: Sequence[Lesion], rule: str) -> None:
-        """Shows these lesions, dropped ones without their tick."""
+    @property
+    def selected(self) -> list[int]:
+        """Numbers of the lesions whose rows are selected."""
+        rows = {index.row() for index in self._widget.selectionModel().selectedRows()}
+        return [self._numbers[row] for row in sorted(rows)]
+
+    def select(self, number: int) -> None:
+        """Selects a lesion's row."""
+        if number in self._numbers:
+            self._widget.selectRow(self._numbers.index(number))
+
+    def fill(self, lesions: Sequence[Lesion], rule: str, reviewed: Set[int] = frozenset()) -> None:
+        """Shows these lesions, dropped ones without their tick; what was selected stays so."""
+        selected = self.selected
         self._filling = True
-        headers = ["Lesion", *(title(key, words, rule).replace(", ", "\n") for key, words in FIGURES)]
+        headers = [_("Lesion"), *(title(key, words, rule).replace(", ", "\n") for key, words in FIGURES), _("State")]
         self._widget.setColumnCount(len(headers))
         self._widget.setHorizontalHeaderLabels(headers)
         self._widget.setRowCount(len(lesions))
         self._numbers = [lesion.number for lesion in lesions]
         for row, lesion in enumerate(lesions):
-            self._fill_row(row, lesion)
+            self._fill_row(row, lesion, lesion.number in reviewed)
         self._widget.resizeColumnsToContents()
+        self._widget.clearSelection()
         self._filling = False
+        if len(selected) == 1:
+            self.select(selected[0])
 
-    def _fill_row(self, row: int, lesion: Lesion) -> None:
+    def _fill_row(self, row: int, lesion: Lesion, reviewed: bool) -> None:
         first = qt.QTableWidgetItem(f"{lesion.number}")
         first.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable | qt.Qt.ItemIsUserCheckable)
         first.setCheckState(qt.Qt.Checked if lesion.kept else qt.Qt.Unchecked)
         self._widget.setItem(row, 0, first)
         for column, (key, _words) in enumerate(FIGURES, start=1):
-            item = qt.QTableWidgetItem(figure(getattr(lesion, key)))
-            item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable)
+            item = self._item(figure(getattr(lesion, key)))
             item.setTextAlignment(int(qt.Qt.AlignRight | qt.Qt.AlignVCenter))
             self._widget.setItem(row, column, item)
+        self._widget.setItem(row, len(FIGURES) + 1, self._item(state(lesion, reviewed)))
+
+    def _item(self, words: str):
+        item = qt.QTableWidgetItem(words)
+        item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable)
+        return item
 
     def _on_changed(self, item) -> None:
         if not self._filling and item.column() == 0:
@@ -52,9 +73,10 @@ class LesionList:
             self._chosen(self._numbers[row])
 
 
-def figure(value: float | None) -> str:
-    """Two decimals, a dash where there is no figure."""
-    return "–" if value is None else f"{value:.2f}"
+def state(lesion: Lesion, reviewed: bool) -> str:
+    """Whether the physician has looked at it, and whether somebody edited it."""
+    words = _("reviewed") if reviewed else _("flagged")
+    return _("{state}, edited").format(state=words) if lesion.algorithm_type == "SEMIAUTOMATIC" else words
 
 
 def in_words(lesions: Sequence[Lesion], template: str) -> str:

@@ -1,19 +1,23 @@
 """What the panel does without its widgets: volumes to a request, the answer to nodes, lesions to DICOM. For scripts too."""
 
-from collections.abc import Mapping
+import contextlib
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import SimpleITK as sitk
 import slicer
 
+from .. import results
 from ..core import PemmaError
 from ..study import PetCtStudy
 from ..worker.events import Result
-from . import runs
+from . import runs, segments, volumes
 
 CT_FILE, PET_FILE = "ct.nrrd", "pet.nrrd"
-SEG_FILE = "PEMMASegment.dcm"
+SEG_FILE, TABLE_FILE = "PEMMASegment.dcm", "PEMMASegment.csv"
+EDITOR = "SegmentEditor"  # the module, and the tag of its node
 
 
 def request_fields(study: PetCtStudy, folder: Path, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,18 +43,48 @@ def show_result(study: PetCtStudy, answer: Result, ct_node, pet_node, *, min_vol
     )
 
 
-def export_seg(run: runs.Run, folder: Path, *, into_database: bool = False) -> Path:
-    """Writes the kept lesions as DICOM-SEG into a folder under a name that is free there; returns the file.
+def export_seg(run: runs.Run, folder: Path | None, *, into_database: bool = False) -> Path:
+    """Writes the kept lesions as DICOM-SEG under a name that is free in the folder, which may be None for the database.
 
-    Raises PemmaError with the reason: no lesion kept, no DICOM headers, edited segments, no such folder.
+    Raises PemmaError with the reason: no lesion kept, no DICOM headers, no such folder, a full disk.
     """
-    if not folder.is_dir():
-        raise PemmaError("no-folder", "the folder for the DICOM-SEG is not there", "choose another folder")
-    path = _free_name(folder / SEG_FILE)
-    run.write_seg(path)
-    if into_database:
-        slicer.dicomDatabase.insert(str(path))
-    return path
+    with _place(folder) as place:
+        path = _free_name(place / SEG_FILE)
+        _to_disk(run.write_seg, path)
+        if into_database:
+            slicer.dicomDatabase.insert(str(path))  # which takes a copy
+        return path
+
+
+def export_table(run: runs.Run, folder: Path) -> Path:
+    """Writes the kept lesions as CSV under a name that is free in the folder. Raises PemmaError."""
+    run.take_edits()
+    with _place(folder) as place:
+        path = _free_name(place / TABLE_FILE)
+        typed = run.study.suv.typed if run.study.suv else ()
+        _to_disk(results.write_csv, path, run.lesions, typed)
+        return path
+
+
+@contextlib.contextmanager
+def _place(folder: Path | None) -> Iterator[Path]:
+    """The folder, or one that is gone afterwards. Raises PemmaError "no-folder"."""
+    if folder is None:
+        with tempfile.TemporaryDirectory(dir=slicer.app.temporaryPath) as temporary:
+            yield Path(temporary)
+    elif not folder.is_dir():
+        raise PemmaError("no-folder", "the folder for the result is not there", "choose another folder", folder.name)
+    else:
+        yield folder
+
+
+def _to_disk(write, path: Path, *arguments) -> None:
+    try:
+        write(path, *arguments)
+    except OSError as error:
+        words = error.strerror or type(error).__name__
+        way_out = "free some space or choose another folder"
+        raise PemmaError("cannot-write", f"{path.name} can't be written: {words}", way_out) from error
 
 
 def why_not_export(run: runs.Run | None) -> str:
@@ -66,9 +100,29 @@ def why_not_export(run: runs.Run | None) -> str:
 
 def centre_ras(run: runs.Run, number: int) -> tuple[float, float, float]:
     """A lesion's centroid in RAS millimetres: where the views jump to."""
-    from .volumes import to_ras
+    return volumes.to_ras(next(lesion.centroid_mm for lesion in run.lesions if lesion.number == number))
 
-    return to_ras(next(lesion.centroid_mm for lesion in run.lesions if lesion.number == number))
+
+def crosshair_lps() -> tuple[float, float, float]:
+    """Where the crosshair is, LPS millimetres; Shift and the mouse move it in any slice view."""
+    crosshair = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+    return volumes.to_ras(crosshair.GetCrosshairRAS())
+
+
+def open_editor(run: runs.Run, number: int | None = None) -> None:
+    """Shows Slicer's Segment Editor with the run's segments over its CT (or PET), a lesion's segment selected."""
+    scene = slicer.mrmlScene
+    editor = scene.GetSingletonNode(EDITOR, "vtkMRMLSegmentEditorNode")
+    if editor is None:
+        editor = scene.CreateNodeByClass("vtkMRMLSegmentEditorNode")
+        editor.UnRegister(None)
+        editor.SetSingletonTag(EDITOR)
+        editor = scene.AddNode(editor)
+    editor.SetAndObserveSegmentationNode(run.node)
+    editor.SetAndObserveSourceVolumeNode(run.reference)
+    if number is not None:
+        editor.SetSelectedSegmentID(segments.ids(run.node)[number])
+    slicer.util.selectModule(EDITOR)
 
 
 def _free_name(path: Path) -> Path:

@@ -1,14 +1,14 @@
-"""One run of the network in the scene: its nodes, the lesions drawn from the kept probability, its end.
+"""One run of the network in the scene: its nodes, the lesions drawn from the kept probability, the user's edits, its end.
 
     segmentation node   one segment a lesion; attribute RECORD: what made it (JSON, nothing of the patient)
       +-- PROBABILITY   volume node, hidden; the threshold redraws from it
       +-- TABLE         table node with the figures
       +-- CT, PET       the volumes it was made of
-All of it is saved with the scene; `restore` picks it up again.
+All of it is saved with the scene; `restore` picks it up again: edited lesions from their segments.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,19 +19,23 @@ import slicer
 
 from .. import results
 from ..core import Identity, Lesion, PemmaError, Segmentation, Step
-from ..core.images import array, like
-from ..results.components import components
+from ..core.images import array, like, voxel_ml
 from ..study import PetCtStudy
-from . import segments, table, volumes
+from . import lesion_edits, segments, table, volumes
+from .drawing import Drawing, Packed, at_threshold, changed, drawn_by_network
 
 RECORD = "PEMMASegment.Record"
 PROBABILITY, TABLE, CT, PET = (f"PEMMASegment.{name}" for name in ("Probability", "Table", "CT", "PET"))
 _KEPT_FIELDS = ("software", "model", "adapter", "inputs", "device", "precision", "threshold", "roi_mm", "steps")
+MOST_UNDO = 50
 
 
 @dataclass
 class Run:
-    """A result in the scene. Nodes are looked up by ID each time: the user may have removed them."""
+    """A result in the scene. Nodes are looked up by ID each time: the user may have removed them.
+
+    segmentation: what the network said; `drawn` is what the user made of it. Every act can be undone, the last first.
+    """
 
     study: PetCtStudy
     segmentation: Segmentation
@@ -39,6 +43,8 @@ class Run:
     min_volume_ml: float = 0.5
     mtv_rule: str = "41%"
     lesions: list[Lesion] = field(default_factory=list)
+    _drawing: Drawing | None = None
+    _undo: list[tuple[str, Packed]] = field(default_factory=list)
 
     @property
     def node(self):
@@ -53,26 +59,119 @@ class Run:
         """The volume node on whose grid the label lies."""
         return self.node.GetNodeReference(CT) or self.node.GetNodeReference(PET)
 
-    def redraw(self, *, threshold: float | None = None, min_volume_ml: float | None = None,
-               mtv_rule: str | None = None) -> None:  # fmt: skip
-        """Draws the lesions from the kept probability; a lesion made of dropped ones stays dropped."""
-        node, votes = self.node, self._votes()
-        threshold = self.segmentation.threshold if threshold is None else threshold
-        label = like((array(self.segmentation.probability) >= threshold).astype(np.uint8), self.segmentation.probability)
-        self.segmentation = replace(self.segmentation, threshold=threshold, label=label)
-        self.min_volume_ml = self.min_volume_ml if min_volume_ml is None else min_volume_ml
+    @property
+    def threshold(self) -> float:
+        """Of the network's lesions."""
+        return self._drawing.threshold
+
+    @property
+    def reviewed(self) -> frozenset[int]:
+        """Lesions that the physician has looked at."""
+        return self._drawing.reviewed
+
+    @property
+    def last_act(self) -> str:
+        """What `undo` would take back: "threshold", "keep", "add", "cut", "merge" or "edit"; "" if nothing."""
+        return self._undo[-1][0] if self._undo else ""
+
+    @property
+    def drawn(self) -> Segmentation:
+        """The lesions as they are drawn; for an unedited run what the network said at this threshold."""
+        drawing, grid = self._drawing, self.segmentation.probability
+        if not drawing.edited:
+            label = (sitk.GetArrayViewFromImage(grid) >= drawing.threshold).astype(np.uint8)
+            return replace(self.segmentation, threshold=drawing.threshold, label=like(label, grid))
+        label = like((drawing.numbers > 0).astype(np.uint8), grid)
+        return replace(
+            self.segmentation, threshold=drawing.threshold, label=label, numbers=like(drawing.numbers, grid)
+        )
+
+    def redraw(self, *, threshold: float | None = None, mtv_rule: str | None = None) -> None:
+        """Draws the network's lesions from the kept probability, and their figures by another rule.
+
+        Lesions that the user touched stay as they are; a lesion made of dropped ones stays dropped.
+        """
+        self.take_edits()
         self.mtv_rule = mtv_rule or self.mtv_rule
-        self.lesions = self._measured()
-        self._drop_again(votes)
-        segments.draw(node, label, self.lesions, self.segmentation.model)
-        self._tell()
+        if threshold is None:
+            self._show(self._drawing)
+            return
+        before, grid = self._drawing, self.segmentation.probability
+        smallest = int(np.ceil(self.min_volume_ml / voxel_ml(grid) - 1e-9))
+        after = at_threshold(before, grid, threshold, smallest)
+        if before is not None and self.last_act != "threshold":  # a slider that moves on is one act
+            self._remember("threshold")
+        self._draw(after)
 
     def keep(self, number: int, kept: bool) -> None:
         """Keeps or drops a lesion."""
-        lesion = next(lesion for lesion in self.lesions if lesion.number == number)
-        lesion.kept = kept
-        segments.show(self.node, lesion)
-        self._tell()
+        self.take_edits()
+        drawing = self._drawing
+        self._remember("keep")
+        self._show(replace(drawing, dropped=drawing.dropped - {number} if kept else drawing.dropped | {number}))
+
+    def review(self, numbers: Sequence[int], done: bool = True) -> None:
+        """Marks lesions as looked at by the physician, or as flagged again. Stays with them until they change."""
+        self.take_edits()
+        now = self._drawing.reviewed
+        self._show(replace(self._drawing, reviewed=now | set(numbers) if done else now - set(numbers)))
+
+    def add(self, at_lps: tuple[float, float, float]) -> tuple[int, lesion_edits.Grown]:
+        """Adds the lesion at a point (`lesion_edits.grow`); returns its number and how it was found. Raises PemmaError."""
+        self.take_edits()
+        drawing = self._drawing
+        grown = lesion_edits.grow(
+            drawing.numbers, self.segmentation.probability, self.study.pet, drawing.threshold, at_lps
+        )
+        numbers, new = drawing.numbers.copy(), drawing.free_number
+        numbers[grown.box][grown.voxels] = new
+        self._change("add", numbers)
+        return new, grown
+
+    def cut(self, at_lps: tuple[float, float, float]) -> tuple[int, int]:
+        """Cuts the lesion at a point in two (`lesion_edits.cut`); returns its number and that of the part at the point."""
+        self.take_edits()
+        number, part, box = lesion_edits.cut(
+            self._drawing.numbers, self.segmentation.probability, self.study.pet, at_lps
+        )
+        numbers, new = self._drawing.numbers.copy(), self._drawing.free_number
+        numbers[box][part] = new
+        self._change("cut", numbers)
+        return number, new
+
+    def merge(self, chosen: Sequence[int]) -> int:
+        """Makes one lesion of several, under the lowest of their numbers, which is returned; it is kept."""
+        self.take_edits()
+        chosen = sorted({lesion.number for lesion in self.lesions} & set(chosen))
+        if len(chosen) < 2:
+            raise PemmaError("merge-one", "fewer than two lesions are selected", "select them in the table (Ctrl+click)")
+        numbers = np.where(np.isin(self._drawing.numbers, chosen), np.uint16(chosen[0]), self._drawing.numbers)
+        self._change("merge", numbers, dropped=self._drawing.dropped - set(chosen))
+        return chosen[0]
+
+    def take_edits(self) -> bool:
+        """Takes over what was done to the segments in the Segment Editor; False when nothing was."""
+        if self._drawing is None:
+            return False
+        drawing = self._drawing
+        numbers = segments.read(self.node, self.reference, drawing.free_number)
+        differ = changed(drawing.numbers, numbers)
+        reviewed = segments.reviewed(self.node) & {lesion.number for lesion in self.lesions}
+        if not differ and reviewed == drawing.reviewed:
+            return False
+        if differ:
+            self._change("edit", numbers, redraw=False, reviewed=reviewed)
+        else:
+            self._show(replace(drawing, reviewed=reviewed))
+        return True
+
+    def undo(self) -> str:
+        """Takes the last act back, see `last_act`, which is returned."""
+        self.take_edits()
+        act, before = self._undo.pop() if self._undo else ("", None)
+        if before is not None:
+            self._draw(before.unpacked())
+        return act
 
     def remove(self) -> None:
         """Takes the run out of the scene: this is its undo."""
@@ -82,48 +181,69 @@ class Run:
                 slicer.mrmlScene.RemoveNode(part)
 
     def write_seg(self, path: Path) -> tuple[tuple[str, str], ...]:
-        """Writes the kept lesions as DICOM-SEG; returns notes. Raises PemmaError, also when segments were edited."""
-        if not segments.drawn(self.node, self.segmentation.label, self.lesions, self.reference):
-            way_out = "use Slicer's own export (Subject hierarchy, Export to DICOM), or segment again"
-            raise PemmaError("segments-edited", "the segments were edited; this export knows the network's only", way_out)
+        """Writes the kept lesions as DICOM-SEG, as they are drawn now; returns notes. Raises PemmaError."""
+        self.take_edits()
         options = {"segments": "each", "min_volume_ml": self.min_volume_ml, "mtv_rule": self.mtv_rule}
-        return results.write_seg(path, self.study, self.segmentation, self.lesions, command_options=options)
+        return results.write_seg(path, self.study, self.drawn, self.lesions, command_options=options)
 
-    def _measured(self) -> list[Lesion]:
-        return results.measure(
-            self.segmentation.label, self.study.pet, min_volume_ml=self.min_volume_ml, mtv_rule=self.mtv_rule,
-            key=_key(self.study, self.segmentation),
-        )  # fmt: skip
+    def _remember(self, act: str) -> None:
+        self._undo = [*self._undo[1 - MOST_UNDO :], (act, Packed.of(self._drawing))]
 
-    def _votes(self) -> np.ndarray | None:
-        """Voxels (z, y, x) of kept lesions 1, of dropped ones -1, others 0; None when nothing was dropped."""
-        if all(lesion.kept for lesion in self.lesions):
-            return None
-        vote = np.zeros(max(lesion.number for lesion in self.lesions) + 1, np.int8)
-        for lesion in self.lesions:
-            vote[lesion.number] = 1 if lesion.kept else -1
-        numbers, _ = components(self.segmentation.label)
-        return vote[np.where(numbers < len(vote), numbers, 0)]
+    def _change(self, act: str, numbers: np.ndarray, *, redraw: bool = True, **decided) -> None:
+        """Other voxels: the lesions concerned are the user's from now on, and want to be reviewed again."""
+        before = self._drawing
+        differ = changed(before.numbers, numbers)
+        there = frozenset(np.unique(numbers).tolist()) - {0}
+        decided = {"reviewed": before.reviewed, "dropped": before.dropped} | decided
+        after = replace(
+            before,
+            numbers=numbers,
+            touched=(before.touched | differ) & there,
+            uids={lesion.number: lesion.tracking_uid for lesion in self.lesions} | dict(before.uids),
+            dropped=decided["dropped"] & there,
+            reviewed=(decided["reviewed"] & there) - differ,
+            highest=max(before.highest, int(before.numbers.max(initial=0)), int(numbers.max(initial=0))),
+            erased=before.erased or bool(differ - there),
+        )
+        self._remember(act)
+        (self._draw if redraw else self._show)(after)
 
-    def _drop_again(self, votes: np.ndarray | None) -> None:
-        """A lesion that holds more dropped than kept voxels is dropped; a new one is kept."""
-        if votes is None:
-            return
-        numbers, boxes = components(self.segmentation.label)
-        for lesion in self.lesions:
-            box = boxes[lesion.number - 1]
-            lesion.kept = int(votes[box][numbers[box] == lesion.number].sum(dtype=int)) >= 0
+    def _draw(self, drawing: Drawing) -> None:
+        """Segments, table and record of this drawing."""
+        lesions = self._measured(drawing)
+        grid, model = self.segmentation.probability, self.segmentation.model
+        segments.draw(self.node, drawing.numbers, grid, lesions, model, drawing.reviewed)
+        self._become(drawing, lesions)
 
-    def _tell(self) -> None:
-        """Brings record and table up to date."""
+    def _show(self, drawing: Drawing) -> None:
+        """As `_draw` when the segments have these voxels already."""
+        lesions = self._measured(drawing)
+        segments.describe(self.node, lesions, self.segmentation.model, drawing.reviewed)
+        self._become(drawing, lesions)
+
+    def _become(self, drawing: Drawing, lesions: list[Lesion]) -> None:
+        """Keeps them, and brings record and table up to date."""
+        self._drawing, self.lesions = drawing, lesions
         node = self.node
         record = json.loads(node.GetAttribute(RECORD))
         record |= {
-            "threshold": self.segmentation.threshold, "min_volume_ml": self.min_volume_ml, "mtv_rule": self.mtv_rule,
+            "threshold": drawing.threshold, "min_volume_ml": self.min_volume_ml, "mtv_rule": self.mtv_rule,
+            "highest": drawing.highest, "erased": drawing.erased,
         }  # fmt: skip
         node.SetAttribute(RECORD, json.dumps(record))
         if node.GetNodeReference(TABLE) is not None:
-            table.fill(node.GetNodeReference(TABLE), self.lesions, self.mtv_rule)
+            table.fill(node.GetNodeReference(TABLE), lesions, self.mtv_rule)
+
+    def _measured(self, drawing: Drawing) -> list[Lesion]:
+        numbers = like(drawing.numbers, self.segmentation.probability)
+        key = _key(self.study, replace(self.segmentation, threshold=drawing.threshold))
+        lesions = results.measure_edited(numbers, self.study.pet, mtv_rule=self.mtv_rule, key=key)
+        for lesion in lesions:
+            lesion.kept = lesion.number not in drawing.dropped
+            if lesion.number in drawing.touched:
+                lesion.algorithm_type = "SEMIAUTOMATIC"
+                lesion.tracking_uid = drawing.uids.get(lesion.number, lesion.tracking_uid)
+        return lesions
 
 
 def create(study: PetCtStudy, fields: Mapping[str, Any], probability: sitk.Image, ct_node, pet_node, *,
@@ -143,7 +263,7 @@ def create(study: PetCtStudy, fields: Mapping[str, Any], probability: sitk.Image
     for role, part in ((PROBABILITY, kept), (TABLE, lesion_table), (CT, ct_node), (PET, pet_node)):
         node.SetNodeReferenceID(role, part.GetID() if part is not None else None)
     run = Run(study, _segmentation(fields, probability), node.GetID(), min_volume_ml, mtv_rule)
-    run.redraw()
+    run.redraw(threshold=fields["threshold"])
     node.CreateClosedSurfaceRepresentation()
     for part in (node, lesion_table, kept):
         _below_study_of(reference, part)
@@ -161,11 +281,27 @@ def restore(node, study: PetCtStudy) -> Run:
     record = json.loads(node.GetAttribute(RECORD))
     segmentation = _segmentation(record, volumes.image_of(kept))
     run = Run(study, segmentation, node.GetID(), record["min_volume_ml"], record["mtv_rule"])
-    gone = segments.dropped(node)
-    run.lesions = run._measured()
-    for lesion in run.lesions:
-        lesion.kept = lesion.number not in gone
+    run._show(_drawing_of(run, record))
     return run
+
+
+def _drawing_of(run: Run, record: Mapping[str, Any]) -> Drawing:
+    """What the segments show. Lesions that are no component of the network's label are the user's."""
+    node, highest = run.node, record.get("highest", 0)
+    numbers = segments.read(node, run.reference, max([highest, *segments.ids(node)]) + 1)
+    there = frozenset(np.unique(numbers).tolist()) - {0}
+    touched = there - drawn_by_network(numbers, run.segmentation.label)
+    touched |= segments.with_tag(node, segments.ALGORITHM_TYPE, "SEMIAUTOMATIC") & there
+    return Drawing(
+        numbers,
+        run.segmentation.threshold,
+        touched=touched,
+        uids={n: uid for n, uid in segments.tags(node, segments.TRACKING_UID).items() if uid},
+        dropped=segments.with_tag(node, segments.KEPT, "0") & there,
+        reviewed=segments.reviewed(node) & there,
+        highest=highest,
+        erased=record.get("erased", False),
+    )
 
 
 def in_scene() -> list:

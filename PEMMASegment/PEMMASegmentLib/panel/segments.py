@@ -1,15 +1,15 @@
-"""Lesions as segments of a segmentation node: codes, colours, review state, which of them the user keeps."""
+"""Lesions as segments of a segmentation node: codes, colours, review state, which of them the user keeps; and back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import SimpleITK as sitk
 import slicer
 import vtk
-from vtk.util.numpy_support import numpy_to_vtk
+from scipy import ndimage
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from ..core import Identity, Lesion
-from ..results.components import components
 from . import volumes
 
 #: distinguishable with every kind of colour vision (Okabe and Ito), RGB in 0..1
@@ -28,98 +28,141 @@ TRACKING_ID, TRACKING_UID = "DICOM.TrackingIdentifier", "DICOM.TrackingUniqueIde
 LABELMAP = "Binary labelmap"
 
 
-def draw(node, label: sitk.Image, lesions: Sequence[Lesion], model: Identity) -> None:
-    """Replaces the segments of an earlier `draw` by these lesions; segments that the user made stay.
+def draw(node, numbers: np.ndarray, grid: sitk.Image, lesions: Sequence[Lesion], model: Identity,
+         reviewed: frozenset[int] = frozenset()) -> None:  # fmt: skip
+    """Replaces the segments of lesions by these; empty segments that the user made stay.
 
-    lesions: of `measure(label, ...)`. Closed surfaces are made when the node had them.
+    numbers: (z, y, x), the lesion of each voxel of `grid`. Closed surfaces are made when the node had them; names that
+    the user gave stay.
     """
     segmentation = node.GetSegmentation()
     surfaces = segmentation.ContainsRepresentation("Closed surface")
-    for segment_id in ids(node):
+    names = {number: segmentation.GetSegment(segment_id).GetName() for number, segment_id in ids(node).items()}
+    for segment_id in ids(node).values():
         segmentation.RemoveSegment(segment_id)
     if not lesions:
         return
-    labelmap = _labelmap(label, max(lesion.number for lesion in lesions))
+    labelmap = _labelmap(numbers, grid)
     for lesion in lesions:
-        segmentation.AddSegment(_segment(lesion, labelmap, model), f"Lesion_{lesion.number}")
-        show(node, lesion)
+        segment = _segment(lesion.number, names.get(lesion.number), labelmap)
+        segmentation.AddSegment(segment, _free_id(segmentation, f"Lesion_{lesion.number}"))
+    describe(node, lesions, model, reviewed)
     if surfaces:
         node.CreateClosedSurfaceRepresentation()
 
 
-def ids(node) -> list[str]:
-    """IDs of the segments that `draw` made."""
-    segmentation = node.GetSegmentation()
-    every = [segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments())]
-    return [segment_id for segment_id in every if segmentation.GetSegment(segment_id).HasTag(NUMBER)]
-
-
-def id_of(node, number: int) -> str | None:
-    """ID of a lesion's segment, None when it is gone."""
-    segmentation = node.GetSegmentation()
-    return next((i for i in ids(node) if _tag(segmentation.GetSegment(i), NUMBER) == str(number)), None)
-
-
-def show(node, lesion: Lesion) -> None:
-    """Shows a kept lesion and hides a dropped one, which stays in the node."""
-    segment_id = id_of(node, lesion.number)
-    if segment_id is not None:
-        node.GetSegmentation().GetSegment(segment_id).SetTag(KEPT, str(int(lesion.kept)))
-        node.GetDisplayNode().SetSegmentVisibility(segment_id, lesion.kept)
-
-
-def dropped(node) -> set[int]:
-    """Numbers of the lesions that the user has dropped."""
-    found = [node.GetSegmentation().GetSegment(segment_id) for segment_id in ids(node)]
-    return {int(_tag(segment, NUMBER)) for segment in found if _tag(segment, KEPT) == "0"}
-
-
-def drawn(node, label: sitk.Image, lesions: Sequence[Lesion], reference) -> bool:
-    """Whether the segments are still what `draw` made of these lesions, voxel for voxel; False after an edit.
-
-    reference: the volume node on whose grid `label` lies.
-    """
-    numbers, _ = components(label)
-    if len(ids(node)) != len(lesions):
-        return False
+def describe(node, lesions: Sequence[Lesion], model: Identity, reviewed: frozenset[int]) -> None:
+    """Brings what the segments tell of the lesions up to date: codes, tracking, who drew them, review state, kept."""
+    found = ids(node)
     for lesion in lesions:
-        segment_id = id_of(node, lesion.number)
-        if segment_id is None:
-            return False
-        voxels = slicer.util.arrayFromSegmentBinaryLabelmap(node, segment_id, reference)
-        if voxels is None or not np.array_equal(voxels != 0, numbers == lesion.number):
-            return False
-    return True
+        segment = node.GetSegmentation().GetSegment(found[lesion.number])
+        segment.SetTerminology(TERMINOLOGY)
+        state = slicer.vtkSlicerSegmentationsModuleLogic
+        # flagged until the physician has looked at it
+        state.SetSegmentStatus(segment, state.Completed if lesion.number in reviewed else state.Flagged)
+        tags = {
+            ALGORITHM_TYPE: lesion.algorithm_type, ALGORITHM_NAME: f"PEMMASegment {model.name}",
+            TRACKING_ID: f"lesion {lesion.number}", TRACKING_UID: lesion.tracking_uid, KEPT: str(int(lesion.kept)),
+        }  # fmt: skip
+        for name, value in tags.items():
+            segment.SetTag(name, value)
+        node.GetDisplayNode().SetSegmentVisibility(found[lesion.number], lesion.kept)
 
 
-def _labelmap(label: sitk.Image, highest: int):
-    """Lesion numbers up to `highest` in one labelmap that all segments share, cropped to what they need."""
-    numbers, boxes = components(label)
-    boxes = boxes[:highest]
+def read(node, reference, free_number: int) -> np.ndarray:
+    """The lesion of each voxel (uint16, z y x) of `reference` (a volume node) as the segments are now.
+
+    A segment that the user added and drew into becomes a lesion from `free_number` on. Where segments overlap the last
+    one counts.
+    """
+    numbers = np.zeros(slicer.util.arrayFromVolume(reference).shape, np.uint16)
+    segmentation = node.GetSegmentation()
+    for segment_id in _all_ids(segmentation):
+        segment = segmentation.GetSegment(segment_id)
+        box, inside = _voxels(node, segment_id, reference)
+        if not inside.any():
+            continue
+        if not segment.HasTag(NUMBER):
+            segment.SetTag(NUMBER, str(free_number))
+            free_number += 1
+        numbers[box][inside] = int(_tag(segment, NUMBER))
+    return numbers
+
+
+def ids(node) -> dict[int, str]:
+    """Lesion number -> ID of its segment."""
+    segmentation = node.GetSegmentation()
+    every = {segment_id: segmentation.GetSegment(segment_id) for segment_id in _all_ids(segmentation)}
+    return {int(_tag(segment, NUMBER)): segment_id for segment_id, segment in every.items() if segment.HasTag(NUMBER)}
+
+
+def with_tag(node, name: str, value: str) -> frozenset[int]:
+    """Lesions whose segment has a tag of this value."""
+    return frozenset(number for number, found in tags(node, name).items() if found == value)
+
+
+def tags(node, name: str) -> Mapping[int, str]:
+    """Lesion number -> a tag of its segment, "" where it has none."""
+    segmentation = node.GetSegmentation()
+    return {number: _tag(segmentation.GetSegment(segment_id), name) for number, segment_id in ids(node).items()}
+
+
+def reviewed(node) -> frozenset[int]:
+    """Lesions that the physician has looked at, here or in the Segment Editor."""
+    state, segmentation = slicer.vtkSlicerSegmentationsModuleLogic, node.GetSegmentation()
+    return frozenset(
+        number
+        for number, segment_id in ids(node).items()
+        if state.GetSegmentStatus(segmentation.GetSegment(segment_id)) == state.Completed
+    )
+
+
+def _all_ids(segmentation) -> list[str]:
+    return [segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments())]
+
+
+def _free_id(segmentation, wanted: str) -> str:
+    return wanted if segmentation.GetSegment(wanted) is None else segmentation.GenerateUniqueSegmentID(wanted)
+
+
+def _voxels(node, segment_id: str, reference) -> tuple[tuple[slice, ...], np.ndarray]:
+    """A segment's voxels (bool, z y x) in a box of the volume node's grid; read as they lie there when they can be."""
+    segment = node.GetSegmentation().GetSegment(segment_id)
+    labelmap = segment.GetRepresentation(LABELMAP)
+    shape = slicer.util.arrayFromVolume(reference).shape
+    whole = tuple(slice(0, n) for n in shape)
+    if labelmap is None or labelmap.IsEmpty():
+        return whole, np.zeros(shape, bool)
+    matrix = vtk.vtkMatrix4x4()
+    labelmap.GetImageToWorldMatrix(matrix)
+    extent = np.reshape(labelmap.GetExtent(), (3, 2))[::-1]
+    fits = (extent[:, 0] >= 0).all() and (extent[:, 1] < shape).all()
+    if not fits or not np.allclose(slicer.util.arrayFromVTKMatrix(matrix), volumes.ijk_to_ras(reference), atol=1e-6):
+        return whole, slicer.util.arrayFromSegmentBinaryLabelmap(node, segment_id, reference) != 0
+    box = tuple(slice(low, high + 1) for low, high in extent.tolist())
+    values = vtk_to_numpy(labelmap.GetPointData().GetScalars()).reshape([part.stop - part.start for part in box])
+    return box, values == segment.GetLabelValue()
+
+
+def _labelmap(numbers: np.ndarray, grid: sitk.Image):
+    """Lesion numbers in one labelmap that all segments share, cropped to what they need."""
+    boxes = [box for box in ndimage.find_objects(numbers) if box is not None]
     box = tuple(slice(min(b[axis].start for b in boxes), max(b[axis].stop for b in boxes)) for axis in range(3))
-    inside = np.where(numbers[box] <= highest, numbers[box], 0).astype(np.uint8 if highest < 256 else np.uint16)
+    inside = numbers[box].astype(np.uint8 if numbers.max() < 256 else np.uint16)
     labelmap = slicer.vtkOrientedImageData()
     labelmap.SetExtent(*(value for axis in reversed(box) for value in (axis.start, axis.stop - 1)))
     labelmap.GetPointData().SetScalars(numpy_to_vtk(inside.ravel(), deep=True))
-    labelmap.SetGeometryFromImageToWorldMatrix(slicer.util.vtkMatrixFromArray(volumes.matrix_of(label)))
+    labelmap.SetGeometryFromImageToWorldMatrix(slicer.util.vtkMatrixFromArray(volumes.matrix_of(grid)))
     return labelmap
 
 
-def _segment(lesion: Lesion, labelmap, model: Identity):
+def _segment(number: int, name: str | None, labelmap):
     segment = slicer.vtkSegment()
-    segment.SetName(f"Tumour {lesion.number}")
-    segment.SetColor(*COLOURS[(lesion.number - 1) % len(COLOURS)])
-    segment.SetTerminology(TERMINOLOGY)
-    segment.SetLabelValue(lesion.number)
+    segment.SetName(name or f"Tumour {number}")
+    segment.SetColor(*COLOURS[(number - 1) % len(COLOURS)])
+    segment.SetTag(NUMBER, str(number))
+    segment.SetLabelValue(number)
     segment.AddRepresentation(LABELMAP, labelmap)
-    logic = slicer.vtkSlicerSegmentationsModuleLogic
-    logic.SetSegmentStatus(segment, logic.Flagged)  # until the physician has looked at it
-    tags = {
-        NUMBER: str(lesion.number), ALGORITHM_TYPE: "AUTOMATIC", ALGORITHM_NAME: f"PEMMASegment {model.name}",
-        TRACKING_ID: f"lesion {lesion.number}", TRACKING_UID: lesion.tracking_uid,
-    }  # fmt: skip
-    for name, value in tags.items():
-        segment.SetTag(name, value)
     return segment
 
 

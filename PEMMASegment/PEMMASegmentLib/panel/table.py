@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import vtk
 
 from ..core import Lesion
-from ..results import rule_in_words
+from ..results import rule_in_words, totals
 
 FIGURES = (
     ("volume_ml", "Volume (ml)"), ("mtv_ml", "MTV (ml)"), ("suv_max", "SUVmax"), ("suv_mean", "SUVmean"),
@@ -16,6 +16,26 @@ FIGURES = (
 def title(key: str, words: str, rule: str) -> str:
     """A column's title: MTV and TLG depend on the rule, which stands there."""
     return f"{words}, {rule_in_words(rule)}" if key == "mtv_ml" else words
+
+
+def as_tsv(lesions: Sequence[Lesion], rule: str, typed: Sequence[str] = ()) -> str:
+    """The kept lesions and their sums as a spreadsheet or a report takes them from the clipboard: tabs between cells.
+
+    typed: names of the values behind the SUV that the user typed in; a last line tells them.
+    """
+    rows = [["Lesion", *(title(key, words, rule) for key, words in FIGURES)]]
+    chosen = [lesion for lesion in lesions if lesion.kept]
+    rows += [[str(lesion.number), *(figure(getattr(lesion, key)) for key, _words in FIGURES)] for lesion in chosen]
+    sums = totals(lesions)
+    rows.append(["All", *(figure(sums.get(key)) if key in sums else "" for key, _words in FIGURES)])
+    if typed:
+        rows.append([f"SUV from typed values: {', '.join(typed)}"])
+    return "\n".join("\t".join(row) for row in rows) + "\n"
+
+
+def figure(value: float | None) -> str:
+    """Two decimals, a dash where there is no figure."""
+    return "–" if value is None else f"{value:.2f}"
 
 
 def fill(node, lesions: Sequence[Lesion], rule: str) -> None:

@@ -1,0 +1,152 @@
+"""Which voxel belongs to which lesion, and what the user decided: one value, so that undo is going back to an earlier one.
+
+    network's lesions   components of probability >= threshold; they follow the threshold and are numbered by size
+    touched lesions     drawn or changed by the user; they stay as they are, with their numbers and tracking UIDs
+No Slicer in here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import SimpleITK as sitk
+from scipy import ndimage
+
+from ..core.images import array, like
+from ..results.components import Box, components
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """numbers: uint16 (z, y, x), the lesion of each voxel, 0 outside all; threshold: of the network's lesions.
+
+    touched: lesions of the user; uids: their tracking UIDs. dropped, reviewed: lesions. highest: ever given to a lesion.
+    erased: whether the user took away lesions of the network, which nothing else tells.
+    """
+
+    numbers: np.ndarray
+    threshold: float
+    touched: frozenset[int] = frozenset()
+    uids: Mapping[int, str] = field(default_factory=dict)
+    dropped: frozenset[int] = frozenset()
+    reviewed: frozenset[int] = frozenset()
+    highest: int = 0
+    erased: bool = False
+
+    @property
+    def edited(self) -> bool:
+        """Whether this is more than what the network says at this threshold."""
+        return self.erased or bool(self.touched)
+
+    @property
+    def free_number(self) -> int:
+        """The number of a new lesion; that of a lesion that is gone is not given again."""
+        return max(self.highest, int(self.numbers.max(initial=0))) + 1
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A Drawing that waits to be gone back to; takes memory for the lesions' voxels alone."""
+
+    rest: Drawing
+    shape: tuple[int, ...]
+    at: np.ndarray
+    values: np.ndarray
+
+    @classmethod
+    def of(cls, drawing: Drawing) -> "Packed":
+        at = np.flatnonzero(drawing.numbers)
+        values = drawing.numbers.ravel()[at]
+        small = np.int32 if drawing.numbers.size < 2**31 else np.int64
+        return cls(replace(drawing, numbers=np.empty(0, np.uint16)), drawing.numbers.shape, at.astype(small), values)
+
+    def unpacked(self) -> Drawing:
+        numbers = np.zeros(self.shape, np.uint16)
+        numbers.ravel()[self.at] = self.values
+        return replace(self.rest, numbers=numbers)
+
+
+def at_threshold(before: Drawing | None, probability: sitk.Image, threshold: float, smallest: int) -> Drawing:
+    """The network's lesions of at least `smallest` voxels at this threshold, beside those that the user touched.
+
+    A network's lesion made of more dropped than kept voxels stays dropped; one that changed wants to be reviewed again.
+    """
+    label = like((array(probability) >= threshold).astype(np.uint8), probability)
+    numbers, boxes = components(label, max(smallest, 1))
+    if before is None:
+        return Drawing(numbers.astype(np.uint16), threshold)
+    if before.touched:
+        _give_way(numbers, boxes, before, probability.GetSpacing()[::-1], smallest)
+        numbers = _beside(numbers, before)
+    numbers = numbers.astype(np.uint16)
+    return replace(
+        before,
+        numbers=numbers,
+        threshold=threshold,
+        dropped=_dropped(before, numbers),
+        reviewed=before.reviewed - changed(before.numbers, numbers),
+        highest=before.highest if before.touched else 0,
+        erased=False,
+    )
+
+
+def changed(one: np.ndarray, other: np.ndarray) -> frozenset[int]:
+    """Lesions that do not have the same voxels in both; also those that only one of them has."""
+    differs = one != other
+    return frozenset(np.unique(np.concatenate([one[differs], other[differs]])).tolist()) - {0}
+
+
+def drawn_by_network(numbers: np.ndarray, label: sitk.Image) -> frozenset[int]:
+    """Lesions that are, voxel for voxel, a component of the network's label."""
+    found, _ = components(label)
+    sizes = np.bincount(found.ravel())
+    return frozenset(
+        number
+        for number, box in enumerate(ndimage.find_objects(numbers), start=1)
+        if box is not None and _is_one(found[box][numbers[box] == number], sizes)
+    )
+
+
+def _is_one(found: np.ndarray, sizes: np.ndarray) -> bool:
+    return bool(found[0]) and bool((found == found[0]).all()) and len(found) == sizes[found[0]]
+
+
+def _give_way(numbers: np.ndarray, boxes: list[Box], before: Drawing, step, smallest: int) -> None:
+    """In place: of a component that runs into a touched lesion stays what lies nearer to a lesion of the network."""
+    mine = np.isin(before.numbers, list(before.touched))
+    for number in np.unique(numbers[mine]).tolist():
+        if not number:
+            continue
+        box = boxes[number - 1]
+        inside, others = numbers[box] == number, (before.numbers[box] > 0) & ~mine[box]
+        stays = inside & ~mine[box]
+        if others.any():
+            stays &= _distance(others, step) < _distance(mine[box], step)
+        if not others.any() or np.count_nonzero(stays) < smallest:
+            stays[:] = False
+        numbers[box][inside & ~stays] = 0
+
+
+def _distance(marked: np.ndarray, step) -> np.ndarray:
+    return ndimage.distance_transform_edt(~marked, sampling=step)
+
+
+def _beside(numbers: np.ndarray, before: Drawing) -> np.ndarray:
+    """Components under numbers that no touched lesion has, and the touched lesions."""
+    present = np.flatnonzero(np.bincount(numbers.ravel()))[1:]
+    free = (n for n in range(1, 2**16) if n not in before.touched)
+    new = np.zeros(int(numbers.max(initial=0)) + 1, np.uint16)
+    new[present] = [next(free) for _ in present]
+    return np.where(np.isin(before.numbers, list(before.touched)), before.numbers, new[numbers])
+
+
+def _dropped(before: Drawing, numbers: np.ndarray) -> frozenset[int]:
+    stay = before.dropped & before.touched
+    if stay == before.dropped:
+        return stay
+    vote = np.zeros(int(before.numbers.max(initial=0)) + 1)
+    for number in range(1, len(vote)):
+        vote[number] = 0 if number in before.touched else -1 if number in before.dropped else 1
+    inside = numbers > 0
+    sums = np.bincount(numbers[inside], weights=vote[before.numbers[inside]])
+    return stay | frozenset(np.flatnonzero(sums < 0).tolist())

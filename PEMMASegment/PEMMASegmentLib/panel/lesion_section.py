@@ -1,0 +1,159 @@
+"""The section Lesions: threshold, table, one more lesion at the crosshair, cutting, merging, editing, reviewing, undo."""
+
+from collections.abc import Callable
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
+
+from . import lesion_edits, logic, runs
+from .lesion_list import LesionList, in_words
+from .table import as_tsv
+
+SETTLED_MS = 300  # after the last stroke in the Segment Editor the figures follow
+ACTS = {
+    "threshold": _("threshold"), "keep": _("tick"), "add": _("added lesion"), "cut": _("split"), "merge": _("merge"),
+    "edit": _("edit"),
+}  # fmt: skip
+
+
+class LesionSection(VTKObservationMixin):
+    """`run` is the result shown, given by `show`. guarded(act, *arguments) does it and says errors; say(words) tells.
+
+    follow(run) is called after every change.
+    """
+
+    def __init__(self, ui, parent, guarded: Callable, say: Callable[[str], None], follow: Callable):
+        super().__init__()
+        self.run: runs.Run | None = None
+        self._ui, self._guarded, self._say, self._follow = ui, guarded, say, follow
+        self._acting = False
+        self._list = LesionList(ui.lesionTable, self._on_kept, self._on_lesion)
+        self._settled = qt.QTimer(parent)
+        self._settled.setSingleShot(True)
+        self._settled.setInterval(SETTLED_MS)
+        self._settled.connect("timeout()", self._take_edits)
+        ui.lesionTable.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
+        ui.thresholdSlider.connect("valueChanged(double)", self._on_threshold)
+        ui.mtvRuleComboBox.connect("currentTextChanged(QString)", self._on_rule)
+        for button, act in (
+            (ui.addButton, self._add), (ui.cutButton, self._cut), (ui.mergeButton, self._merge),
+            (ui.undoButton, self._undo), (ui.reviewButton, self._review), (ui.editButton, self._edit),
+            (ui.copyButton, self._copy), (ui.removeButton, self._remove),
+        ):  # fmt: skip
+            button.connect("clicked(bool)", lambda _checked=False, act=act: self._do(act))
+        self._buttons = (
+            ui.thresholdSlider, ui.addButton, ui.cutButton, ui.mergeButton, ui.reviewButton, ui.editButton, ui.copyButton,
+            ui.removeButton, ui.lesionTable,
+        )  # fmt: skip
+        self.show(None)
+
+    def show(self, run: runs.Run | None) -> None:
+        """Shows a result and follows the edits of its segments; None for none."""
+        self.removeObservers()
+        self._settled.stop()
+        self.run = run
+        if run is not None:
+            segmentation = run.node.GetSegmentation()
+            kind = slicer.vtkSegmentation
+            for event in (kind.SourceRepresentationModified, kind.SegmentAdded, kind.SegmentRemoved, kind.SegmentModified):
+                self.addObserver(segmentation, event, self._on_edited)
+        for widget in self._buttons:
+            widget.enabled = run is not None
+        self._refresh()
+
+    def _do(self, act: Callable, *arguments) -> None:
+        """An act of the user's. What it does to the segments is no edit to be taken over."""
+        self._acting = True
+        try:
+            self._guarded(act, *arguments)
+        finally:
+            self._acting = False
+        self._refresh()
+
+    def _on_threshold(self, value: float) -> None:
+        if self.run is not None and abs(value - self.run.threshold) > 1e-6:
+            self._do(lambda: self.run.redraw(threshold=value))
+
+    def _on_rule(self, rule: str) -> None:
+        if self.run is not None and rule and rule != self.run.mtv_rule:
+            self._do(lambda: self.run.redraw(mtv_rule=rule))
+
+    def _on_kept(self, number: int, kept: bool) -> None:
+        self._do(self.run.keep, number, kept)
+
+    def _on_lesion(self, number: int) -> None:
+        slicer.modules.markups.logic().JumpSlicesToLocation(*logic.centre_ras(self.run, number), True)
+
+    def _add(self) -> None:
+        number, grown = self.run.add(logic.crosshair_lps())
+        self._refresh()
+        self._list.select(number)
+        self._say(_added(number, grown, self.run))
+
+    def _cut(self) -> None:
+        number, new = self.run.cut(logic.crosshair_lps())
+        self._say(_("Lesion {number} was split: the part at the crosshair is lesion {new}.").format(number=number, new=new))
+
+    def _merge(self) -> None:
+        number = self.run.merge(self._list.selected)
+        self._say(_("The selected lesions are lesion {number} now.").format(number=number))
+
+    def _undo(self) -> None:
+        act = self.run.undo()
+        self._say(_("Undone: {act}.").format(act=ACTS[act]) if act else "")
+
+    def _review(self) -> None:
+        chosen = self._list.selected or [lesion.number for lesion in self.run.lesions if lesion.kept]
+        self.run.review(chosen, done=not self.run.reviewed >= set(chosen))
+
+    def _edit(self) -> None:
+        selected = self._list.selected
+        logic.open_editor(self.run, selected[0] if selected else None)
+
+    def _copy(self) -> None:
+        typed = self.run.study.suv.typed if self.run.study.suv else ()
+        qt.QApplication.clipboard().setText(as_tsv(self.run.lesions, self.run.mtv_rule, typed))
+        self._say(_("The table is in the clipboard."))
+
+    def _remove(self) -> None:
+        run = self.run
+        self.show(None)
+        run.remove()
+
+    def _on_edited(self, _caller, _event) -> None:
+        if not self._acting:
+            self._settled.start()
+
+    def _take_edits(self) -> None:
+        if self.run is not None and slicer.mrmlScene.GetNodeByID(self.run.node_id) is not None:
+            self._do(self.run.take_edits)
+
+    def _refresh(self) -> None:
+        run, ui = self.run, self._ui
+        if run is not None:
+            was_blocked = ui.thresholdSlider.blockSignals(True)
+            ui.thresholdSlider.value = run.threshold
+            ui.thresholdSlider.blockSignals(was_blocked)
+        self._list.fill(*((run.lesions, run.mtv_rule, run.reviewed) if run is not None else ([], "41%")))
+        template = _("Kept: {number}. Contours {volume} ml, MTV {mtv} ml, TLG {tlg} g.")
+        ui.totalsLabel.text = in_words(run.lesions, template) if run is not None else ""
+        act = run.last_act if run is not None else ""
+        ui.undoButton.enabled = bool(act)
+        ui.undoButton.text = _("Undo: {act}").format(act=ACTS[act]) if act else _("Undo")
+        self._follow(run)
+
+
+def _added(number: int, grown: lesion_edits.Grown, run: runs.Run) -> str:
+    volume = next(lesion.volume_ml for lesion in run.lesions if lesion.number == number)
+    if grown.source == "pet":
+        words = _("Lesion {number} was added from the PET: SUV from {level}, {share} of the maximum there; {volume} ml.")
+    else:
+        words = _("Lesion {number} was added: the model gives it {level} or more; {volume} ml.")
+    if grown.cut:
+        words += " " + _("It was cut off {bound} mm from the maximum: please look at its border.")
+    return words.format(
+        number=number, level=f"{grown.level:.2f}", share=f"{lesion_edits.PET_FRACTION:.0%}", volume=f"{volume:.2f}",
+        bound=f"{lesion_edits.BOUND_MM:g}",
+    )  # fmt: skip
