@@ -147,6 +147,7 @@ class _Member:
 _CONNECTORS = {
     "qMRMLNodeComboBox": ("currentNodeChanged(vtkMRMLNode*)", lambda w: w.currentNode(), lambda w, v: w.setCurrentNode(v)),
     "QCheckBox": ("toggled(bool)", lambda w: w.checked, lambda w, v: setattr(w, "checked", v)),
+    "ctkSliderWidget": ("valueChanged(double)", lambda w: w.value, lambda w, v: setattr(w, "value", v)),
     "QDoubleSpinBox": ("valueChanged(double)", lambda w: w.value, lambda w, v: setattr(w, "value", v)),
     "QComboBox": ("currentTextChanged(QString)", lambda w: w.currentText, lambda w, v: setattr(w, "currentText", v)),
     "QLineEdit": ("textChanged(QString)", lambda w: w.text, lambda w, v: setattr(w, "text", v)),

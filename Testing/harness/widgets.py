@@ -17,19 +17,35 @@ def _stored(kind, name, default):
 
 
 class _Collapsible(QtWidgets.QWidget):
-    """A title, and below it what is in it."""
+    """A title, and below it what is in it; a click on the title folds it."""
+
+    HEIGHT = 26
+    contentsCollapsed = Signal(bool)
 
     def __init__(self, parent=None):
         super().__init__(parent)
         self.__dict__["title"], self.__dict__["folded"] = "", False
-        self.setContentsMargins(6, 24, 6, 6)
+        self.setContentsMargins(4, self.HEIGHT + 4, 4, 6)
 
     def paintEvent(self, event):
         from PyQt5 import QtGui
 
-        painter = QtGui.QPainter(self)
-        painter.fillRect(0, 0, QtWidgets.QWidget.width(self), 20, QtGui.QColor(205, 211, 222))
-        painter.drawText(8, 15, ("▸ " if self.__dict__["folded"] else "▾ ") + self.__dict__["title"])
+        painter, folded = QtGui.QPainter(self), self.__dict__["folded"]
+        colours = QtWidgets.QWidget.palette(self)
+        painter.fillRect(0, 0, QtWidgets.QWidget.width(self), self.HEIGHT, colours.color(QtGui.QPalette.Button))
+        bold = QtGui.QFont(painter.font())
+        bold.setBold(True)
+        painter.setFont(bold)
+        painter.setPen(colours.color(QtGui.QPalette.ButtonText))
+        painter.drawText(26, 18, self.__dict__["title"])
+        painter.setRenderHint(QtGui.QPainter.Antialiasing)
+        corners = ((9, 8), (9, 18), (16, 13)) if folded else ((7, 10), (17, 10), (12, 17))
+        painter.setBrush(colours.color(QtGui.QPalette.ButtonText))
+        painter.drawPolygon(QtGui.QPolygonF([QtCore.QPointF(*corner) for corner in corners]))
+
+    def mousePressEvent(self, event):
+        if event.y() <= self.HEIGHT:
+            self._set_collapsed(not self.__dict__["folded"])
 
     def _get_text(self):
         return self.__dict__["title"]
@@ -41,20 +57,33 @@ class _Collapsible(QtWidgets.QWidget):
         return self.__dict__["folded"]
 
     def _set_collapsed(self, folded):
-        self.__dict__["folded"] = folded
-        self.setMaximumHeight(20 if folded else 16777215)
+        changed, self.__dict__["folded"] = folded != self.__dict__["folded"], folded
+        self.setMaximumHeight(self.HEIGHT if folded else 16777215)
+        for child in self.children():  # what is folded away can't be reached with the keyboard either
+            if isinstance(child, QtWidgets.QWidget):
+                QtWidgets.QWidget.setVisible(child, not folded)
+        QtWidgets.QWidget.update(self)
+        if changed:
+            self.contentsCollapsed.emit(folded)
 
     text = Property(str, _get_text, _set_text)
     collapsed = Property(bool, _get_collapsed, _set_collapsed)
 
 
 class _GroupBox(QtWidgets.QGroupBox):
+    """Ticked when it is open."""
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        self.setCheckable(True)
+        self.setChecked(True)
+        self.toggled.connect(lambda open: self.setMaximumHeight(16777215 if open else 24))
+
     def _get_collapsed(self):
-        return self.__dict__.get("folded", False)
+        return not QtWidgets.QGroupBox.isChecked(self)
 
     def _set_collapsed(self, folded):
-        self.__dict__["folded"] = folded
-        self.setMaximumHeight(22 if folded else 16777215)
+        QtWidgets.QGroupBox.setChecked(self, not folded)
 
     collapsed = Property(bool, _get_collapsed, _set_collapsed)
 

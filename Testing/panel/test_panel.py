@@ -132,7 +132,7 @@ def test_the_pet_is_shown_over_the_ct_in_suv(app, module):
     panel = module.panel
     ct, pet = panel.chosen.ct, panel.chosen.pet
     layers = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
-    panel.ui.petHighestSpinBox.value = 5.0
+    panel.ui.petWindowComboBox.currentText = "SUV 0 to 5"
     panel.ui.petColourComboBox.currentText = "inverted grey"
     click(panel.ui.viewButton)
     assert (layers.GetBackgroundVolumeID(), layers.GetForegroundVolumeID()) == (ct.GetID(), pet.GetID())
@@ -173,7 +173,7 @@ def test_from_volumes_to_a_seg_by_clicks(app, module, model, tmp_path, sts_008):
     from PEMMASegmentLib.study import annotation, load
 
     ui = module.panel.ui
-    ui.modelPathEdit.currentPath = str(model)
+    module.panel.chosen.model = str(model)
     ui.deviceComboBox.currentText = "cpu"
     click(ui.segmentButton)
     assert ui.segmentButton.text == "Cancel"
@@ -239,7 +239,7 @@ def drop(table, row: int) -> None:
 
 def test_cancel_and_a_killed_process_leave_a_usable_panel(app, module, model):
     ui = module.panel.ui
-    ui.modelPathEdit.currentPath = str(model)
+    module.panel.chosen.model = str(model)
     click(ui.segmentButton)
     wait(app, lambda: module.panel.worker.running)
     click(ui.segmentButton)

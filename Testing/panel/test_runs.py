@@ -183,7 +183,7 @@ def test_slice_and_3d_views_show_the_lesion(scene, case, run, tmp_path):
 
     folder = Path(os.environ.get("PEMMA_PICTURES", tmp_path))
     slicer.app = SimpleNamespace(layoutManager=lambda: None)
-    view.fuse(case.ct, case.pet, colour="colour", highest=10 * view.per_suv(case.pet, case.study.pet), opacity=0.5)
+    view.fuse(case.ct, case.pet, colour="colour", window=(0, 10 * view.per_suv(case.pet, case.study.pet)), opacity=0.5)
     centre = logic.centre_ras(run, 1)
     kept = [
         scene.slice_picture(folder / f"{name}.png", scene.application, case.ct, case.pet, name, centre)

@@ -7,7 +7,8 @@ from slicer.parameterNodeWrapper import Choice, Default, WithinRange, parameterN
 
 from ..results import MTV_RULES
 from ..study.types import Typed
-from .view import COLOURS
+from .regions import box_of
+from .view import COLOURS, WINDOWS
 
 INPUTS, DEVICES = ("auto", "ct+pet", "ct", "pet"), ("auto", "cuda", "cpu")
 
@@ -16,7 +17,8 @@ INPUTS, DEVICES = ("auto", "ct+pet", "ct", "pet"), ("auto", "cuda", "cpu")
 class Parameters:
     """Members are bound to the widgets whose property SlicerParameterName names them. Zero or "": not given.
 
-    weightKg: kg; heightM: m; doseMBq: MBq; injectionTime: HHMMSS; minVolumeMl: ml; petHighest: SUV; model, adapter: folders.
+    weightKg: kg; heightM: m; doseMBq: MBq; injectionTime: HHMMSS; minVolumeMl: ml; petLowest, petHighest: SUV;
+    model, adapter: folders.
     """
 
     ct: vtkMRMLScalarVolumeNode
@@ -27,7 +29,10 @@ class Parameters:
     doseMBq: Annotated[float, WithinRange(0, 20000), Default(0.0)]
     injectionTime: str = ""
     petColour: Annotated[str, Choice(list(COLOURS)), Default("colour")]
+    petWindow: Annotated[str, Choice(list(WINDOWS)), Default("SUV 0 to 10")]
+    petLowest: Annotated[float, WithinRange(0, 100), Default(0.0)]
     petHighest: Annotated[float, WithinRange(0.5, 100), Default(10.0)]
+    petProjection: bool = True
     petOpacity: Annotated[float, WithinRange(0, 1), Default(0.5)]
     model: str = ""
     adapter: str = ""
@@ -55,13 +60,6 @@ def options_of(chosen: Parameters) -> dict:
     return {
         "model": chosen.model or None, "adapter": chosen.adapter or None, "inputs": chosen.inputs, "device": chosen.device,
         "min_volume": chosen.minVolumeMl, "mtv_rule": chosen.mtvRule, "whole_study": chosen.wholeStudy,
-        "roi": _box(chosen.roi) if chosen.roi else None,
+        "roi": box_of(chosen.roi) if chosen.roi else None,
     }  # fmt: skip
 
-
-def _box(roi) -> list[float]:
-    """A Slicer ROI as x0, x1, y0, y1, z0, z1 in LPS millimetres."""
-    bounds = [0.0] * 6
-    roi.GetRASBounds(bounds)
-    right, front = sorted((-bounds[0], -bounds[1])), sorted((-bounds[2], -bounds[3]))
-    return [*right, *front, bounds[4], bounds[5]]

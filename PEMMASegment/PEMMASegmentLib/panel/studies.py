@@ -9,7 +9,7 @@ import SimpleITK as sitk
 import slicer
 
 from ..core import PemmaError
-from ..core.images import array, like
+from ..core.images import array, extent_mm, like
 from ..study import suv
 from ..study.loading import quiet
 from ..study.types import PetCtStudy, StudyWarning, Suv, Typed
@@ -139,32 +139,37 @@ def _key(ct_headers, pet_headers, image: sitk.Image) -> str:
 
 
 def in_words(study: PetCtStudy) -> str:
-    """One line for the panel: sizes, and the way to SUV."""
-    parts = [_size(name, image) for name, image in (("CT", study.ct), ("PET", study.pet)) if image is not None]
-    return "; ".join([*parts, *([study.suv.route] if study.suv else [])])
+    """The status of a study, a fact a line: sizes, the way to SUV, alignment, warnings with what to do."""
+    lines = [_size(name, image) for name, image in (("CT", study.ct), ("PET", study.pet)) if image is not None]
+    if study.suv:
+        lines.append(f"SUV: {study.suv.route}")
+    lines += _alignment(study)
+    return "\n".join([*lines, *(f"Warning: {told.sentence} ({told.way_out})" for told in study.warnings)])
+
+
+def sizes(ct_node, pet_node) -> str:
+    """The same without a look at headers and voxels: at once, whatever is chosen."""
+    chosen = (("CT", ct_node), ("PET", pet_node))
+    return "\n".join(
+        f"{name} {_times(node.GetImageData().GetDimensions())} voxels of {_times(node.GetSpacing())} mm"
+        for name, node in chosen if node is not None and node.GetImageData() is not None
+    )  # fmt: skip
 
 
 def _size(name: str, image: sitk.Image) -> str:
-    size = " x ".join(map(str, image.GetSize()))
-    spacing = " x ".join(f"{value:.3g}" for value in image.GetSpacing())
-    return f"{name} {size} voxels of {spacing} mm"
+    return f"{name} {_times(image.GetSize())} voxels of {_times(image.GetSpacing())} mm"
 
 
-def guess(nodes) -> tuple:
-    """The CT and the PET among volume nodes, None for what is not there; the PET should share the CT's frame."""
-    kinds = {"CT": [], "PT": []}
-    for node in nodes:
-        modality, frame = _told(node, "0008,0060"), _told(node, "0020,0052")
-        if modality in kinds and not node.GetHideFromEditors():
-            kinds[modality].append((frame, node))
-    for frame, ct in kinds["CT"]:
-        for other, pet in kinds["PT"]:
-            if frame and frame == other:
-                return ct, pet
-    return tuple(found[0][1] if found else None for found in kinds.values())
+def _times(values) -> str:
+    return " x ".join(f"{value:.3g}" for value in values)
 
 
-def _told(node, tag: str) -> str:
-    """A value of the node's first DICOM file; "" when it has none."""
-    uids = (node.GetAttribute(UIDS) or "").split()
-    return slicer.dicomDatabase.instanceValue(uids[0], tag) if uids else ""
+def _alignment(study: PetCtStudy) -> list[str]:
+    """How CT and PET lie to each other; whether that may be doubted is told by the warnings."""
+    if study.ct is None or study.pet is None:
+        return []
+    (low, high), (start, stop) = (extent_mm(image)[2] for image in (study.ct, study.pet))
+    covered = max(0.0, min(high, stop) - max(low, start)) / (stop - start)
+    frames = {str(headers[0].get("FrameOfReferenceUID", "")) for headers in (study.ct_headers, study.pet_headers) if headers}
+    shared = "one frame of reference, " if len(frames) == 1 and "" not in frames and study.kind == "dicom" else ""
+    return [f"CT and PET: {shared}the CT covers {100 * covered:.0f} % of the PET along the body"]

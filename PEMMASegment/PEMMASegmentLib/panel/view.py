@@ -1,27 +1,32 @@
-"""How CT and PET are shown together: PET in colour or inverted grey over the CT, its window in SUV, its opacity."""
+"""How CT and PET are shown together: PET in colour or inverted grey over the CT, its window in SUV, its projection in 3D."""
 
 import SimpleITK as sitk
 import slicer
+
+from ..core import PemmaError
 
 #: name in the panel -> colour node
 COLOURS = {
     "colour": "vtkMRMLPETProceduralColorNodePET-DICOM",
     "inverted grey": "vtkMRMLColorTableNodeInvertedGrey",
 }
+#: name in the panel -> SUV from, to; None: as typed
+WINDOWS = {"SUV 0 to 5": (0.0, 5.0), "SUV 0 to 10": (0.0, 10.0), "free": None}
 CT_WINDOW = (-160.0, 240.0)  # HU, soft tissue
+WHITE, DENSEST = (1.0, 1.0, 1.0), 0.85  # of the projection; a lesion's surface shines through it
 
 
-def fuse(ct, pet, *, colour: str, highest: float, opacity: float) -> None:
+def fuse(ct, pet, *, colour: str, window: tuple[float, float], opacity: float, fit: bool = True) -> None:
     """Shows the PET over the CT in all slice views; one of them may be None, then the other is shown alone.
 
-    highest: upper end of the PET's window, in what its voxels hold. opacity: of the PET, 0..1.
+    window: of the PET, in what its voxels hold. opacity: of the PET, 0..1. fit: also moves the views to the volumes.
     """
     if ct is not None:
         _display(ct, *CT_WINDOW, "vtkMRMLColorTableNodeGrey")
     if pet is not None:
-        _display(pet, 0.0, highest, COLOURS[colour])
+        _display(pet, *window, COLOURS[colour])
     above = pet if ct is not None else None
-    slicer.util.setSliceViewerLayers(background=ct or pet, foreground=above, foregroundOpacity=opacity, fit=True)
+    slicer.util.setSliceViewerLayers(background=ct or pet, foreground=above, foregroundOpacity=opacity, fit=fit)
 
 
 def four_up() -> None:
@@ -31,10 +36,61 @@ def four_up() -> None:
         layout.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
 
 
+def project(pet, window: tuple[float, float]) -> None:
+    """The PET's maximum intensity projection in the 3D views, inverted grey on white, lesions before it.
+
+    window: in what the PET's voxels hold. Raises PemmaError "no-volume-rendering" in a Slicer without that module.
+    """
+    logic = _rendering()
+    display = logic.GetFirstVolumeRenderingDisplayNode(pet) or logic.CreateDefaultVolumeRenderingNodes(pet)
+    display.SetFollowVolumeDisplayNode(False)
+    shades = display.GetVolumePropertyNode().GetVolumeProperty()
+    opacity, colour = shades.GetScalarOpacity(), shades.GetRGBTransferFunction()
+    opacity.RemoveAllPoints()
+    colour.RemoveAllPoints()
+    for value, dense, grey in ((window[0], 0.0, 1.0), (window[1], DENSEST, 0.0)):
+        opacity.AddPoint(value, dense)
+        colour.AddRGBPoint(value, grey, grey, grey)
+    for node in slicer.util.getNodesByClass("vtkMRMLViewNode"):
+        node.SetRaycastTechnique(slicer.vtkMRMLViewNode.MaximumIntensityProjection)
+        node.SetBackgroundColor(*WHITE)
+        node.SetBackgroundColor2(*WHITE)
+    display.SetVisibility(True)
+    _look_from_the_front()
+
+
+def hide_projection(pet) -> None:
+    """Takes the projection out of the 3D views again."""
+    display = _rendering().GetFirstVolumeRenderingDisplayNode(pet) if pet is not None and has_rendering() else None
+    if display is not None:
+        display.SetVisibility(False)
+
+
+def has_rendering() -> bool:
+    """Whether this Slicer has the module Volume Rendering."""
+    return getattr(slicer.modules, "volumerendering", None) is not None
+
+
 def per_suv(pet, suv: sitk.Image) -> float:
     """What the node's voxels hold for an SUV of 1: another number than 1 when they are in Bq/ml. suv: the same in SUVbw."""
     stored, meant = slicer.util.arrayFromVolume(pet).max(), sitk.GetArrayViewFromImage(suv).max()
     return float(stored / meant) if meant > 0 else 1.0
+
+
+def _rendering():
+    if not has_rendering():
+        sentence = "this Slicer has no module Volume Rendering, so there is no projection of the PET in 3D"
+        raise PemmaError("no-volume-rendering", sentence, "the slice views show everything else")
+    return slicer.modules.volumerendering.logic()
+
+
+def _look_from_the_front() -> None:
+    layout = slicer.app.layoutManager()
+    for number in range(layout.threeDViewCount if layout is not None else 0):
+        view = layout.threeDWidget(number).threeDView()
+        view.rotateToViewAxis(3)  # from the front
+        view.resetFocalPoint()
+        view.resetCamera()
 
 
 def _display(node, low: float, high: float, colour: str) -> None:

@@ -1,6 +1,7 @@
 """The panel: what its buttons do, and the background process behind them, asked ten times a second. Never blocks."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +13,14 @@ from ..core import PemmaError
 from ..study.types import PetCtStudy
 from ..worker.client import Worker
 from ..worker.events import Ended, Error, LogLine, Progress, Result
-from . import logic, packages, parameters, runs, studies, view
-from .lesion_list import LesionList, in_words
+from . import logic, packages, parameters, runs, words
+from .export_section import ExportSection
+from .lesion_section import LesionSection
+from .remaining import Remaining
+from .segment_section import SegmentSection
+from .setup_section import SetupSection
+from .study_section import StudySection
+from .view_section import ViewSection
 
 POLL_MS = 100
 
@@ -27,6 +34,7 @@ class _Asked:
     ct_id: str | None
     pet_id: str | None
     started: float
+    remaining: Remaining
 
 
 class Panel:
@@ -36,45 +44,44 @@ class Panel:
         self.ui = ui
         self.worker = worker or Worker(temporary=Path(slicer.app.temporaryPath))
         self.chosen: parameters.Parameters | None = None
-        self.run: runs.Run | None = None
         self._asked: _Asked | None = None
         self._bound: parameters.Parameters | None = None
         self._binding = None
-        self._lesions = LesionList(ui.lesionTable, self._on_kept, self._on_lesion)
+        export = ExportSection(ui, self._guarded, self._say)
+        self._lesions = LesionSection(ui, parent, self._guarded, self._say, export.follow)
         self._timer = qt.QTimer(parent)
         self._timer.setInterval(POLL_MS)
         self._timer.connect("timeout()", self.poll)
-        self._folders = {"model": ui.modelPathEdit, "adapter": ui.adapterPathEdit}
-        for edit in self._folders.values():
-            edit.connect("currentPathChanged(QString)", self._on_folder)
+        self._answers: dict[int, tuple[Callable, Callable | None]] = {}
+        self._study_section = StudySection(ui)
+        self._view_section = ViewSection(ui, self._guarded, self._study)
+        self._segment_section = SegmentSection(ui, self._guarded)
+        self._setup_section = SetupSection(ui, self._ask, self._guarded, self._say, self._segment_section.refill)
         ui.segmentButton.connect("clicked(bool)", self._on_segment)
         ui.studyButton.connect("clicked(bool)", self._on_check_study)
-        ui.viewButton.connect("clicked(bool)", self._on_view)
-        ui.thresholdSlider.connect("valueChanged(double)", self._on_threshold)
-        ui.mtvRuleComboBox.connect("currentTextChanged(QString)", self._on_rule)
-        ui.removeButton.connect("clicked(bool)", self._on_remove)
-        ui.copyButton.connect("clicked(bool)", self._on_copy)
-        ui.exportButton.connect("clicked(bool)", self._on_export)
-        self._show_run()
         self._show_idle()
+        self._setup_section.show()
+
+    @property
+    def run(self) -> runs.Run | None:
+        """The result that is shown."""
+        return self._lesions.run
 
     def use(self, chosen: "parameters.Parameters | None") -> None:
         """Shows the choices of a parameter node, and the result that it names; None before a scene closes."""
-        self.chosen, self.run = chosen, None
+        self.chosen = chosen
+        self._lesions.show(None)
         if chosen is not None:
-            self._guess()
             self._bind(chosen)
+            self._study_section.guess(chosen)
             self._pick_up()
-        self._show_run()
+        self._segment_section.use(chosen)
 
     def _bind(self, chosen: "parameters.Parameters") -> None:
         """Ties widgets and node. Once for each node: a scene that closes keeps it, and a second tie would fight the first."""
         if self._bound is None or self._bound.parameterNode is not chosen.parameterNode:
             self._unbind()
             self._bound, self._binding = chosen, chosen.connectGui(self.ui)
-        folders = {name: getattr(chosen, name) for name in self._folders}  # first, because a new text is written back
-        for name, edit in self._folders.items():
-            edit.currentPath = folders[name]
 
     def _unbind(self) -> None:
         if self._bound is not None:
@@ -84,6 +91,7 @@ class Panel:
     def close_scene(self) -> None:
         """Stops what is under way: its volumes go."""
         self._stop_run()
+        self._view_section.forget()
         self.use(None)
         self._say("")
 
@@ -93,6 +101,7 @@ class Panel:
         self.use(None)
         self._unbind()
         self._asked = None
+        self._answers.clear()
         self.worker.stop()
 
     def poll(self) -> None:
@@ -108,6 +117,8 @@ class Panel:
             self.ui.detailsText.appendPlainText(event.text)
         elif isinstance(event, Ended) and event.error is not None:
             self._say_error(event.error)
+        elif getattr(event, "id", None) in self._answers:
+            self._answer(event)
         elif asked is None or getattr(event, "id", None) != asked.id:
             return
         elif isinstance(event, Progress):
@@ -117,17 +128,37 @@ class Panel:
             self._show_idle()
             self._say_error(event) if isinstance(event, Error) else self._guarded(self._finish, asked, event)
 
+    def _ask(self, do: str, on_answer: Callable, *, on_error: Callable | None = None, **fields) -> None:
+        """Asks the background process for something else than a segmentation; on_answer(Result) is called later."""
+        self._say("")
+        self._answers[self.worker.request(do, **fields)] = on_answer, on_error
+        self._timer.start()
+
+    def _answer(self, event) -> None:
+        if isinstance(event, Progress):
+            self._say(event.words)
+            return
+        on_answer, on_error = self._answers.pop(event.id)
+        if isinstance(event, Result):
+            self._say("")
+            self._guarded(on_answer, event)
+        else:
+            self._say_error(event)
+            if on_error is not None:
+                on_error(event)
+
     def _finish(self, asked: _Asked, answer: Result) -> None:
         ct, pet = (slicer.mrmlScene.GetNodeByID(i) if i else None for i in (asked.ct_id, asked.pet_id))
         if (ct or pet) is None:
             raise PemmaError("volumes-gone", "the volumes were removed while they were segmented", "load them again")
-        self.run = logic.show_result(
+        run = logic.show_result(
             asked.study, answer, ct, pet, min_volume_ml=self.chosen.minVolumeMl, mtv_rule=self.chosen.mtvRule
         )
-        self.chosen.result = self.run.node
-        self._show_run()
+        self.chosen.result = run.node
+        self._lesions.show(run)
         seconds = time.monotonic() - asked.started
-        number = len(self.run.lesions)
+        self._guarded(self._view_section.show_once, ct, pet)
+        number = len(run.lesions)
         self._say(_("{number} lesion(s) in {seconds} s.").format(number=number, seconds=f"{seconds:.0f}"))
 
     def _on_segment(self, _checked=False) -> None:
@@ -139,15 +170,14 @@ class Panel:
 
     def _start(self) -> None:
         self._say("")
-        wanted = packages.missing()
-        if wanted:
-            packages.install(wanted)
+        if packages.missing():
+            self._setup_section.install()
         study = self._study()
         options = parameters.options_of(self.chosen)
         fields = logic.request_fields(study, self._private_folder(), options)
         id = self.worker.request("segment", **fields)
         ids = (node.GetID() if node is not None else None for node in (self.chosen.ct, self.chosen.pet))
-        self._asked = _Asked(id, study, *ids, time.monotonic())
+        self._asked = _Asked(id, study, *ids, time.monotonic(), Remaining(time.monotonic))
         self._show_busy()
         self._timer.start()
 
@@ -160,73 +190,11 @@ class Panel:
             raise PemmaError("cannot-write", f"no temporary folder can be made: {words}", way_out) from error
 
     def _study(self) -> PetCtStudy:
-        typed = parameters.typed_of(self.chosen)
-        study = studies.read_study(self.chosen.ct, self.chosen.pet, typed=typed, pet_is_suv=self.chosen.petIsSuv)
-        warnings = [f"{warning.sentence} ({warning.way_out})" for warning in study.warnings]
-        self.ui.studyLabel.text = "\n".join([studies.in_words(study), *warnings])
-        return study
+        return self._study_section.read(self.chosen)
 
     def _on_check_study(self, _checked=False) -> None:
         self._say("")
         self._guarded(self._study)
-
-    def _on_view(self, _checked=False) -> None:
-        self._say("")
-        self._guarded(self._show_fused)
-
-    def _show_fused(self) -> None:
-        chosen, study = self.chosen, self._study()
-        highest = chosen.petHighest * (view.per_suv(chosen.pet, study.pet) if study.pet is not None else 1.0)
-        view.four_up()
-        view.fuse(chosen.ct, chosen.pet, colour=chosen.petColour, highest=highest, opacity=chosen.petOpacity)
-
-    def _on_folder(self, _path="") -> None:
-        if self.chosen is not None and self._bound is not None:
-            for name, edit in self._folders.items():
-                setattr(self.chosen, name, edit.currentPath)
-
-    def _on_threshold(self, value: float) -> None:
-        if self.run is not None and abs(value - self.run.segmentation.threshold) > 1e-6:
-            self._guarded(self.run.redraw, threshold=value)
-            self._show_lesions()
-
-    def _on_rule(self, rule: str) -> None:
-        if self.run is not None and rule and rule != self.run.mtv_rule:
-            self._guarded(self.run.redraw, mtv_rule=rule)
-            self._show_lesions()
-
-    def _on_kept(self, number: int, kept: bool) -> None:
-        self._guarded(self.run.keep, number, kept)
-        self._show_totals()
-
-    def _on_lesion(self, number: int) -> None:
-        slicer.modules.markups.logic().JumpSlicesToLocation(*logic.centre_ras(self.run, number), True)
-
-    def _on_remove(self, _checked=False) -> None:
-        self._guarded(self.run.remove)
-        self.run = None
-        self._show_run()
-
-    def _on_copy(self, _checked=False) -> None:
-        from ..results import as_text
-
-        qt.QApplication.clipboard().setText(as_text(self.run.lesions))
-        self._say(_("The table is in the clipboard."))
-
-    def _on_export(self, _checked=False) -> None:
-        self._guarded(self._export)
-
-    def _export(self) -> None:
-        chosen, into_database = self.ui.exportPathEdit.currentPath, self.ui.intoDatabaseCheckBox.checked
-        if not chosen and not into_database:
-            raise PemmaError("no-folder", "no place for the DICOM-SEG is chosen", "choose a folder, or tick the database")
-        path = logic.export_seg(self.run, Path(chosen or slicer.app.temporaryPath), into_database=into_database)
-        self._say(_("Written: {name}").format(name=path.name))
-
-    def _guess(self) -> None:
-        """Fills empty selectors with the best guess."""
-        if self.chosen.ct is None and self.chosen.pet is None:
-            self.chosen.ct, self.chosen.pet = studies.guess(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"))
 
     def _pick_up(self) -> None:
         """The result of a scene that was saved; one that has lost a part is told, not hidden."""
@@ -235,9 +203,8 @@ class Panel:
             self._guarded(self._restore, node)
 
     def _restore(self, node) -> None:
-        ct, pet = node.GetNodeReference(runs.CT), node.GetNodeReference(runs.PET)
-        typed = parameters.typed_of(self.chosen)
-        self.run = runs.restore(node, studies.read_study(ct, pet, typed=typed, pet_is_suv=self.chosen.petIsSuv))
+        self.chosen.ct, self.chosen.pet = node.GetNodeReference(runs.CT), node.GetNodeReference(runs.PET)
+        self._lesions.show(runs.restore(node, self._study()))
 
     def _stop_run(self) -> None:
         if self._asked is not None:
@@ -257,17 +224,19 @@ class Panel:
 
     def _say_error(self, error: PemmaError | Error) -> None:
         place = f" [{error.place}]" if error.place else ""
-        way_out = f" – {error.way_out}" if error.way_out else ""
+        advice = words.way_out(error.code, error.way_out)
+        way_out = f" – {advice}" if advice else ""
         self._say(f"{error.sentence[:1].upper()}{error.sentence[1:]}{place}{way_out}")
         if getattr(error, "details", ""):
             self.ui.detailsText.appendPlainText(error.details)
+        if error.code == "outside-region" and self.chosen.roi is None:
+            self._segment_section.ask_for_region()
 
     def _show_progress(self, event: Progress) -> None:
         self.ui.progressBar.value = round(100 * event.fraction)
-        passed = time.monotonic() - self._asked.started
-        left = passed * (1 - event.fraction) / event.fraction if event.fraction > 0.2 else None
-        words = _("{words}, about {seconds} s left").format(words=event.words, seconds=f"{left:.0f}") if left else event.words
-        self.ui.progressLabel.text = words
+        left = self._asked.remaining.seconds(event.fraction)
+        template = _("{words}, about {seconds} s left")
+        self.ui.progressLabel.text = template.format(words=event.words, seconds=f"{left:.0f}") if left else event.words
 
     def _show_busy(self) -> None:
         self.ui.segmentButton.text = _("Cancel")
@@ -284,24 +253,3 @@ class Panel:
         self.ui.segmentButton.enabled = True
         self.ui.progressBar.visible = False
         self.ui.progressLabel.text = ""
-
-    def _show_run(self) -> None:
-        if self.run is not None:
-            was_blocked = self.ui.thresholdSlider.blockSignals(True)
-            self.ui.thresholdSlider.value = self.run.segmentation.threshold
-            self.ui.thresholdSlider.blockSignals(was_blocked)
-        for widget in (self.ui.thresholdSlider, self.ui.removeButton, self.ui.copyButton, self.ui.lesionTable):
-            widget.enabled = self.run is not None
-        self._show_lesions()
-
-    def _show_lesions(self) -> None:
-        lesions, rule = (self.run.lesions, self.run.mtv_rule) if self.run is not None else ([], "41%")
-        self._lesions.fill(lesions, rule)
-        self._show_totals()
-
-    def _show_totals(self) -> None:
-        template = _("Kept: {number}. Contours {volume} ml, MTV {mtv} ml, TLG {tlg} g.")
-        self.ui.totalsLabel.text = in_words(self.run.lesions, template) if self.run is not None else ""
-        reason = logic.why_not_export(self.run)
-        self.ui.exportButton.enabled = not reason
-        self.ui.exportLabel.text = _("Not possible: {reason}").format(reason=reason) if reason else ""

@@ -1,0 +1,101 @@
+"""The section Study: what the two volumes are, why they were chosen, what their headers lack."""
+
+import qt
+import slicer
+
+from ..core import PemmaError
+from ..study.types import PetCtStudy
+from . import candidates, parameters, studies
+
+#: code of an error -> the field that helps
+_FIELDS = {
+    "weight": "weightSpinBox", "height": "heightSpinBox", "dose": "doseSpinBox", "injection": "injectionTimeEdit",
+    "typed-time": "injectionTimeEdit",
+}  # fmt: skip
+
+
+class StudySection:
+    """Shows sizes at once and the rest when the study is read; a study is read again only when something changed."""
+
+    def __init__(self, ui):
+        self._ui = ui
+        self._key: tuple = ()
+        self._study: PetCtStudy | None = None
+        for selector in (ui.ctSelector, ui.petSelector):
+            selector.connect("currentNodeChanged(vtkMRMLNode*)", self._on_chosen)
+        ui.candidatesTable.setColumnCount(3)
+        ui.candidatesTable.setHorizontalHeaderLabels(["Volume", "Is", "Why"])
+        ui.candidatesTable.horizontalHeader().setStretchLastSection(True)
+        ui.candidatesGroupBox.connect("toggled(bool)", self._on_opened)
+
+    def guess(self, chosen: "parameters.Parameters") -> None:
+        """Fills empty selectors with the best guess."""
+        if chosen.ct is None and chosen.pet is None:
+            chosen.ct, chosen.pet = candidates.guess(_volumes())
+        self._on_chosen()
+
+    def read(self, chosen: "parameters.Parameters") -> PetCtStudy:
+        """The chosen study, with its status shown. Raises PemmaError, and opens the fields for what headers lack."""
+        key = _key(chosen)
+        if key != self._key:
+            self._key, self._study = (), None
+            try:
+                typed = parameters.typed_of(chosen)
+                self._study = studies.read_study(chosen.ct, chosen.pet, typed=typed, pet_is_suv=chosen.petIsSuv)
+            except PemmaError as error:
+                self._ask_for(error.code)
+                raise
+            self._key = key
+        self._ui.studyLabel.text = studies.in_words(self._study)
+        return self._study
+
+    def _ask_for(self, code: str) -> None:
+        field = next((field for start, field in _FIELDS.items() if code.startswith(start)), None)
+        if field is not None:
+            self._ui.typedGroupBox.collapsed = False
+            getattr(self._ui, field).setFocus()
+        if code == "pet-unit-unknown":
+            self._ui.petIsSuvCheckBox.visible = True
+
+    def _on_chosen(self, _node=None) -> None:
+        ct, pet = self._ui.ctSelector.currentNode(), self._ui.petSelector.currentNode()
+        self._ui.studyLabel.text = studies.sizes(ct, pet)
+        self._ui.petIsSuvCheckBox.visible = pet is not None and not pet.GetAttribute(studies.UIDS)
+        self._list()
+
+    def _on_opened(self, _open=False) -> None:
+        self._list()
+
+    def _list(self) -> None:
+        """Every volume of the scene with its reason; only when somebody looks, because it reads headers."""
+        if self._ui.candidatesGroupBox.collapsed:
+            return
+        found = candidates.candidates(_volumes())
+        self._ui.candidatesTable.setRowCount(len(found))
+        for row, one in enumerate(found):
+            for column, words in enumerate((one.node.GetName(), one.kind or "–", one.reason)):
+                item = qt.QTableWidgetItem(words)
+                item.setToolTip(words)
+                item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable)
+                self._ui.candidatesTable.setItem(row, column, item)
+        self._ui.candidatesTable.resizeColumnsToContents()
+
+
+def _volumes() -> list:
+    return list(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"))
+
+
+def _key(chosen: "parameters.Parameters") -> tuple:
+    """Changes whenever the study would be another one."""
+    typed = (chosen.weightKg, chosen.heightM, chosen.doseMBq, chosen.injectionTime, chosen.petIsSuv)
+    return (typed, *(_state(node) for node in (chosen.ct, chosen.pet)))
+
+
+def _state(node) -> tuple:
+    if node is None or node.GetImageData() is None:
+        return ()
+    units, transform = node.GetVoxelValueUnits(), node.GetParentTransformNode()
+    return (
+        node.GetID(), node.GetImageData().GetMTime(), tuple(node.GetOrigin()), tuple(node.GetSpacing()),
+        node.GetAttribute(studies.UIDS), units.GetCodeValue() if units else "", transform.GetID() if transform else "",
+    )  # fmt: skip

@@ -1,0 +1,81 @@
+"""The section View: PET over CT with one button; colour, window, opacity and projection follow at once afterwards."""
+
+from collections.abc import Callable
+
+from ..core import PemmaError
+from ..study.types import PetCtStudy
+from . import view
+
+
+class ViewSection:
+    """guarded(act, *arguments): does it and says errors in the panel. study(): reads the chosen one."""
+
+    def __init__(self, ui, guarded: Callable, study: Callable[[], PetCtStudy]):
+        self._ui, self._guarded, self._study = ui, guarded, study
+        self._shown: tuple | None = None  # CT node, PET node, what the PET's voxels hold for an SUV of 1
+        ui.viewButton.connect("clicked(bool)", self._on_view)
+        ui.petWindowComboBox.connect("currentTextChanged(QString)", self._on_window)
+        ui.petColourComboBox.connect("currentTextChanged(QString)", self._on_look)
+        ui.petProjectionCheckBox.connect("toggled(bool)", self._on_look)
+        for number in (ui.petLowestSpinBox, ui.petHighestSpinBox, ui.petOpacitySlider):
+            number.connect("valueChanged(double)", self._on_look)
+        self._on_window(ui.petWindowComboBox.currentText)
+
+    def forget(self) -> None:
+        """The scene closes: nothing of it is kept."""
+        self._shown = None
+
+    def show(self, ct, pet) -> None:
+        """Lays out four views and shows these nodes there. Raises PemmaError, when all but the projection is there."""
+        study = self._study()
+        scale = view.per_suv(pet, study.pet) if study.pet is not None else 1.0
+        self._shown = ct, pet, scale
+        view.four_up()
+        self._look(fit=True)
+
+    def show_once(self, ct, pet) -> None:
+        """`show`, unless the user has these nodes before the eyes."""
+        if self._shown is None or self._shown[:2] != (ct, pet):
+            self.show(ct, pet)
+
+    def _on_view(self, _checked=False) -> None:
+        self._guarded(self.show, self._ui.ctSelector.currentNode(), self._ui.petSelector.currentNode())
+
+    def _on_window(self, words: str) -> None:
+        free = view.WINDOWS.get(words) is None and bool(words)
+        for widget in (self._ui.petLowestSpinBox, self._ui.petHighestSpinBox):
+            widget.enabled = free
+        self._on_look()
+
+    def _on_look(self, _value=None) -> None:
+        if self._shown is not None:
+            self._guarded(self._look)
+
+    def _look(self, *, fit: bool = False) -> None:
+        ct, pet, scale = self._shown
+        low, high = (value * scale for value in self._window())
+        opacity = self._ui.petOpacitySlider.value
+        view.fuse(ct, pet, colour=self._ui.petColourComboBox.currentText, window=(low, high), opacity=opacity, fit=fit)
+        self._project(pet, (low, high))
+
+    def _project(self, pet, window: tuple[float, float]) -> None:
+        possible = view.has_rendering()
+        if pet is not None and self._ui.petProjectionCheckBox.checked and possible:
+            view.project(pet, window)
+        else:
+            view.hide_projection(pet)
+        self._ui.petProjectionCheckBox.enabled = possible
+        if not possible and self._ui.petProjectionCheckBox.checked and pet is not None:
+            self._ui.petProjectionCheckBox.checked = False
+            raise _no_projection()
+
+    def _window(self) -> tuple[float, float]:
+        """SUV from, to."""
+        typed = self._ui.petLowestSpinBox.value, self._ui.petHighestSpinBox.value
+        low, high = view.WINDOWS.get(self._ui.petWindowComboBox.currentText) or typed
+        return low, max(high, low + 0.1)
+
+
+def _no_projection() -> PemmaError:
+    sentence = "this Slicer has no module Volume Rendering, so there is no projection of the PET in 3D"
+    return PemmaError("no-volume-rendering", sentence, "the slice views show everything else")

@@ -1,0 +1,30 @@
+"""Ways out of an error in the panel's words: the library's name the command line's options."""
+
+import re
+
+from slicer.i18n import tr as _
+
+#: code of an error -> what to do in the panel
+_WAYS_OUT = {
+    "outside-region": _("move the box in the views over the tumour and press Segment again, or tick Whole study"),
+    "model-exists": _("remove it first"),
+    "model-hash": _("import the model again (Setup and models)"),
+    "model-damaged": _("import the model again (Setup and models)"),
+    "model-missing": _("choose the folder or zip that holds model.json"),
+    "package-missing": _("press Install what is missing (Setup and models)"),
+    "no-cuda": _("choose auto or cpu as device, or Check my system"),
+}
+#: option of the command line -> where it is in the panel
+_OPTIONS = {
+    "--weight-kg": _("Weight"), "--height-m": _("Height"), "--dose-bq": _("Injected dose"),
+    "--injection-time": _("Injection time"), "--inputs": _("Inputs"), "--device": _("Device"), "--roi": _("a region"),
+    "--whole-study": _("Whole study"), "--threshold": _("the threshold"), "--model": _("Model"),
+    "--adapter": _("Adapter"), "--ct-series": _("the CT selector"), "--pet-series": _("the PET selector"),
+}  # fmt: skip
+
+
+def way_out(code: str, words: str) -> str:
+    """What the user of the panel can do about the error `code`, whose way out is `words` on the command line."""
+    if code in _WAYS_OUT:
+        return _WAYS_OUT[code]
+    return re.sub(r"--[a-z-]+", lambda option: _OPTIONS.get(option[0], option[0]), words)
