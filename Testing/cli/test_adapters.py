@@ -1,0 +1,112 @@
+"""`adapters`: taken in from folder and zip, listed by hash, used by name, given away, taken out; bad zips are refused."""
+
+import json
+import shutil
+import warnings
+import zipfile
+
+import pytest
+
+from PEMMASegmentLib.adapters import AdapterCard, save
+from PEMMASegmentLib.cli import main
+from PEMMASegmentLib.network.files import load_model
+
+DOUBLE = {"pet": [[0.0, 1.0, 1000.0], [0.0, 2.0, 2000.0]]}
+
+
+@pytest.fixture
+def adapter(even, tmp_path):
+    """A folder with a map and two numbers for the model `even`, and a file that belongs to nobody."""
+    card = AdapterCard("site-a", "1", None, "", (), load_model(even).identity, "ct+pet", threshold=0.45,
+                       min_volume_ml=0.0, intensity=DOUBLE, verdict="accepted", origin={"tracer": ["FDG"]})  # fmt: skip
+    save(tmp_path / "made", {}, card)
+    (tmp_path / "made" / "private.txt").write_text("nothing for others")
+    return tmp_path / "made"
+
+
+def ask(capsys, *arguments: str) -> dict:
+    assert main(["adapters", *map(str, arguments), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def refused(capsys, *arguments: str) -> str:
+    assert main(["adapters", *map(str, arguments)]) == 1
+    return capsys.readouterr().err
+
+
+def test_the_life_of_an_adapter(adapter, even, own_home, tmp_path, capsys):
+    taken = ask(capsys, "import", adapter)
+    place = own_home / "adapters" / "site-a"
+    assert [file.name for file in place.iterdir()] == ["adapter.json"]
+    assert ask(capsys, "list")["adapters"] == [{**taken, "check": "ok"}] and taken["verdict"] == "accepted"
+    assert ask(capsys, "show", "site-a")["card"]["intensity"] == DOUBLE
+    assert main(["adapters", "show", "site-a"]) == 0
+    assert "PET, 3 points" in capsys.readouterr().out
+    assert "[adapter-exists]" in refused(capsys, "import", adapter)
+    for out in (tmp_path / "given", tmp_path / "given.zip"):
+        ask(capsys, "export", "site-a", out)
+        assert "[adapter-exists]" in refused(capsys, "export", "site-a", out)
+        ask(capsys, "remove", "site-a")
+        assert list((own_home / "adapters").iterdir()) == []
+        assert ask(capsys, "import", out) == taken
+    assert (place / "adapter.json").read_bytes() == (adapter / "adapter.json").read_bytes()
+    with zipfile.ZipFile(tmp_path / "given.zip") as archive:
+        assert archive.namelist() == ["site-a/adapter.json"]
+    assert "[adapter-foreign]" in refused(capsys, "remove", adapter) and adapter.is_dir()
+    assert "installed are: site-a" in refused(capsys, "show", "site-b")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["../adapter.json"], ["/adapter.json"], ["..\\adapter.json"], ["a/b/adapter.json"], ["adapter.json", "evil.py"],
+     ["a/adapter.json", "b/adapter.json"], ["adapter.json", "adapter.json"], ["../../x/adapter.safetensors"], []],
+)  # fmt: skip
+def test_a_zip_that_holds_anything_else_is_refused_and_writes_nothing(names, adapter, own_home, tmp_path, capsys):
+    file = tmp_path / "inner" / "deep" / "evil.zip"
+    file.parent.mkdir(parents=True)
+    with zipfile.ZipFile(file, "w") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # zipfile's own, of a name that comes twice
+        for name in names:
+            archive.writestr(name, (adapter / "adapter.json").read_bytes())
+    before = sorted(tmp_path.rglob("*"))
+    assert "[adapter-zip]" in refused(capsys, "import", file)
+    assert sorted(tmp_path.rglob("*")) == before and not any(own_home.rglob("adapter*"))
+
+
+@pytest.mark.parametrize("damage", ["no zip", "cut", "name", "card"])
+def test_damaged_ones_are_refused_and_told_in_the_list(damage, adapter, own_home, tmp_path, capsys):
+    file, card = tmp_path / "file.zip", adapter / "adapter.json"
+    if damage == "name":
+        card.write_text(json.dumps(json.loads(card.read_text()) | {"name": "../../escaped"}))
+    elif damage == "card":
+        card.write_text(json.dumps(json.loads(card.read_text()) | {"threshold": 7}))
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.write(card, "adapter.json")
+    if damage in ("no zip", "cut"):
+        file.write_bytes(b"PK nothing" if damage == "no zip" else file.read_bytes()[:-30])
+    code = {"name": "adapter-name", "card": "adapter-damaged"}.get(damage, "adapter-zip")
+    assert f"[{code}]" in refused(capsys, "import", file)
+    shutil.copytree(adapter, own_home / "adapters" / "site-a")
+    assert main(["adapters", "list"]) == (1 if damage == "card" else 0)
+    assert ("[adapter-damaged]" in capsys.readouterr().out) == (damage == "card")
+
+
+def test_used_by_name_it_changes_the_label_and_no_suv(adapter, even, patient, tmp_path, capsys):
+    """The network says 0.5 everywhere, so that the contour is the same and the figures must be, too."""
+    ask(capsys, "import", adapter)
+    plain, adapted = (segmented(even, patient, tmp_path / name, name) for name in ("none", "site-a"))
+    assert plain["adapter"] is None and plain["adapter_parts"] == [] and plain["threshold"] == 0.4
+    assert adapted["adapter"]["name"] == "site-a" and len(adapted["adapter"]["sha256"]) == 64
+    assert adapted["adapter_parts"] == ["intensity map of the PET", "threshold 0.45", "smallest volume 0 ml"]
+    assert "check-suv-calibration" in {warning["code"] for warning in adapted["warnings"]}
+    assert plain["totals"] == adapted["totals"] and plain["suv"] == adapted["suv"]
+    keys = ("suv_max", "suv_mean", "suv_peak", "mtv_ml", "tlg")
+    assert [[x[k] for k in keys] for x in plain["lesions"]] == [[x[k] for k in keys] for x in adapted["lesions"]]
+    empty = segmented(even, patient, tmp_path / "typed", "site-a", "--threshold", "0.6", "--min-volume", "2")
+    assert empty["lesions"] == [] and empty["adapter_parts"] == ["intensity map of the PET"]
+
+
+def segmented(model, study, out, adapter: str, *options: str) -> dict:
+    command = ["segment", study, "--out", out, "--model", model, "--adapter", adapter, "--quiet", *options]
+    assert main(list(map(str, command))) == 0
+    return json.loads((out / "result.json").read_text("utf-8"))
