@@ -49,20 +49,39 @@ def expert(sts_008) -> tuple[sitk.Image, sitk.Image]:
     return mask, sitk.SmoothingRecursiveGaussian(sitk.Cast(mask, sitk.sitkFloat32), 2.0)
 
 
+@pytest.fixture(scope="session")
+def once() -> dict:
+    """What takes long to read, for all tests."""
+    return {}
+
+
 @pytest.fixture
-def case(scene, sts_008, expert):
+def database(scene, sts_008, once):
+    """The DICOM files of the case as the DICOM database."""
+    import slicer
+
+    if "database" not in once:
+        once["database"] = scene.FolderDatabase(sts_008)
+    once["database"].inserted.clear()
+    slicer.dicomDatabase = once["database"]
+    return slicer.dicomDatabase
+
+
+@pytest.fixture
+def case(scene, sts_008, expert, database, once):
     """CT and PET nodes as Slicer's reader gives them, the study behind them, and a probability from the expert's mask."""
     import slicer
 
     from PEMMASegmentLib.panel import studies
 
-    slicer.dicomDatabase = scene.FolderDatabase(sts_008)
     ct, pet = (scene.load_series(sts_008 / kind, kind) for kind in ("CT", "PET"))
     hierarchy = slicer.mrmlScene.GetSubjectHierarchyNode()
     item = hierarchy.CreateStudyItem(hierarchy.GetSceneItemID(), "Study")
     for node in (ct, pet):
         hierarchy.CreateItem(item, node)
-    study = studies.read_study(ct, pet)
+    if "study" not in once:
+        once["study"] = studies.read_study(ct, pet)
+    study = once["study"]
     mask, probability = expert
     return SimpleNamespace(ct=ct, pet=pet, study=study, mask=mask, probability=probability, folder=sts_008, item=item)
 
