@@ -197,6 +197,8 @@ def start(temporary: Path):
     application = pythonqt.install({}, widgets.CTK, widgets.MRML)
     slicer_scene.application = slicer_scene.start()
     slicer.app = Application(temporary, application)
+    slicer.app.selected = []  # modules that the user was brought to
+    slicer.util.selectModule = slicer.app.selected.append
     markups = SimpleNamespace(jumps=[])
     markups.JumpSlicesToLocation = lambda *where: markups.jumps.append(where)
     slicer.modules.markups = SimpleNamespace(logic=lambda: markups)

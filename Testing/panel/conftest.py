@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
+MODULE = Path(__file__).resolve().parents[2] / "PEMMASegment" / "PEMMASegment.py"
 HARNESS = str(Path(__file__).resolve().parents[1] / "harness")
 if HARNESS not in sys.path:
     sys.path.insert(0, HARNESS)
@@ -86,6 +89,19 @@ def case(scene, sts_008, expert, database, once):
     return SimpleNamespace(ct=ct, pet=pet, study=study, mask=mask, probability=probability, folder=sts_008, item=item)
 
 
+@pytest.fixture(scope="session")
+def command_line(sts_008, tmp_path_factory) -> SimpleNamespace:
+    """What `pemma-segment segment` makes of the DICOM folder with the starter model: `out`, and `found` in memory."""
+    from PEMMASegmentLib.cli import main, work
+
+    out, kept = tmp_path_factory.mktemp("command-line") / "out", []
+    segment = work.segment
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(work, "segment", lambda *given: kept.append(segment(*given)) or kept[-1])
+        assert main(["segment", str(sts_008), "--out", str(out), "--device", "cpu", "--quiet"]) == 0
+    return SimpleNamespace(out=out, found=kept[0].segmentation, lesions=kept[0].lesions)
+
+
 @pytest.fixture
 def answer(case, tmp_path):
     """What the background process says: this probability, and the fields of result.json."""
@@ -99,3 +115,66 @@ def voxels(node, segment_id: str, reference) -> np.ndarray:
     import slicer
 
     return slicer.util.arrayFromSegmentBinaryLabelmap(node, segment_id, reference) != 0
+
+
+@pytest.fixture
+def app(tmp_path, sts_008, once):
+    """The application with CT and PET of STS_008 loaded; no slot may have raised."""
+    import pythonqt
+    import slicer
+    import slicer_app
+
+    pythonqt.raised.clear()
+    application = slicer_app.start(tmp_path)
+    scene = slicer_app.slicer_scene
+    if "database" not in once:
+        once["database"] = scene.FolderDatabase(sts_008)
+    once["database"].inserted.clear()
+    slicer.dicomDatabase = once["database"]
+    scene.load_series(sts_008 / "CT", "CT")
+    scene.load_series(sts_008 / "PET", "PET")
+    yield application
+    slicer.mrmlScene.Clear(1)
+    assert pythonqt.raised == []
+
+
+@pytest.fixture
+def module(app):
+    import slicer_app
+
+    opened = slicer_app.open_module(MODULE)
+    yield opened
+    opened.cleanup()
+    opened.parent.hide()
+
+
+def click(button) -> None:
+    """As a user would: a disabled button does nothing."""
+    from PyQt5 import QtCore, QtTest
+
+    assert button.enabled, button.text
+    QtTest.QTest.mouseClick(button, QtCore.Qt.LeftButton)
+
+
+def wait(app, done, seconds=120.0) -> None:
+    stop = time.monotonic() + seconds
+    while not done():
+        app.processEvents()
+        assert time.monotonic() < stop, "waited too long"
+        time.sleep(0.01)
+
+
+def picture(module, name: str) -> None:
+    """For those who want to look: give a folder in PEMMA_PICTURES."""
+    import pythonqt
+
+    if "PEMMA_PICTURES" in os.environ:
+        pythonqt.picture(module.parent, Path(os.environ["PEMMA_PICTURES"]) / name)
+
+
+def left_behind(module) -> list[Path]:
+    """Private folders with volumes of the patient."""
+    import slicer
+
+    module.panel.poll()
+    return list(Path(slicer.app.temporaryPath).glob("pemma-worker-*"))

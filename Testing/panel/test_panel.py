@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,41 +11,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from .conftest import FIELDS, HARNESS
+from .conftest import FIELDS, HARNESS, MODULE, click, left_behind, picture, wait
 
 pytest.importorskip("slicer", reason="needs the package slicer-core", exc_type=ImportError)
 pytest.importorskip("PyQt5.QtWidgets", reason="needs the package PyQt5", exc_type=ImportError)
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-
-MODULE = Path(__file__).resolve().parents[2] / "PEMMASegment" / "PEMMASegment.py"
-
-
-@pytest.fixture
-def app(tmp_path, sts_008):
-    """The application with CT and PET of STS_008 loaded; no slot may have raised."""
-    import pythonqt
-    import slicer
-    import slicer_app
-
-    pythonqt.raised.clear()
-    application = slicer_app.start(tmp_path)
-    scene = slicer_app.slicer_scene
-    slicer.dicomDatabase = scene.FolderDatabase(sts_008)
-    scene.load_series(sts_008 / "CT", "CT")
-    scene.load_series(sts_008 / "PET", "PET")
-    yield application
-    slicer.mrmlScene.Clear(1)
-    assert pythonqt.raised == []
-
-
-@pytest.fixture
-def module(app):
-    import slicer_app
-
-    opened = slicer_app.open_module(MODULE)
-    yield opened
-    opened.cleanup()
-    opened.parent.hide()
 
 
 @pytest.fixture(scope="module")
@@ -72,30 +40,6 @@ def even_model(folder: Path) -> Path:
     )  # fmt: skip
     save_model(folder, Pemma(shape), card, "# random\n")
     return folder
-
-
-def click(button) -> None:
-    """As a user would: a disabled button does nothing."""
-    from PyQt5 import QtCore, QtTest
-
-    assert button.enabled, button.text
-    QtTest.QTest.mouseClick(button, QtCore.Qt.LeftButton)
-
-
-def wait(app, done, seconds=120.0) -> None:
-    stop = time.monotonic() + seconds
-    while not done():
-        app.processEvents()
-        assert time.monotonic() < stop, "waited too long"
-        time.sleep(0.01)
-
-
-def picture(module, name: str) -> None:
-    """For those who want to look: give a folder in PEMMA_PICTURES."""
-    import pythonqt
-
-    if "PEMMA_PICTURES" in os.environ:
-        pythonqt.picture(module.parent, Path(os.environ["PEMMA_PICTURES"]) / name)
 
 
 def test_opening_guesses_the_pair_and_starts_nothing(app, module):
@@ -208,14 +152,6 @@ def test_from_volumes_to_a_seg_by_clicks(app, module, model, tmp_path, sts_008):
     assert ui.segmentButton.text == "Segment" and module.panel.run is None
     wait(app, lambda: not module.panel.worker.busy)
     assert runs.in_scene() == [] and left_behind(module) == []
-
-
-def left_behind(module) -> list[Path]:
-    """Private folders with volumes of the patient."""
-    import slicer
-
-    module.panel.poll()
-    return list(Path(slicer.app.temporaryPath).glob("pemma-worker-*"))
 
 
 def assert_as_the_command_lines(seg: Path, study: Path, model: Path, threshold: float, out: Path) -> None:

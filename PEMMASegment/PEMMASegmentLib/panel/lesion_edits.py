@@ -2,7 +2,7 @@
 
     grown from    around the local maximum within REACH_MM of the click, down to
     probability   the threshold, or where the maximum lies below it half of the maximum; at least SEEN at the maximum
-    PET           PET_FRACTION of the maximum
+    PET           PET_FRACTION of the maximum, which is at least LEAST_SUV
 and never farther than BOUND_MM from the maximum, nor beyond the valley to a higher maximum or another lesion.
 No Slicer in here.
 """
@@ -20,6 +20,7 @@ REACH_MM = 10.0
 BOUND_MM = 30.0
 SEEN = 0.1
 PET_FRACTION = 0.41
+LEAST_SUV = 1.0
 #: a region that fills more of the bounding ball than this is background, not a lesion
 _BACKGROUND = 0.5
 _PEAK_MM = 4.0  # maxima nearer to each other than this are one
@@ -60,7 +61,7 @@ def grow(numbers: np.ndarray, probability: sitk.Image, pet: sitk.Image | None, t
     source = "probability"
     if found is None and pet is not None:
         suv = sitk.GetArrayFromImage(sitk.Resample(pet, grid, sitk.Transform(), sitk.sitkLinear, 0.0, sitk.sitkFloat32))
-        found = _around_peak(suv, taken, inside, step, lambda peak: PET_FRACTION * peak, 0.0)
+        found = _around_peak(suv, taken, inside, step, lambda peak: PET_FRACTION * peak, LEAST_SUV)
         source = "pet"
     if found is None:
         way_out = "put the crosshair on the middle of the lesion, or draw it in the Segment Editor"
@@ -121,7 +122,7 @@ def _maxima(field: np.ndarray, step) -> np.ndarray:
 def _around_peak(field, taken, click, step, level_of, least) -> tuple[np.ndarray, float, bool] | None:
     """Voxels around the highest maximum near the click, their lowest value, whether the bound cut them; None: no peak."""
     maxima = _maxima(field, step) & ~taken
-    near = maxima & (_distances(field.shape, click, step) <= REACH_MM) & (field > least)
+    near = maxima & (_distances(field.shape, click, step) <= REACH_MM) & (field >= least)
     if not near.any():
         return None
     peak = tuple(int(i) for i in np.unravel_index(np.argmax(np.where(near, field, -np.inf)), field.shape))

@@ -1,0 +1,255 @@
+"""Lesions under the user's hands: added, cut, merged, edited, dropped, undone, exported, saved. The starter's real answer."""
+
+import csv
+import importlib
+import itertools
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from PEMMASegmentLib.core import PemmaError
+
+from .conftest import voxels
+
+pytest.importorskip("slicer", reason="needs the package slicer-core", exc_type=ImportError)
+pytest.importorskip("PyQt5.QtWidgets", reason="needs the package PyQt5", exc_type=ImportError)
+drawing = importlib.import_module("PEMMASegmentLib.panel.drawing")
+edits = importlib.import_module("PEMMASegmentLib.panel.lesion_edits")
+runs = importlib.import_module("PEMMASegmentLib.panel.runs")
+segments = importlib.import_module("PEMMASegmentLib.panel.segments")
+
+SEEN = (33, 50, 21)  # z, y, x in the CT of STS_008: the starter gives 0.27, under its threshold
+ONLY_PET = (23, 61, 0)  # SUV 3.6, the starter gives nothing
+IN_TUMOUR = (24, 68, 61)  # the smaller of the two foci of the one lesion
+
+
+@pytest.fixture
+def run(case, command_line):
+    """The starter's answer as a run in the scene."""
+    return new_run(case.study, command_line, case.ct, case.pet)
+
+
+def new_run(study, command_line, ct, pet):
+    found = command_line.found
+    fields = {name: getattr(found, name) for name in ("inputs", "device", "precision", "threshold", "roi_mm")}
+    fields |= {"model": asdict(found.model), "adapter": None, "steps": []}
+    return runs.create(study, fields, found.probability, ct, pet)
+
+
+def at(image: sitk.Image, index) -> tuple[float, float, float]:
+    """LPS mm of a voxel (z, y, x)."""
+    return image.TransformIndexToPhysicalPoint([int(i) for i in index[::-1]])
+
+
+def numbers_of(run) -> np.ndarray:
+    return run._drawing.numbers
+
+
+def shown(run) -> np.ndarray:
+    """Lesion numbers as the segments hold them, read by Slicer's own function."""
+    out = np.zeros(numbers_of(run).shape, np.uint16)
+    for number, segment_id in segments.ids(run.node).items():
+        out[voxels(run.node, segment_id, run.reference)] = number
+    return out
+
+
+def test_unedited_it_is_the_command_lines_to_the_last_uid(run, command_line):
+    [mine], [other] = run.lesions, command_line.lesions
+    assert (mine.number, mine.tracking_uid, mine.volume_ml) == (other.number, other.tracking_uid, other.volume_ml)
+    for name in ("suv_max", "suv_mean", "suv_peak", "mtv_ml", "tlg"):
+        assert getattr(mine, name) == pytest.approx(getattr(other, name))
+    assert run.drawn.numbers is None and sitk.Hash(run.drawn.label) == sitk.Hash(command_line.found.label)
+
+
+def test_what_the_model_saw_under_the_threshold_is_added_as_it_saw_it(run):
+    probability = sitk.GetArrayFromImage(run.segmentation.probability)
+    assert probability[SEEN] < run.threshold
+    number, grown = run.add(at(run.segmentation.probability, SEEN))
+    added = numbers_of(run) == number
+    assert number == 2 and grown.source == "probability" and not grown.cut
+    assert added[SEEN] and probability[added].min() >= grown.level == pytest.approx(probability[added].max() / 2)
+    assert np.array_equal(shown(run), numbers_of(run))
+    assert [lesion.algorithm_type for lesion in run.lesions] == ["AUTOMATIC", "SEMIAUTOMATIC"]
+    with pytest.raises(PemmaError, match="lesion-there"):
+        run.add(at(run.segmentation.probability, SEEN))
+
+
+def test_what_it_did_not_see_is_added_from_the_pet_and_stays_bounded(run):
+    grid = run.segmentation.probability
+    number, grown = run.add(at(grid, ONLY_PET))
+    suv = sitk.GetArrayFromImage(sitk.Resample(run.study.pet, grid))[numbers_of(run) == number]
+    assert grown.source == "pet" and suv.min() >= grown.level == pytest.approx(edits.PET_FRACTION * suv.max(), rel=1e-3)
+    for index, code in (((25, 70, 120), "nothing-there"), (IN_TUMOUR, "lesion-there")):
+        with pytest.raises(PemmaError, match=code):
+            run.add(at(grid, index))
+    with pytest.raises(PemmaError, match="crosshair-outside"):
+        run.add((1e4, 0.0, 0.0))
+    for index in itertools.product((2, 25, 33), (12, 60, 100), (0, 20, 70)):
+        before = run.last_act, numbers_of(run)
+        try:
+            number, grown = run.add(at(grid, index))
+        except PemmaError:
+            assert (run.last_act, numbers_of(run)) == before or numbers_of(run) is before[1]
+            continue
+        place = np.argwhere(numbers_of(run) == number) * grid.GetSpacing()[::-1]
+        assert np.ptp(place, axis=0).max() <= 2 * edits.BOUND_MM + 4
+        assert np.array_equal(numbers_of(run) * (numbers_of(run) != number), before[1])  # nothing taken from others
+
+
+def test_without_a_pet_only_what_the_model_saw_can_be_added(command_line):
+    numbers = np.zeros(command_line.found.probability.GetSize()[::-1], np.uint16)
+    grown = edits.grow(numbers, command_line.found.probability, None, 0.8, at(command_line.found.probability, SEEN))
+    assert grown.source == "probability"
+    with pytest.raises(PemmaError, match="nothing-there"):
+        edits.grow(numbers, command_line.found.probability, None, 0.8, at(command_line.found.probability, ONLY_PET))
+
+
+def test_a_cut_follows_the_valley_of_the_uptake_and_a_merge_takes_it_back(run):
+    before, uid = numbers_of(run), run.lesions[0].tracking_uid
+    number, new = run.cut(at(run.segmentation.probability, IN_TUMOUR))
+    assert (number, new) == (1, 2) and numbers_of(run)[IN_TUMOUR] == 2
+    parts = [lesion.volume_ml for lesion in run.lesions]
+    assert sum(parts) == pytest.approx(55.90, abs=0.01) and min(parts) > 10
+    assert run.lesions[0].tracking_uid == uid != run.lesions[1].tracking_uid
+    suv = sitk.GetArrayFromImage(sitk.Resample(run.study.pet, run.segmentation.probability))
+    border = (numbers_of(run) == 2) & (sitk.GetArrayFromImage(sitk.BinaryDilate(
+        sitk.GetImageFromArray((numbers_of(run) == 1).astype(np.uint8)), (1, 1, 1))) == 1)  # fmt: skip
+    assert suv[border].max() < min(suv[numbers_of(run) == n].max() for n in (1, 2))
+    assert run.merge([2, 1]) == 1
+    assert np.array_equal(numbers_of(run), before) and run.lesions[0].tracking_uid == uid
+    assert run.cut(at(run.segmentation.probability, IN_TUMOUR))[1] == 3  # a number is not given twice
+    with pytest.raises(PemmaError, match="merge-one"):
+        run.merge([3])
+    with pytest.raises(PemmaError, match="no-lesion-there"):
+        run.cut(at(run.segmentation.probability, SEEN))
+
+
+def test_a_merged_lesion_of_two_pieces_is_cut_into_them(run):
+    run.add(at(run.segmentation.probability, SEEN))
+    before = numbers_of(run)
+    run.merge([1, 2])
+    assert [lesion.number for lesion in run.lesions] == [1]
+    run.cut(at(run.segmentation.probability, SEEN))
+    assert np.array_equal(numbers_of(run) == 3, before == 2)
+
+
+def test_every_act_is_undone_by_one_undo_the_last_first(run):
+    grid = run.segmentation.probability
+    acts = [
+        lambda: run.add(at(grid, SEEN)), lambda: run.keep(2, False), lambda: run.cut(at(grid, IN_TUMOUR)),
+        lambda: run.redraw(threshold=0.6), lambda: run.merge([1, 3]), lambda: run.add(at(grid, ONLY_PET)),
+        lambda: paint(run, 1), lambda: run.keep(1, False),
+    ]  # fmt: skip
+    seen = []
+    for act in acts:
+        seen.append((shown(run), [asdict(lesion) for lesion in run.lesions], run.threshold))
+        act()
+        run.take_edits()
+    names = ["keep", "edit", "add", "merge", "threshold", "cut", "keep", "add"]
+    for name, (numbers, lesions, threshold) in zip(names, reversed(seen), strict=True):
+        assert run.last_act == name and run.undo() == name
+        assert np.array_equal(shown(run), numbers) and run.threshold == threshold
+        assert [asdict(lesion) for lesion in run.lesions] == lesions
+    assert run.last_act == "" and run.undo() == "" and run.drawn.numbers is None
+
+
+def paint(run, number: int) -> None:
+    """A stroke as the Segment Editor leaves it: a block at the corner of the volume added to a segment."""
+    import slicer
+
+    segment_id = segments.ids(run.node)[number]
+    array = slicer.util.arrayFromSegmentBinaryLabelmap(run.node, segment_id, run.reference)
+    array[:3, :10, :10] = 1
+    slicer.util.updateSegmentBinaryLabelmapFromArray(array, run.node, segment_id, run.reference)
+
+
+def test_a_slider_that_moves_on_is_one_act(run):
+    for threshold in (0.7, 0.6, 0.5):
+        run.redraw(threshold=threshold)
+    run.undo()
+    assert run.threshold == 0.8 and run.last_act == ""
+
+
+def test_touched_lesions_stay_when_the_threshold_moves_and_the_networks_do_not_vanish(run):
+    grid = run.segmentation.probability
+    run.add(at(grid, SEEN))
+    added = numbers_of(run) == 2
+    run.redraw(threshold=0.3)
+    assert np.array_equal(numbers_of(run) == 2, added)
+    assert run.lesions[0].volume_ml == pytest.approx(92.33, abs=0.01)  # the network's own follows
+    run.redraw(threshold=0.1)  # here the network's component reaches the added lesion: that one is the user's
+    assert np.array_equal(numbers_of(run) == 2, added)
+    run.redraw(threshold=0.8)
+    run.cut(at(grid, IN_TUMOUR))
+    cut = numbers_of(run)
+    run.redraw(threshold=0.5)
+    assert np.array_equal(numbers_of(run), cut)  # both parts are the user's
+
+
+def test_a_component_that_runs_into_a_touched_lesion_keeps_what_is_nearer_to_the_networks():
+    probability = np.zeros((3, 3, 30), np.float32)
+    probability[:, :, 2:28] = 0.4
+    probability[:, :, 2:8] = probability[:, :, 22:28] = 0.9
+    image = sitk.GetImageFromArray(probability)
+    before = drawing.at_threshold(None, image, 0.5, 1)
+    mine = drawing.replace(before, touched=frozenset({2}), uids={2: "2.25.1"})
+    after = drawing.at_threshold(mine, image, 0.3, 1)
+    assert np.array_equal(after.numbers == 2, before.numbers == 2)
+    assert (after.numbers == 1)[1, 1].nonzero()[0].tolist() == list(range(2, 15))
+
+
+def test_strokes_of_the_segment_editor_change_figures_type_and_review_state(run):
+    import slicer
+
+    run.review([1])
+    uid, volume = run.lesions[0].tracking_uid, run.lesions[0].volume_ml
+    assert run.reviewed == {1} and not run.take_edits()
+    paint(run, 1)
+    assert run.take_edits() and not run.take_edits()
+    [lesion] = run.lesions
+    assert lesion.volume_ml == pytest.approx(volume + 300 * 3.11851e-3, rel=1e-4)
+    assert lesion.algorithm_type == "SEMIAUTOMATIC" and lesion.tracking_uid == uid and run.reviewed == set()
+    tag = segments.tags(run.node, segments.ALGORITHM_TYPE)
+    state, segment = slicer.vtkSlicerSegmentationsModuleLogic, run.node.GetSegmentation().GetSegment("Lesion_1")
+    assert tag == {1: "SEMIAUTOMATIC"} and state.GetSegmentStatus(segment) == state.Flagged
+    own = run.node.GetSegmentation().AddEmptySegment("", "mine")
+    assert not run.take_edits()  # nothing was drawn yet
+    array = np.zeros(numbers_of(run).shape, np.uint8)
+    array[40:, 100:, 100:] = 1
+    slicer.util.updateSegmentBinaryLabelmapFromArray(array, run.node, own, run.reference)
+    state.SetSegmentStatus(segment, state.Completed)
+    assert run.take_edits() and [lesion.number for lesion in run.lesions] == [1, 2] and run.reviewed == {1}
+    assert np.array_equal(numbers_of(run) == 2, array > 0)
+    run.node.GetSegmentation().RemoveSegment("Lesion_1")
+    run.take_edits()
+    assert [lesion.number for lesion in run.lesions] == [2]
+    run.undo()
+    assert [lesion.number for lesion in run.lesions] == [1, 2] and run.reviewed == {1}
+    assert run.node.GetSegmentation().GetSegment(segments.ids(run.node)[2]).GetName() == "mine"
+
+
+def test_the_seg_of_an_edited_run_holds_what_is_kept_and_who_drew_it(run, case, tmp_path):
+    import pydicom
+
+    from PEMMASegmentLib.panel import logic
+    from PEMMASegmentLib.study import annotation
+
+    run.add(at(run.segmentation.probability, SEEN))
+    run.add(at(run.segmentation.probability, ONLY_PET))
+    run.keep(3, False)
+    path = logic.export_seg(run, tmp_path)
+    seg = pydicom.dcmread(path)
+    assert [item.SegmentLabel for item in seg.SegmentSequence] == ["Tumour 1", "Tumour 2"]
+    assert [item.SegmentAlgorithmType for item in seg.SegmentSequence] == ["AUTOMATIC", "SEMIAUTOMATIC"]
+    label, _ = annotation.read(path, case.study)
+    assert np.array_equal(sitk.GetArrayFromImage(label) != 0, np.isin(numbers_of(run), [1, 2]))
+    rows = list(csv.DictReader(logic.export_table(run, tmp_path).open(encoding="utf-8")))
+    assert [row["number"] for row in rows] == ["1", "2"]
+    (tmp_path / "database").mkdir()
+    import slicer
+
+    slicer.app = type("App", (), {"temporaryPath": str(tmp_path / "database")})
+    path = logic.export_seg(run, None, into_database=True)
+    assert slicer.dicomDatabase.inserted == [str(path)] and not list((tmp_path / "database").iterdir())
