@@ -22,7 +22,9 @@ MAY_IMPORT = {
         "core", "study", "network", "adapters", "torch", "monai", "safetensors", "numpy", "scipy", "SimpleITK",
         "pydicom",
     },  # fmt: skip
-    "adaptation": {"core", "study", "training", "inference", "adapters", "network", "torch", "numpy", "SimpleITK"},
+    "adaptation": {
+        "core", "study", "training", "inference", "adapters", "network", "torch", "numpy", "scipy", "SimpleITK",
+    },
     "report": {"core", "results", "network"},
     "panel": {
         "worker", "results", "study", "core", "pydicom", "numpy", "SimpleITK", "qt", "ctk", "slicer", "vtk",

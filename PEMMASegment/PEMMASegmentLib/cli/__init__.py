@@ -9,11 +9,11 @@ import sys
 from collections.abc import Sequence
 
 from .. import __version__
-from . import adapters, cases, demo, evaluate, inspect, models, segment, train
+from . import adapt, adapters, cases, demo, evaluate, inspect, models, segment, train
 from .options import ending_with_values
 
 DONE, FAILED, CANCELLED = 0, 1, 130  # 2, wrong usage, is argparse's own
-COMMANDS = (demo, inspect, segment, evaluate, train, models, cases, adapters)
+COMMANDS = (demo, inspect, segment, evaluate, train, adapt, models, cases, adapters)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,0 +1,155 @@
+"""From a site's cases to an adapter folder with its proof: train on all, deliver, prove, tell."""
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ..adapters import save, write_card
+from ..adapters.card import CARD
+from ..adapters.files import WEIGHTS
+from ..core import PemmaError, Progress, no_progress
+from ..core.files import umask
+from ..inference.segment import choose_inputs
+from ..network.files import Model
+from ..study import scanner
+from . import ledger as ledgers
+from .fewshot import check_case, digest
+from .proof import Proof, dealt, labels, pair, prove, references
+from .record import as_record, without_cases
+from .types import Fitted, Procedure, SiteCase
+from .verdict import FEWEST, verdict
+
+_WRITING = ".writing-"
+#: A segmentation as a share of a training, for the progress.
+_SEGMENTING = 0.02
+_TOLD_AFTER_S = 5.0
+
+
+def adapt(model: Model, cases: Sequence[SiteCase], procedure: Procedure, out: Path, ledger: ledgers.Ledger, *,
+          inputs: str = "auto", seed: int = 0, name: str = "", facts: Sequence[dict[str, str]] | None = None,
+          device: str = "auto", whole_study: bool = False, progress: Progress = no_progress,
+          delivered: Callable[[], None] = lambda: None) -> dict:
+    """Makes an adapter of all cases in `out`, proves the procedure on patients held out; gives `record.as_record`.
+
+    The adapter is there, without a verdict, before the proof begins; `delivered` is called then, and at the end its card
+    is written again. A stopped run goes on with the same call where `procedure` keeps its unfinished work.
+    facts: what the headers of each case state (`study.scanner.facts`), None: read from the cases.
+    Raises PemmaError for what the user can put right, and what `progress` raises.
+    """
+    started = time.monotonic()
+    check_out(out)
+    cases = sorted(cases, key=lambda case: case.id)
+    inputs = common_inputs(model, cases, inputs)
+    for case in cases:
+        check_case(case, inputs)
+    own, folds, tested = references(model, inputs), len(dealt(cases)), sum(case.independent for case in cases)
+    spans = Spans(with_time_left(progress), [1.0, folds + 2 * tested * _SEGMENTING, 2 * len(own) * _SEGMENTING])
+    fitted = procedure.fit(model, cases, inputs, seed, spans.next("training the adapter"))
+    fitted = _deliver(out, fitted, cases, procedure, name, facts or [scanner.facts(case.study) for case in cases])
+    delivered()
+    proof, tries = _proved(procedure, model, cases, inputs, seed, ledger, spans.next("the adapter is there; its proof"),
+                           device, whole_study)
+    kept = labels(model, fitted, own, inputs, spans.next("what is forgotten"), device)
+    said = verdict(*proof.by_patient(), tries=tries.count, newly_missed=proof.newly_missed)
+    record = as_record(said, proof, [pair(*one) for one in kept], tries, fitted.card, time.monotonic() - started)
+    write_card(out, replace(fitted.card, scores=without_cases(record), verdict=said.word))
+    return record
+
+
+def common_inputs(model: Model, cases: Sequence[SiteCase], inputs: str) -> str:
+    """What all cases have and the model knows, for "auto"; otherwise what was asked for, where all have it."""
+    if not cases:
+        raise PemmaError("adapt-cases", "there is no case to adapt to", "add annotated cases first")
+    if inputs != "auto":
+        return choose_inputs(cases[0].study, model.card.modalities, inputs)[0]
+    common = [name for name in model.card.modalities if all(getattr(c.study, name, None) is not None for c in cases)]
+    if not common:
+        raise PemmaError("adapt-inputs", "the cases have no image in common that the model knows",
+                         "adapt to those with a CT and to those without apart")
+    return "+".join(common)
+
+
+def check_out(out: Path) -> None:
+    """Raises PemmaError unless `out` is new, empty, or an adapter folder."""
+    out = Path(out)
+    if out.exists() and not out.is_dir():
+        raise PemmaError("out-is-a-file", "the place for the adapter is a file", "name a folder", out.name)
+    foreign = {f.name for f in out.iterdir()} - {CARD, WEIGHTS} if out.is_dir() else set()
+    if foreign:
+        raise PemmaError("out-not-empty", f"the folder for the adapter holds something else ({min(foreign)})",
+                         "name a new or an empty folder", out.name)
+    parent = next(folder for folder in out.resolve().parents if folder.exists())
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise PemmaError("cannot-write", "the adapter can't be written there", "name another folder with --out", out.name)
+
+
+def with_time_left(progress: Progress) -> Progress:
+    """Adds to the words how long the rest will take, as long as it goes on at the pace so far."""
+    started = time.monotonic()
+
+    def told(fraction: float, words: str) -> None:
+        spent = time.monotonic() - started
+        known = fraction > 0.01 and spent > _TOLD_AFTER_S
+        left = f" ({in_words(spent * (1 - fraction) / fraction)} left)" if known else ""
+        progress(fraction, words + left)
+
+    return told
+
+
+def in_words(seconds: float) -> str:
+    """About how long: "40 s", "3 min"."""
+    return f"{max(10, round(seconds, -1)):.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+class Spans:
+    """The progress of several pieces of work, one after the other, by their shares of the time."""
+
+    def __init__(self, progress: Progress, shares: Sequence[float]):
+        self._progress, self._shares, self._total, self._done = progress, list(shares), sum(shares), 0.0
+
+    def next(self, before: str) -> Progress:
+        """The callback of the next piece; `before` is put before its words."""
+        share, start = self._shares.pop(0) / self._total, self._done
+        self._done += share
+        return lambda fraction, words: self._progress(start + share * fraction, f"{before}: {words}")
+
+
+def _deliver(out: Path, fitted: Fitted, cases: Sequence[SiteCase], procedure: Procedure, name: str,
+             facts: Sequence[dict[str, str]]) -> Fitted:
+    """Puts the adapter in the place of what was there, as a whole; its card does not name the cases."""
+    training = fitted.card.training | {
+        "procedure": procedure.words, "cases": len(cases), "patients": len({case.patient for case in cases}),
+        "independent_cases": sum(case.independent for case in cases), "case_digests": [digest(case)[:12] for case in cases],
+    }  # fmt: skip
+    card = replace(fitted.card, name=name or f"{procedure.name.replace(' ', '-')}-{len(cases)}-cases", training=training,
+                   origin=scanner.gathered(facts), verdict="")
+    out = Path(out).resolve()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=_WRITING, dir=out.parent))
+    try:
+        temporary.chmod(0o777 & ~umask())
+        card = save(temporary / "new", fitted.tensors, card)
+        if out.exists():
+            os.rename(out, temporary / "old")
+        os.rename(temporary / "new", out)
+    finally:
+        if out.exists():  # else the old one stays where it is: not ours to throw away
+            shutil.rmtree(temporary, ignore_errors=True)
+    return Fitted(card, fitted.tensors)
+
+
+def _proved(procedure: Procedure, model: Model, cases: Sequence[SiteCase], inputs: str, seed: int, ledger: ledgers.Ledger,
+            progress: Progress, device: str, whole_study: bool) -> tuple[Proof, ledgers.Tries]:
+    """The proof, and the tries that the ledger knows; with fewer than three patients nothing is tried."""
+    patients = [patient for fold in dealt(cases) for patient in fold]
+    if len(patients) < FEWEST:
+        return Proof(tuple(), 0), ledgers.Tries(0)
+    entry = ledgers.about(procedure, model.identity, [digest(case) for case in cases], inputs, seed, patients)
+    opened: list[ledgers.Tries] = []
+    proof = prove(procedure, model, cases, inputs, seed, progress, device=device, whole_study=whole_study,
+                  opening=lambda: opened.append(ledgers.open_scores(ledger, entry)))
+    return proof, opened[0]

@@ -1,0 +1,192 @@
+"""Few-shot training: a small update of the base's weights from a site's few cases, by the training loop of the base."""
+
+import copy
+import hashlib
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+
+from .. import adapters
+from ..adapters import AdapterCard, Method, method
+from ..adapters.card import CARD
+from ..core import PemmaError, Progress, no_progress
+from ..core.progress import part
+from ..inference.device import choose as choose_device
+from ..network.files import Model
+from ..network.pemma import Pemma
+from ..training.augment import Augmentation
+from ..training.config import Config, Stage
+from ..training.loop import Checkpoint, optimise
+from ..training.windows import TrainingCase, batch, draw, to_case
+from .types import Fitted, SiteCase
+
+#: Steps by effort. "standard": five cases within three minutes on two cores, with the starter model.
+EFFORTS = {"quick": 30, "standard": 110, "thorough": 330}
+#: The one recipe for few cases, fixed in advance: nothing is selected on the site's own cases, which are too few for it.
+RECIPE = Stage("adapter", steps=EFFORTS["standard"], batch=2, rate=2e-3, warm_up=0.1, average=0.97, whole=0.45, anywhere=0.2)
+FOREGROUND = 0.7
+AUGMENTATION = Augmentation(intensity=0.25, ct_gain=0.1, ct_shift=15.0, pet_gain=0.2, pet_floor=0.3)
+PREPARED = 0.02  # share of the progress
+_CHECKPOINT_SECONDS = 10.0
+_LOOK = 4  # steps, to tell how long one takes
+
+
+@dataclass(frozen=True)
+class WeightUpdate:
+    """A `Procedure`: SALT, LoRA, DoRA or SVD scale/shift on the weights that `pattern` chooses (`adapters.choose`).
+
+    work: where an unfinished run is kept, to go on exactly where it was stopped; None: it starts anew.
+    """
+
+    method: Method = field(default_factory=lambda: method("salt"))
+    pattern: str = "all"
+    steps: int = EFFORTS["standard"]
+    device: str = "auto"
+    work: Path | None = None
+
+    @property
+    def name(self) -> str:
+        return self.method.name
+
+    @property
+    def words(self) -> str:
+        ranks = " ".join(f"{what} {getattr(self.method, what)}" for what in adapters.METHODS[self.method.name])
+        return f"{self.method.name.upper()} ({ranks}) on the weights '{self.pattern}', {self.steps} steps"
+
+    def fit(self, model: Model, cases: Sequence[SiteCase], inputs: str, seed: int = 0,
+            progress: Progress = no_progress) -> Fitted:
+        """An adapter from all of `cases`, for `inputs`. Its words of progress: "step 12 of 110, loss 0.412".
+
+        Raises PemmaError for cases that can't be trained on, and what `progress` raises; a stopped run then goes on.
+        """
+        if self.work is None:
+            with tempfile.TemporaryDirectory(prefix="pemma-adapt-") as work:
+                return replace(self, work=Path(work)).fit(model, cases, inputs, seed, progress)
+        key = self.key(model, cases, inputs, seed)
+        folder = Path(self.work) / key[:16]
+        if (folder / CARD).is_file():
+            progress(1.0, f"step {self.steps} of {self.steps}, done before")
+            return adapters.load(folder, model.identity)
+        training = prepared(model, cases, inputs, part(progress, 0.0, PREPARED))
+        folder.mkdir(parents=True, exist_ok=True)
+        fitted = _Run(self, model, training, inputs, seed).train(folder, key, part(progress, PREPARED, 1.0))
+        return Fitted(adapters.save(folder, fitted.tensors, fitted.card), fitted.tensors)
+
+    def key(self, model: Model, cases: Sequence[SiteCase], inputs: str, seed: int) -> str:
+        """A digest of all that makes a run the same run: base, cases, recipe, seed."""
+        about = {"base": model.identity.sha256, "cases": [digest(case) for case in cases], "inputs": inputs, "seed": seed,
+                 "method": asdict(self.method), "pattern": self.pattern, "recipe": asdict(self._stage),
+                 "augmentation": asdict(AUGMENTATION)}
+        return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def _stage(self) -> Stage:
+        return replace(RECIPE, steps=self.steps)
+
+
+class _Run:
+    """One training: the network with its update, windows drawn from the cases, and what becomes of them."""
+
+    def __init__(self, how: WeightUpdate, model: Model, cases: list[TrainingCase], inputs: str, seed: int):
+        self.how, self.model, self.cases, self.inputs, self.seed = how, model, cases, inputs, seed
+        self.stage = how._stage
+        self.device = choose_device(how.device).device
+        card = model.card
+        self.config = Config(card.name, card.version, card.architecture, card.preprocessing, (self.stage,), card.labels,
+                             card.region.words, (), seed=seed, foreground=FOREGROUND)
+
+    @cached_property
+    def net(self) -> Pemma:
+        """A copy of the base with a fresh update on it; the base itself stays as it is."""
+        net = copy.deepcopy(self.model.net).to("cpu")
+        adapters.attach(net, self.how.method, self.targets, self.seed)
+        return net.to(self.device, memory_format=torch.channels_last_3d)
+
+    @cached_property
+    def targets(self) -> tuple[str, ...]:
+        window = self.model.card.architecture.window
+        return adapters.choose(self.model.net, self.how.pattern, {name: torch.zeros(1, 1, *window) for name in self._names})
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(self.inputs.split("+"))
+
+    def windows(self, step: int):
+        """Inputs and labels of one step; they depend on seed and step alone."""
+        rng = np.random.default_rng([self.seed, 1, step])
+        return batch([draw(self.cases, self.config, self.stage, self._names, AUGMENTATION, rng)
+                      for _ in range(self.stage.batch)])
+
+    def train(self, folder: Path, key: str, progress: Progress) -> Fitted:
+        """All steps, from the first or from where the unfinished run in `folder` stopped."""
+        chosen = adapters.trained(self.net)
+        groups = adapters.parameter_groups(self.net, self.stage.rate, self.stage.weight_decay)
+        checkpoint = Checkpoint(folder / "unfinished.safetensors", key, _CHECKPOINT_SECONDS)
+
+        def told(step: int, loss: float) -> None:
+            progress(step / self.stage.steps, f"step {step} of {self.stage.steps}, loss {loss:.3f}")
+
+        cpu_seconds = optimise(self.net, chosen, groups, self.stage, self.windows, checkpoint, self.device, told)
+        checkpoint.file.unlink(missing_ok=True)
+        return Fitted(self._card(cpu_seconds), adapters.collect(self.net))
+
+    def _card(self, cpu_seconds: float) -> AdapterCard:
+        count = sum(p.numel() for p in adapters.trained(self.net).values())
+        training = {"cases": len(self.cases), "seed": self.seed, "recipe": asdict(self.stage),
+                    "cpu_seconds": round(cpu_seconds, 1), "device": self.device.type}
+        return AdapterCard(self.how.name, "1", self.how.method, self.how.pattern, self.targets, self.model.identity,
+                           self.inputs, trained_parameters=count, trained_share=adapters.share(self.net), training=training)
+
+
+def steps_in(how: WeightUpdate, minutes: float, model: Model, cases: Sequence[SiteCase], inputs: str) -> WeightUpdate:
+    """`how` with as many steps as this machine does in `minutes`, after a look at a few of them; at least ten."""
+    looked = step_seconds(how, model, cases, inputs)
+    return replace(how, steps=max(10, round(60 * minutes / looked)))
+
+
+def step_seconds(how: WeightUpdate, model: Model, cases: Sequence[SiteCase], inputs: str) -> float:
+    """Seconds of a training step here, the mean of a few after the first."""
+    marks: list[float] = []
+
+    def told(fraction: float, words: str) -> None:
+        if "loss" in words:
+            marks.append(time.monotonic())
+
+    replace(how, steps=_LOOK, work=None).fit(model, cases[:1], inputs, 0, told)
+    return (marks[-1] - marks[0]) / (_LOOK - 1)
+
+
+def prepared(model: Model, cases: Sequence[SiteCase], inputs: str, progress: Progress = no_progress) -> list[TrainingCase]:
+    """The cases on the network's grid. Raises PemmaError "adapt-inputs", "adapt-label", "adapt-cases"."""
+    if not cases:
+        raise PemmaError("adapt-cases", "there is no case to adapt to", "add annotated cases")
+    out = []
+    for n, case in enumerate(cases):
+        check_case(case, inputs)
+        images = {name: getattr(case.study, name) if name in inputs.split("+") else None for name in ("ct", "pet")}
+        out.append(to_case(case.id, images["ct"], images["pet"], case.label, model.card.preprocessing))
+        progress((n + 1) / len(cases), f"preparing case {n + 1} of {len(cases)}")
+    return out
+
+
+def check_case(case: SiteCase, inputs: str) -> None:
+    """Refuses a case that lacks one of the inputs, or whose contour is empty."""
+    missing = [name for name in inputs.split("+") if getattr(case.study, name) is None]
+    if missing:
+        raise PemmaError("adapt-inputs", f"case {case.id} has no {' and '.join(missing).upper()}",
+                         "leave the case out, or choose other --inputs", case.id)
+    if not sitk.GetArrayViewFromImage(case.label).any():
+        raise PemmaError("adapt-label", f"case {case.id} has an empty contour", "annotate it, or leave it out", case.id)
+
+
+def digest(case: SiteCase) -> str:
+    """A digest of a case's study and contour, without its name."""
+    return hashlib.sha256(case.study.study_key.encode() + sitk.GetArrayViewFromImage(case.label).tobytes()).hexdigest()

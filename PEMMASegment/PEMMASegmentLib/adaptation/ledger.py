@@ -1,0 +1,49 @@
+"""How often the scores of a site's patients have been looked at. Each look is written down first and raises the bar.
+
+A try is a procedure with its recipe on a base, cases, inputs and a seed. The same try again gives the same scores and
+counts once. A try counts for a proof when one of its held-out patients is among the proof's. Tries whose entry was
+deleted or damaged count as well, as long as a later entry knows of them, and the result tells how many they are.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..core import Identity
+from .types import Procedure
+
+
+class Ledger(Protocol):
+    """Append-only; `library.CaseLibrary` is one."""
+
+    def tries(self) -> list[dict]: ...
+
+    def record_try(self, about: dict) -> None: ...
+
+
+@dataclass(frozen=True)
+class Tries:
+    """count: this one and all before it on these patients. lost: how many of them have no entry any more."""
+
+    count: int
+    lost: int = 0
+
+
+def about(procedure: Procedure, base: Identity, cases: Sequence[str], inputs: str, seed: int, held_out: Sequence[str]) -> dict:
+    """The entry of a try. cases: digests of what is trained on; held_out: pseudonyms of the patients whose scores open."""
+    made_of = [procedure.name, procedure.words, base.sha256, sorted(cases), inputs, seed]
+    return {"try": hashlib.sha256(json.dumps(made_of).encode()).hexdigest(), "procedure": procedure.name,
+            "words": procedure.words, "base": f"{base.name} {base.version}", "inputs": inputs, "seed": seed,
+            "held_out": sorted(set(held_out))}
+
+
+def open_scores(ledger: Ledger, entry: dict) -> Tries:
+    """Writes a try down, unless this very one is there already, and says how many there are; then scores may be opened."""
+    earlier = ledger.tries()
+    if entry["try"] not in {one.get("try") for one in earlier}:
+        ledger.record_try(entry)
+    lost = sum("lost" in one for one in earlier)
+    same_patients = {one["try"] for one in earlier if "try" in one and set(one["held_out"]) & set(entry["held_out"])}
+    return Tries(len(same_patients | {entry["try"]}) + lost, lost)

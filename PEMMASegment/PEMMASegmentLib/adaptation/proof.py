@@ -1,0 +1,153 @@
+"""The proof: what a procedure does for patients that it was not given, and what the adapted model forgets.
+
+Every patient is held out once, with all of the patient's cases. What is proved is the procedure: the adapter that is
+delivered is trained on all cases. Scores are opened once, at the end, after the try stands in the ledger.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..adapters.files import keep_merged
+from ..core import Progress, no_progress
+from ..core.images import voxel_ml
+from ..core.metrics import dice, extra_ml, missed_ml, surface_dice
+from ..core.progress import part
+from ..inference import segment
+from ..network.files import Model
+from ..study import annotation, nifti
+from .types import Fitted, Procedure, SiteCase
+
+#: Up to this many patients each is a fold of its own; more are dealt into five.
+ONE_OUT, FOLDS = 6, 5
+#: Smallest part of a contour that counts as a lesion, ml.
+LESION_ML = 0.5
+#: A segmentation takes about this share of the time of a training; for the progress only.
+_SEGMENTING = 0.03
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How well a label agrees with the contour; surface Dice at 5 mm, volumes in ml."""
+
+    dice: float
+    surface_dice_5mm: float
+    missed_ml: float
+    extra_ml: float
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A case with the base's scores and the adapter's. newly_missed: lesions that only the base touches."""
+
+    case: str
+    patient: str
+    before: Scores
+    after: Scores
+    newly_missed: int
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The pairs of all held-out cases; folds: how many parts the patients were dealt into."""
+
+    pairs: tuple[Pair, ...]
+    folds: int
+
+    def by_patient(self) -> tuple[list[float], list[float]]:
+        """Dice before and after, one a patient: the mean of the patient's cases."""
+        patients = sorted({pair.patient for pair in self.pairs})
+        mean = lambda when, patient: float(np.mean([getattr(p, when).dice for p in self.pairs if p.patient == patient]))  # noqa: E731
+        return [mean("before", p) for p in patients], [mean("after", p) for p in patients]
+
+    @property
+    def newly_missed(self) -> int:
+        return sum(pair.newly_missed for pair in self.pairs)
+
+
+def prove(procedure: Procedure, model: Model, cases: Sequence[SiteCase], inputs: str, seed: int = 0,
+          progress: Progress = no_progress, folds: int | None = None, *, opening: Callable[[], None] = lambda: None,
+          device: str = "auto", whole_study: bool = False) -> Proof:
+    """Runs `procedure` once a fold, without the fold's patients, and scores it on their independent cases.
+
+    folds: None for one a patient (up to six patients) or five. opening: called once, after all segmentations and before
+    the first score; it writes the ledger. Raises what `procedure.fit`, `inference.segment` and `progress` raise.
+    """
+    parts = dealt(cases, folds)
+    found = []
+    for n, held_out in enumerate(parts):
+        span = part(progress, n / len(parts), (n + 1) / len(parts))
+        train, test = _split(cases, held_out)
+        fitting = part(_worded(span, f"fold {n + 1} of {len(parts)}"), 0.0, 1 - 2 * _SEGMENTING)
+        fitted = procedure.fit(model, train, inputs, seed, fitting)
+        scoring = part(_worded(span, f"fold {n + 1} of {len(parts)}"), 1 - 2 * _SEGMENTING, 1.0)
+        found += labels(model, fitted, test, inputs, scoring, device, whole_study)
+    opening()
+    found.sort(key=lambda one: one[0].id)
+    return Proof(tuple(pair(*one) for one in found), len(parts))
+
+
+def dealt(cases: Sequence[SiteCase], folds: int | None = None) -> list[tuple[str, ...]]:
+    """The patients who have an independent case, dealt into folds; the same cases give the same folds."""
+    patients = sorted({case.patient for case in cases if case.independent})
+    count = min(folds or (len(patients) if len(patients) <= ONE_OUT else FOLDS), len(patients))
+    return [tuple(patients[n::count]) for n in range(count)]
+
+
+def references(model: Model, inputs: str) -> list[SiteCase]:
+    """The model's reference cases that have these inputs: patients of its own site that it was not trained on."""
+    folder = Path(model.folder) / "reference"
+    out = []
+    for one in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if (one / nifti.MASK_FILE).is_file():
+            study = nifti.load(one)
+            label, _ = annotation.read(one / nifti.MASK_FILE, study)
+            out.append(SiteCase(one.name, one.name, study, label))
+    return [case for case in out if all(getattr(case.study, name) is not None for name in inputs.split("+"))]
+
+
+def labels(model: Model, fitted: Fitted, cases: Sequence[SiteCase], inputs: str, progress: Progress = no_progress,
+           device: str = "auto", whole_study: bool = False) -> list[tuple[SiteCase, sitk.Image, sitk.Image]]:
+    """Each case with the base's label and the adapter's, not compared with the contour yet."""
+    adapter = keep_merged(fitted, model.net)
+    out = []
+    for n, case in enumerate(cases):
+        two = []
+        for half, one in enumerate((None, adapter)):
+            span = part(progress, (n + half / 2) / len(cases), (n + (half + 1) / 2) / len(cases))
+            two.append(segment(case.study, model, adapter=one, inputs=inputs, device=device, whole_study=whole_study,
+                               progress=span).label)
+        out.append((case, *two))
+    return out
+
+
+def pair(case: SiteCase, before: sitk.Image, after: sitk.Image) -> Pair:
+    """Both labels compared with the contour."""
+    missed = len(_touched(case.label, before) - _touched(case.label, after))
+    return Pair(case.id, case.patient, scores(before, case.label), scores(after, case.label), missed)
+
+
+def scores(found: sitk.Image, truth: sitk.Image) -> Scores:
+    """All figures of one label; both on the study's grid."""
+    return Scores(dice(found, truth), surface_dice(found, truth, 5.0), missed_ml(found, truth), extra_ml(found, truth))
+
+
+def _touched(truth: sitk.Image, found: sitk.Image) -> set[int]:
+    """Numbers of the contour's lesions (26-connected, at least 0.5 ml) that the label touches."""
+    components = sitk.ConnectedComponent(sitk.Cast(truth > 0, sitk.sitkUInt8), True)
+    smallest = int(np.ceil(LESION_ML / voxel_ml(truth)))
+    numbers = sitk.GetArrayFromImage(sitk.RelabelComponent(components, smallest))
+    return set(np.unique(numbers[sitk.GetArrayViewFromImage(found) > 0]).tolist()) - {0}
+
+
+def _split(cases: Sequence[SiteCase], held_out: tuple[str, ...]) -> tuple[list[SiteCase], list[SiteCase]]:
+    """Cases of the other patients, and the independent cases of those held out."""
+    return ([case for case in cases if case.patient not in held_out],
+            [case for case in cases if case.patient in held_out and case.independent])
+
+
+def _worded(progress: Progress, before: str) -> Progress:
+    return lambda fraction, words: progress(fraction, f"{before}: {words}")

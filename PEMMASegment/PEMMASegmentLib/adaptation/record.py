@@ -1,0 +1,55 @@
+"""What adapting has to say: the answer of `pemma-segment adapt --json`, the table, and what of it the adapter keeps."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..adapters import AdapterCard
+from .ledger import Tries
+from .proof import Pair, Proof
+from .verdict import Verdict, forgotten, interval
+
+OF_THE_PROCEDURE = "the proof is of the procedure, run without each patient in turn; this adapter was trained on all cases"
+
+
+def as_record(said: Verdict, proof: Proof, reference: Sequence[Pair], tries: Tries, card: AdapterCard, seconds: float) -> dict:
+    """Keys as architecture.md has them. before, after: Dice; missed_ml, extra_ml: with the adapter."""
+    before, after = ([getattr(pair, when).dice for pair in reference] for when in ("before", "after"))
+    gains = np.subtract(after, before)
+    return {
+        "verdict": said.word, "sentence": _sentence(said, tries), "cases": [_row(pair) for pair in proof.pairs],
+        "mean_gain": said.mean_gain, "interval_95": _listed(said.interval_95), "more_cases": said.more, "folds": proof.folds,
+        "reference": {"cases": [_row(pair) for pair in reference], "mean_gain": float(gains.mean()) if len(gains) else None,
+                      "interval_95": _listed(interval(gains)), "sentence": forgotten(before, after)},
+        "tries": tries.count, "tries_lost": tries.lost, "trained_share": card.trained_share, "inputs": card.inputs,
+        "method": card.method.name if card.method else None, "note": OF_THE_PROCEDURE, "seconds": round(seconds, 1),
+    }  # fmt: skip
+
+
+def without_cases(record: dict) -> dict:
+    """What the adapter's card keeps: the cases by number, since a folder's name may tell a patient."""
+    numbered = [row | {"case": f"case {n + 1}", "patient": ""} for n, row in enumerate(record["cases"])]
+    return {key: value for key, value in record.items() if key != "seconds"} | {"cases": numbered}
+
+
+def _row(pair: Pair) -> dict:
+    before, after = pair.before, pair.after
+    return {
+        "case": pair.case, "patient": pair.patient, "before": before.dice, "after": after.dice,
+        "missed_ml": after.missed_ml, "extra_ml": after.extra_ml, "missed_ml_before": before.missed_ml,
+        "extra_ml_before": before.extra_ml, "surface_dice_5mm": after.surface_dice_5mm,
+        "surface_dice_5mm_before": before.surface_dice_5mm, "newly_missed": pair.newly_missed,
+    }  # fmt: skip
+
+
+def _sentence(said: Verdict, tries: Tries) -> str:
+    told = said.sentence
+    if tries.count > 1:
+        told += f"; try {tries.count} on these patients, which raises the bar"
+    if tries.lost:
+        told += f"; {tries.lost} tries were deleted from the ledger and count all the same"
+    return told
+
+
+def _listed(pair: tuple[float, float] | None) -> list[float] | None:
+    return None if pair is None else list(pair)

@@ -1,0 +1,147 @@
+"""The one rule that turns scores of held-out patients into a verdict.
+
+Per patient the gain is the Dice with the adapter minus the Dice without. n is the number of held-out patients.
+
+harm seen        a lesion that the base finds is missed, or a patient is worse by more than 0.05, or the gains' mean is
+                 below zero by a two-sided t-test at 5 %
+accepted         no harm, n >= 5, mean gain >= 0.02, and t >= bar(n, tries)
+not shown        anything else with n >= 3; with three or four patients the sentence says "no harm seen, not proved"
+too few cases    n < 3
+
+t is the paired t statistic, mean / (standard deviation / sqrt(n)). Its bar is the one-sided quantile of Student's t with
+n - 1 degrees of freedom at the level 0.025 / (k (k + 1)) for the k-th try on these patients, so that the levels of all
+tries there will ever be add up to 2.5 %. Patients of one run share its training cases and its seed, so that their gains
+may move together; the bar is raised by the factor that a shared share of 0.12 of the gains' variance asks for,
+sqrt((1 + (n - 1) 0.12) / (1 - 0.12)). `Testing/evidence/false_proof.py` measures both: how often nothing is accepted as
+something, and how often a true gain is accepted. A sign-flip test can't do it: with five patients its smallest p is 1/32.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf, sqrt
+
+import numpy as np
+from scipy import stats
+
+LEVEL, SHARED = 0.025, 0.12
+ENOUGH, FEWEST = 5, 3
+MIN_GAIN, WORST = 0.02, -0.05
+#: Non-inferiority on the model's reference cases: the interval of the mean must lie above this.
+FORGETTING = -0.03
+_POWER, _MOST = 0.8, 60
+
+ACCEPTED, NOT_SHOWN, HARM, TOO_FEW = "accepted", "not shown", "harm seen", "too few cases"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """word: one of the four. mean_gain, interval_95: of the Dice gains over patients (Student's t), None if unknown.
+
+    more: about how many more patients would decide, None where no number can be told.
+    """
+
+    word: str
+    sentence: str
+    mean_gain: float | None
+    interval_95: tuple[float, float] | None
+    tries: int
+    more: int | None = None
+
+
+def verdict(before: Sequence[float], after: Sequence[float], tries: int = 1, newly_missed: int = 0) -> Verdict:
+    """The verdict on Dice before and after, one of each a held-out patient; tries: this one counted.
+
+    newly_missed: lesions that the base finds and the adapter misses.
+    """
+    gains = np.asarray(after, float) - np.asarray(before, float)
+    mean = float(gains.mean()) if len(gains) else None
+    found = {"mean_gain": mean, "interval_95": interval(gains), "tries": tries}
+    if len(gains) < FEWEST:
+        return Verdict(TOO_FEW, _too_few(len(gains)), **found)
+    if harm := _harm(gains, newly_missed):
+        return Verdict(HARM, f"harm seen on patients held out: {harm}", **found)
+    if len(gains) < ENOUGH:
+        sentence = f"no harm seen, not proved: that needs at least {ENOUGH} patients with contours of their own, not {len(gains)}"
+        return Verdict(NOT_SHOWN, sentence, **found, more=ENOUGH - len(gains))
+    if mean >= MIN_GAIN and t_of(gains) >= bar(len(gains), tries):
+        low, high = found["interval_95"]
+        sentence = f"shown to help on {len(gains)} patients held out: Dice {mean:+.3f} (95 % interval {low:+.3f} to {high:+.3f})"
+        return Verdict(ACCEPTED, sentence, **found)
+    more = cases_to_decide(mean, float(gains.std(ddof=1)), len(gains), tries)
+    return Verdict(NOT_SHOWN, f"not shown to help ({_more(more, mean)})", **found, more=more)
+
+
+def bar(n: int, tries: int) -> float:
+    """What t must reach with n patients, at the `tries`-th try."""
+    level = LEVEL / (tries * (tries + 1))
+    return float(stats.t.ppf(1 - level, n - 1)) * sqrt((1 + (n - 1) * SHARED) / (1 - SHARED))
+
+
+def t_of(gains: np.ndarray) -> float:
+    """Paired t statistic of the gains; without any spread it is infinite with the sign of the mean."""
+    mean, spread = gains.mean(), gains.std(ddof=1)
+    if spread < 1e-9:
+        return inf if mean > 0 else -inf
+    return float(mean / (spread / sqrt(len(gains))))
+
+
+def interval(gains: Sequence[float], level: float = 0.95) -> tuple[float, float] | None:
+    """Student's t interval of the mean gain; None below two patients. The bootstrap is too narrow for a handful."""
+    gains, n = np.asarray(gains, float), len(gains)
+    if n < 2:
+        return None
+    half = float(stats.t.ppf((1 + level) / 2, n - 1) * gains.std(ddof=1) / sqrt(n))
+    return float(gains.mean()) - half, float(gains.mean()) + half
+
+
+def cases_to_decide(mean: float, spread: float, n: int, tries: int) -> int | None:
+    """How many more patients with this mean gain and spread would be accepted four times out of five.
+
+    None when the gain is below what is asked for, or more than 60 patients would be needed.
+    """
+    if mean < MIN_GAIN:
+        return None
+    for total in range(max(n, ENOUGH) + 1, _MOST):
+        centre = mean / max(spread, 1e-9) * sqrt(total)
+        if stats.nct.sf(bar(total, tries), total - 1, min(centre, 30.0)) >= _POWER:
+            return total - n
+    return None
+
+
+def forgotten(before: Sequence[float], after: Sequence[float]) -> str:
+    """What the model's reference cases tell, in a sentence: not worse, worse, or not known (margin 0.03 Dice)."""
+    gains = np.asarray(after, float) - np.asarray(before, float)
+    if len(gains) < 2:
+        return "what is forgotten is not known: the model has no reference cases for these inputs"
+    low, high = interval(gains)
+    told = f"Dice {gains.mean():+.3f} on the model's {len(gains)} reference cases (95 % interval {low:+.3f} to {high:+.3f})"
+    if low >= FORGETTING:
+        return f"nothing forgotten: {told}"
+    return f"the model's own site is worse: {told}" if high < 0 else f"not shown that nothing is forgotten: {told}"
+
+
+def _harm(gains: np.ndarray, newly_missed: int) -> str:
+    """What harm there is, in words; "" for none."""
+    worse = int((gains < WORST).sum())
+    found = interval(gains)
+    told = []
+    if newly_missed:
+        told.append(f"{newly_missed} lesion{'s' * (newly_missed > 1)} missed that the base finds")
+    if worse:
+        told.append(f"{worse} of {len(gains)} patients worse by more than {-WORST:g} Dice")
+    if found is not None and found[1] < 0:
+        told.append(f"the mean Dice falls by {-gains.mean():.3f}")
+    return ", ".join(told)
+
+
+def _too_few(n: int) -> str:
+    what = "no patient" if n == 0 else "one patient" if n == 1 else f"{n} patients"
+    return f"nothing can be said: only {what} with contours of their own; add at least {ENOUGH - n} more".replace("only no", "no")
+
+
+def _more(more: int | None, mean: float) -> str:
+    if more is not None:
+        return f"about {more} more cases would decide"
+    if mean < MIN_GAIN:
+        return f"a mean gain of {mean:+.3f} is below {MIN_GAIN:g}: more cases would hardly change that"
+    return "the gains differ too much between patients for a number of cases to be told"

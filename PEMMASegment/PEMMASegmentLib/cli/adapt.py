@@ -1,0 +1,154 @@
+"""`pemma-segment adapt`: a small adapter from a site's few annotated cases, with its proof on patients held out."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import options as shared
+
+if TYPE_CHECKING:
+    from ..adaptation.fewshot import WeightUpdate
+    from ..adaptation.ledger import Ledger
+    from ..adaptation.types import SiteCase
+    from ..core import Progress
+    from ..network.files import Model
+    from .terminal import Terminal
+
+    #: Cases, what their headers state, and the ledger of tries.
+    Given = tuple[list[SiteCase], list[dict[str, str]], Ledger]
+
+METHODS = ("salt", "lora", "dora", "svd")
+EFFORTS = ("quick", "standard", "thorough")
+READ = 0.03  # share of the progress
+
+
+def add_to(commands) -> None:
+    parser = shared.command(commands, "adapt", run, "adapt the model to a site's few annotated cases, and prove it")
+    parser.add_argument("studies", type=Path, nargs="*", metavar="STUDY", help="annotated folder of DICOM or NIfTI files")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="new, empty, or an earlier adapter to replace")
+    add_options(parser)
+    parser.set_defaults(usage_error=parser.error)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """From which cases, how, and for which inputs; the worker's request has the same."""
+    parser.add_argument("--library", type=Path, metavar="DIR", help="case library, instead of STUDY...")
+    parser.add_argument("--name", default="", metavar="NAME", help="what the adapter is called (default: method and cases)")
+    shared.add_annotation_options(parser)
+    training = parser.add_argument_group("training")
+    training.add_argument("--method", choices=METHODS, default="salt", help="default: salt")
+    training.add_argument("--targets", default="all", metavar="PATTERN", help="weights: qv, attn, attn+mlp, all, or names")
+    how_long = training.add_mutually_exclusive_group()
+    how_long.add_argument("--effort", choices=EFFORTS, default="standard", help="default: standard")
+    how_long.add_argument("--minutes", type=shared.positive, metavar="N", help="about how long the adapter may take")
+    training.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same adapter")
+    running = parser.add_argument_group("running")
+    running.add_argument("--model", metavar="NAME|DIR", help="installed model or model folder (default: the bundled one)")
+    running.add_argument("--inputs", choices=("auto", "ct+pet", "ct", "pet"), default="auto", help="default: what all cases have")
+    running.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto", help="default: auto")
+    running.add_argument(
+        "--whole-study", action="store_true", help="run although studies reach outside the region the model knows"
+    )
+    shared.add_study_options(parser)
+
+
+def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
+    if bool(options.studies) == bool(options.library):
+        options.usage_error("give either --library DIR or STUDY folders")
+    if not 0 <= options.seed < 2**32:
+        options.usage_error("--seed is a whole number from 0 to 4294967295")
+    from . import work
+
+    model = work.load_model(options)
+    with terminal.progress("adapt") as progress:
+        answer = adapt(model, options, options.out, progress)
+    terminal.result(answer, in_words(answer, options.out))
+    return True
+
+
+def adapt(model: "Model", options: argparse.Namespace, out: Path, progress: "Progress") -> dict:
+    """Reads the cases, adapts and proves; the keys of the answer. An unfinished run lies beside `out` until it is done."""
+    import shutil
+
+    from ..adaptation import adapt as adaptation
+    from ..core.progress import part
+
+    adaptation.check_out(out)
+    cases, facts, ledger = _given(options, out, part(progress, 0.0, READ))
+    work = unfinished(out)
+    inputs = adaptation.common_inputs(model, cases, options.inputs)
+    answer = adaptation.adapt(
+        model, cases, procedure(options, model, cases, inputs, work), out, ledger, inputs=inputs, seed=options.seed,
+        name=options.name, facts=facts, device=options.device, whole_study=options.whole_study,
+        progress=part(progress, READ, 1.0),
+    )  # fmt: skip
+    shutil.rmtree(work, ignore_errors=True)
+    return answer
+
+
+def unfinished(out: Path) -> Path:
+    """Where an unfinished run is kept, so that the same command goes on with it."""
+    return out.resolve().parent / f".{out.resolve().name}.unfinished"
+
+
+def procedure(options: argparse.Namespace, model: "Model", cases: "list[SiteCase]", inputs: str, work: Path) -> "WeightUpdate":
+    """What is trained, and for how many steps."""
+    from ..adaptation.fewshot import EFFORTS, WeightUpdate, steps_in
+    from ..adapters import method
+
+    how = WeightUpdate(method(options.method), options.targets, EFFORTS[options.effort], options.device, work)
+    return how if options.minutes is None else steps_in(how, options.minutes, model, cases, inputs)
+
+
+def _given(options: argparse.Namespace, out: Path, progress: "Progress") -> "Given":
+    from ..adaptation.library import CaseLibrary
+
+    if options.library is None:
+        return _from_studies(options, out, progress)
+    library = CaseLibrary(options.library)
+    cards, cases = library.cards(), []
+    for n, card in enumerate(cards):
+        cases.append(library.read(card.id))
+        progress((n + 1) / len(cards), f"reading case {n + 1} of {len(cards)}")
+    return cases, [card.scanner for card in cards], library
+
+
+def _from_studies(options: argparse.Namespace, out: Path, progress: "Progress") -> "Given":
+    """Annotated study folders; who is told by the Patient ID, else each folder counts as a patient of its own."""
+    from ..adaptation.identity import patient_id, pseudonym
+    from ..adaptation.library import CaseLibrary
+    from ..adaptation.types import SiteCase
+    from ..core import PemmaError
+    from ..study import annotation, scanner
+    from ..study.annotation.author import author_of
+    from .reading import load_study
+    from .terminal import base_name
+
+    cases, facts = [], []
+    for n, folder in enumerate(options.studies):
+        progress(n / len(options.studies), f"reading study {n + 1} of {len(options.studies)}")
+        study = load_study(folder, options, None if options.inputs == "auto" else options.inputs, progress=lambda *_: None)
+        file = annotation.find(folder)
+        if file is None:
+            raise PemmaError("no-annotation", "a study has no RTSTRUCT, SEG or mask", "annotate it, or leave it out",
+                             base_name(folder))
+        label, _ = annotation.read(file, study, roi_name=options.annotation_roi)
+        patient = pseudonym(b"studies given by folder", patient_id(study) or study.study_key)
+        cases.append(SiteCase(base_name(folder), patient, study, label, author_of(file) is None))
+        facts.append(scanner.facts(study))
+    names = [case.id for case in cases]
+    if len(set(names)) < len(names):
+        raise PemmaError("same-name", "two studies have folders of one name", "rename one of them")
+    return cases, facts, CaseLibrary(out.resolve().parent / f"{out.resolve().name}.tries")
+
+
+def in_words(answer: dict, out: Path) -> str:
+    """The table before and after, the verdict, what is forgotten."""
+    from .terminal import table
+
+    head = ("case", "Dice before", "after", "surface Dice 5 mm before", "after", "missed ml", "extra ml")
+    rows = [(row["case"], *(f"{row[key]:.3f}" for key in ("before", "after", "surface_dice_5mm_before", "surface_dice_5mm")),
+             *(f"{row[f'{key}_before']:.1f} -> {row[key]:.1f}" for key in ("missed_ml", "extra_ml"))) for row in answer["cases"]]
+    shown = table(head, rows) + "\n" if rows else ""
+    return (f"{shown}{answer['verdict']}: {answer['sentence']}\n{answer['reference']['sentence']}\n"
+            f"{answer['note']}\nadapter written to {out} ({answer['trained_share']:.1%} of the weights)")
