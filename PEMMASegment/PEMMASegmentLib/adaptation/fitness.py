@@ -33,8 +33,8 @@ def check(study: PetCtStudy, label: sitk.Image) -> None:
 def _check_size(name: str, image: sitk.Image) -> None:
     extent = np.multiply(image.GetSize(), image.GetSpacing())
     if min(image.GetSize()) < SMALLEST_VOXELS or extent.min() < SMALLEST_MM:
-        found = " x ".join(f"{mm:.0f}" for mm in extent)
-        raise PemmaError("case-too-small", f"the {name} measures only {found} mm",
+        found, voxels = (" x ".join(f"{n:.0f}" for n in sizes) for sizes in (extent, image.GetSize()))
+        raise PemmaError("case-too-small", f"the {name} measures only {found} mm ({voxels} voxels)",
                          f"give a study of at least {SMALLEST_MM:.0f} mm and {SMALLEST_VOXELS} voxels on each axis")
 
 

@@ -1,0 +1,322 @@
+"""The case library: the same case back to the last bit, nothing half, nothing lost, nothing that tells the patient."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from PEMMASegmentLib.adaptation import cards
+from PEMMASegmentLib.adaptation.library import CaseLibrary, Origin, Score
+from PEMMASegmentLib.core import Identity, PemmaError
+from PEMMASegmentLib.core.images import like
+
+from . import small
+
+MODEL, ADAPTER = Identity("starter", "1", "ab" * 32), Identity("site", "2", "cd" * 32)
+
+
+@pytest.fixture
+def library(tmp_path) -> CaseLibrary:
+    return CaseLibrary(tmp_path / "Fälle")
+
+
+def refused(code: str, work, *arguments, **keywords) -> PemmaError:
+    with pytest.raises(PemmaError) as caught:
+        work(*arguments, **keywords)
+    assert caught.value.code == code
+    return caught.value
+
+
+def same(a: sitk.Image, b: sitk.Image) -> bool:
+    parts = ("GetSize", "GetSpacing", "GetOrigin", "GetDirection", "GetPixelID")
+    equal = np.array_equal(sitk.GetArrayFromImage(a), sitk.GetArrayFromImage(b))
+    return equal and all(getattr(a, part)() == getattr(b, part)() for part in parts)
+
+
+def test_a_case_comes_back_to_the_last_bit(library):
+    study = small.study()
+    label = small.contour(study)
+    score = Score(MODEL, ADAPTER, "ct+pet", 0.5, 0.6, 1.5, 0.25)
+    origin = Origin("corrected", MODEL, ADAPTER)
+    card = library.add(study, label * 7, patient="Anna", origin=origin, note="thick slices", blind=[score])
+    assert library.cards() == [card] and library.check(card.id) == card
+    assert (card.inputs, card.lesions, card.blind, card.origin) == ("ct+pet", 2, (score,), origin)
+    assert card.volume_ml == pytest.approx(33 * 0.064)
+    case = library.read(card.id)
+    assert same(case.study.ct, study.ct) and same(case.study.pet, study.pet) and same(case.label, label)
+    assert (case.patient, case.independent) == (card.patient, False)
+    picture = sitk.ReadImage(str(library.thumbnail(card.id)))
+    assert picture.GetSize() == (388, 192) and sitk.GetArrayFromImage(picture).max() > 200
+
+
+def test_a_case_of_one_modality_and_what_it_lacks(library):
+    study = replace(small.study(), ct=None)
+    card = library.add(study, small.contour(study), patient=None, origin=Origin("imported"))
+    case = library.read(card.id)
+    assert card.inputs == "pet" and case.study.ct is None and case.independent
+    assert same(case.label, small.contour(study))
+
+
+def test_pseudonyms_are_the_same_for_a_patient_and_others_in_another_library(library, tmp_path):
+    anna, again, nobody = small.add(library, 0, "Anna"), small.add(library, 1, " Anna "), small.add(library, 2)
+    assert anna.patient == again.patient != nobody.patient
+    assert small.add(CaseLibrary(tmp_path / "other"), 0, "Anna").patient != anna.patient
+
+
+def test_the_key_of_the_pseudonyms_is_not_made_anew_for_old_cases(library):
+    small.add(library, 0, "Anna")
+    shutil.rmtree(library.folder / "pseudonyms")
+    refused("library-key", small.add, library, 1, "Anna")
+
+
+@pytest.mark.parametrize(
+    ("code", "spoil"),
+    [
+        ("case-contour-empty", lambda study, label: (study, label * 0)),
+        ("case-contour-full", lambda study, label: (study, label * 0 + 1)),
+        ("case-contour-elsewhere", lambda study, label: (study, label[1:, :, :])),
+        ("case-contour-elsewhere", lambda study, label: (study, moved(label, 4.0))),
+        ("case-contour-elsewhere", lambda study, label: (replace(study, pet=moved(study.pet, 500.0)), label)),
+        ("case-contour-air", lambda study, label: (replace(study, ct=sitk.Cast(study.ct * 0 - 1000, sitk.sitkInt16)), label)),
+        ("case-too-small", lambda study, label: (replace(study, ct=study.ct[:, :, :7]), label[:, :, :7])),
+        ("case-too-small", lambda study, label: (replace(study, pet=study.pet[:, :3, :]), label)),
+    ],
+)
+def test_what_can_not_be_a_case_is_refused_and_leaves_nothing(library, code, spoil):
+    study, label = spoil(small.study(), small.contour(small.study()))
+    refused(code, library.add, study, label, patient="Anna", origin=Origin("scratch"))
+    assert not library.folder.exists()
+
+
+def moved(image: sitk.Image, mm: float) -> sitk.Image:
+    out = sitk.Image(image)
+    out.SetOrigin([n + mm for n in image.GetOrigin()])
+    return out
+
+
+def test_the_same_study_twice_is_refused_and_told_which_it_is(library):
+    study = small.study()
+    first = small.add(library, 0, "Anna")
+    small.add(library, 1)
+    assert first.id in refused("case-known", small.add, library, 0, "Berta").sentence
+    alone = replace(study, ct=None)  # another id, but the same PET
+    error = refused("case-known", library.add, alone, small.contour(alone), patient="Anna", origin=Origin("scratch"))
+    assert first.id in error.sentence
+
+
+@pytest.mark.parametrize("note", ["seen on 2004-05-19", "19.05.2004", "20040519", "1.2.840.113619.2.55", "as Anna says"])
+def test_a_note_that_tells_the_patient_is_refused(library, note):
+    refused("case-identity", small.add, library, 0, "Anna", note=note)
+    refused("case-text", small.add, library, 0, "Anna", note="two\nlines")
+    assert small.add(library, 0, "Anna", note="thigh, 4 mm slices, 3 min a bed").note
+
+
+def test_a_folder_of_something_else_is_no_library(tmp_path):
+    (tmp_path / "letter.txt").write_text("dear")
+    library = CaseLibrary(tmp_path)
+    for work in (library.ids, library.cards, library.damaged):
+        refused("not-a-library", work)
+    refused("not-a-library", small.add, library, 0)
+    refused("no-library", CaseLibrary(tmp_path / "none").cards)
+    assert [f.name for f in tmp_path.iterdir()] == ["letter.txt"]
+
+
+def test_damaged_cases_are_told_by_name_and_leave_the_others_alone(library):
+    added = [small.add(library, seed) for seed in range(6)]
+    folders = [library.folder / "cases" / card.id for card in added]
+    cut = folders[0] / "pet.nii.gz"
+    cut.write_bytes(cut.read_bytes()[:-9])
+    (folders[1] / "case.json").unlink()
+    (folders[2] / "case.json").write_text("{" * 100_000)
+    text = (folders[3] / "case.json").read_text("utf-8")
+    (folders[3] / "case.json").write_text(text.replace('"scratch"', '"imported"'), "utf-8")
+    flipped = bytearray((folders[4] / "ct.nii.gz").read_bytes())
+    flipped[-20] ^= 1
+    (folders[4] / "ct.nii.gz").write_bytes(flipped)
+    assert {card.id for card in library.cards()} == {added[4].id, added[5].id}
+    damaged = library.damaged()
+    assert {error.place for error in damaged} == {card.id for card in added[:4]}
+    assert all(error.code == "case-damaged" and error.place in error.sentence for error in damaged)
+    refused("case-damaged", library.check, added[4].id)
+    refused("case-damaged", library.read, added[4].id)
+    for card in added[:5]:
+        library.remove(card.id)
+    assert library.damaged() == [] and library.ids() == [added[5].id]
+
+
+def test_a_card_of_a_later_version_or_with_values_that_can_not_be(library):
+    card = small.add(library, 0)
+    file = library.folder / "cases" / card.id / "case.json"
+    raw = json.loads(file.read_text("utf-8"))
+    file.write_text(json.dumps(raw | {"schema": 2}), "utf-8")
+    refused("case-schema", library.card, card.id)
+    for wrong in ({"patient": "Anna Berg"}, {"lesions": 0}, {"inputs": "mr"}, {"note": "a\nb"}, {"volume_ml": float("nan")}):
+        spoilt = replace(card, **wrong)
+        try:
+            file.write_text(cards.to_text(replace(spoilt, sha256=cards.hash_of(spoilt))), "utf-8")
+        except ValueError:  # NaN is not even written
+            continue
+        refused("case-damaged", library.card, card.id)
+
+
+@pytest.mark.parametrize("id", ["..", "../cases", "a" * 12, "", "A" * 12, "\0"])
+def test_an_id_is_no_path(library, id):
+    small.add(library, 0)
+    for work in (library.card, library.read, library.remove, library.thumbnail):
+        refused("case-unknown", work, id)
+
+
+def test_export_and_import_give_the_same_cases_whole_or_not_at_all(library, tmp_path):
+    added = [small.add(library, 0, "Anna"), small.add(library, 1, "Anna", origin=Origin("corrected", MODEL))]
+    file = tmp_path / "cases.zip"
+    library.export([card.id for card in added], file)
+    with zipfile.ZipFile(file) as archive:
+        assert {name.split("/")[1] for name in archive.namelist()} == {"case.json", "ct.nii.gz", "pet.nii.gz", "mask.nii.gz"}
+    other = CaseLibrary(tmp_path / "other")
+    small.add(other, 2, "Anna")
+    assert {card.sha256 for card in other.import_(file)} == {card.sha256 for card in added}
+    assert [other.card(card.id) for card in added] == added  # pseudonym, origin and blind scores are kept
+    assert not other.read(added[1].id).independent and other.thumbnail(added[0].id).is_file()
+    assert len(other.import_(file)) == 2 and len(other.ids()) == 3  # once more: nothing new
+    key = (library.folder / "pseudonyms" / "key").read_bytes().splitlines()[1]
+    assert key not in file.read_bytes()
+    other.remove(added[0].id)
+    study = small.study()
+    other.add(study, like(sitk.GetArrayFromImage(small.contour(study))[::-1], study.ct), patient=None, origin=Origin("scratch"))
+    other.remove(added[1].id)
+    refused("case-known", other.import_, file)
+    assert added[1].id not in other.ids()
+
+
+def spoilt_zip(source: Path, target: Path, change) -> Path:
+    """A copy of a zip with change(name, bytes) -> [(name, bytes)] for each member."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            for changed, data in change(name, old.read(name)):
+                new.writestr(changed, data)
+    return target
+
+
+def with_change(card_of: str, **changes):
+    """Changes a card and its hash, as somebody would who knows how."""
+
+    def change(name: str, data: bytes):
+        if name != f"{card_of}/case.json":
+            return [(name, data)]
+        forged = replace(cards.from_text(data, card_of), **changes)
+        return [(name, cards.to_text(replace(forged, sha256=cards.hash_of(forged))).encode())]
+
+    return change
+
+
+def test_a_zip_that_is_not_as_it_was_exported_is_refused_whole(library, tmp_path):
+    first, second = sorted(small.add(library, seed).id for seed in (0, 1))
+    good = tmp_path / "good.zip"
+    library.export([first, second], good)
+    data = {name: zipfile.ZipFile(good).read(name) for name in zipfile.ZipFile(good).namelist()}
+    flip = bytearray(data[f"{second}/ct.nii.gz"])
+    flip[50] ^= 1
+
+    def added(name):
+        return lambda n, d: [(n, d), (name, b"x")] if n == f"{first}/case.json" else [(n, d)]
+
+    spoilt = {
+        "slip": ("case-file", added("../../evil.txt")),
+        "inner slip": ("case-file", added(f"{first}/../../evil.txt")),
+        "absolute": ("case-file", added("/evil.txt")),
+        "windows": ("case-file", added(f"{first}\\..\\evil.txt")),
+        "key": ("case-file", added("pseudonyms/key")),
+        "picture": ("case-file", added(f"{first}/thumbnail.png")),
+        "twice": ("case-file", added(f"{first}/ct.nii.gz")),
+        "hash": ("case-damaged", lambda n, d: [(n, bytes(flip) if n == f"{second}/ct.nii.gz" else d)]),
+        "longer": ("case-damaged", lambda n, d: [(n, d + bytes(2**22) if n == f"{second}/pet.nii.gz" else d)]),
+        "missing": ("case-damaged", lambda n, d: [] if n == f"{second}/mask.nii.gz" else [(n, d)]),
+        "no card": ("case-damaged", lambda n, d: [] if n == f"{second}/case.json" else [(n, d)]),
+        "other id": ("case-damaged", lambda n, d: [(n.replace(second, "0" * 12), d)]),
+        "forged": ("case-damaged", with_change(second, patient="Anna Berg")),
+        "no origin": ("case-damaged", lambda n, d: [(n, d.replace(b'"scratch"', b'"imported"'))]),
+    }
+    other = CaseLibrary(tmp_path / "deep" / "other")
+    other.folder.parent.mkdir()
+    for words, (code, change) in spoilt.items():
+        with pytest.warns(UserWarning, match="Duplicate") if words == "twice" else nullcontext():
+            file = spoilt_zip(good, tmp_path / "spoilt.zip", change)
+        refused(code, other.import_, file)
+        assert other.ids() == [], words
+    (tmp_path / "cut.zip").write_bytes(good.read_bytes()[:-100])
+    (tmp_path / "empty.zip").write_bytes(b"PK\5\6" + bytes(18))
+    for name in ("cut.zip", "none.zip", "empty.zip"):
+        refused("case-file", other.import_, tmp_path / name)
+    assert not list(tmp_path.rglob("evil*")) and left_over(other) == []
+    assert len(other.import_(good)) == 2
+
+
+def left_over(library: CaseLibrary) -> list[str]:
+    return [f.name for f in library.folder.iterdir() if f.name not in ("cases", "pseudonyms", "tries")]
+
+
+def test_several_programs_at_once_lose_nothing(library, tmp_path):
+    """Four programs make the same new library and add to it; every study of 0 to 7 is given to two of them."""
+    shares = [(0, 1, 2, 3, 4), (4, 3, 5, 6), (7, 0, 1, 5), (2, 6, 7, 8)]
+    start = tmp_path / "start"
+    command = [sys.executable, small.__file__, "add", str(library.folder), str(start)]
+    programs = [subprocess.Popen([*command, *map(str, share)], stdout=subprocess.PIPE, text=True) for share in shares]
+    start.touch()
+    said = [program.communicate(timeout=120)[0].split() for program in programs]
+    assert all(program.returncode == 0 for program in programs)
+    refusals = [code for words in said for code in words[1::2]]
+    assert set(refusals) == {"case-known"} and len(refusals) == sum(map(len, shares)) - 9
+    assert len(library.ids()) == 9 and library.damaged() == [] and left_over(library) == []
+    assert len({library.check(id).patient for id in library.ids()}) == 3  # one key for all
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs fork")
+@pytest.mark.parametrize("action", ["import", "replace"])
+def test_killed_at_any_moment_it_leaves_no_half_case(library, tmp_path, action):
+    """A child dies at its n-th touch of a file, for every n; what is listed then is checked by hash."""
+    source = CaseLibrary(tmp_path / "source")
+    first, second = small.add(source, 0).id, small.add(source, 1).id
+    source.export([first, second], tmp_path / "cases.zip")
+    if action == "replace":
+        small.add(library, 1)  # removed, and the first added
+    done = subprocess.run([sys.executable, small.__file__, "kill", str(library.folder), action],
+                          capture_output=True, text=True, timeout=300)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    *died, last = [(int(code), set(left)) for code, *left in map(str.split, done.stdout.splitlines())]
+    assert len(died) > 20 and {code for code, _ in died} == {small.KILLED}
+    seen = {frozenset(left) for _, left in died}
+    if action == "import":
+        assert frozenset() in seen and last == (0, {first, second})
+    else:
+        assert {frozenset(), frozenset([second])} <= seen <= {frozenset(), frozenset([second]), frozenset([first])}
+        assert last == (0, {first})
+
+
+def test_what_a_killed_program_left_goes_with_time(library):
+    small.add(library, 0)
+    old, new = library.folder / ".writing-old", library.folder / ".writing-new"
+    for folder in (old, new, library.folder / ".removed-x"):
+        folder.mkdir()
+    os.utime(old, (0, 0))
+    small.add(library, 1)
+    assert left_over(library) == [new.name]
+
+
+def test_the_ledger_of_tries_keeps_what_was_deleted(library):
+    assert library.tries() == []
+    for number in range(3):
+        library.record_try({"procedure": "salt", "number": number})
+    assert [one["number"] for one in library.tries()] == [0, 1, 2]
+    first, second, _ = sorted((library.folder / "tries").iterdir())
+    first.unlink()
+    second.write_text("{")
+    assert library.tries() == [{"lost": first.stem}, {"lost": second.stem}, {"procedure": "salt", "number": 2}]
