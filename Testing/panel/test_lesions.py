@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 from PEMMASegmentLib.core import PemmaError
 
-from .conftest import voxels
+from .conftest import click, picture, voxels, wait
 
 pytest.importorskip("slicer", reason="needs the package slicer-core", exc_type=ImportError)
 pytest.importorskip("PyQt5.QtWidgets", reason="needs the package PyQt5", exc_type=ImportError)
@@ -253,3 +253,124 @@ def test_the_seg_of_an_edited_run_holds_what_is_kept_and_who_drew_it(run, case, 
     slicer.app = type("App", (), {"temporaryPath": str(tmp_path / "database")})
     path = logic.export_seg(run, None, into_database=True)
     assert slicer.dicomDatabase.inserted == [str(path)] and not list((tmp_path / "database").iterdir())
+
+
+@pytest.fixture
+def panel(module, command_line):
+    """The panel with the starter's answer in it."""
+    chosen = module.panel.chosen
+    run = new_run(module.panel._study(), command_line, chosen.ct, chosen.pet)
+    chosen.result = run.node
+    module.panel._lesions.show(run)
+    return module.panel
+
+
+def put_crosshair(panel, index) -> None:
+    import slicer
+
+    x, y, z = at(panel.run.segmentation.probability, index)
+    slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode").SetCrosshairRAS(-x, -y, z)
+
+
+def select(table, *rows: int) -> None:
+    from PyQt5 import QtCore
+
+    model = table.selectionModel()
+    model.clearSelection()
+    for row in rows:
+        model.select(table.model().index(row, 0), QtCore.QItemSelectionModel.Select | QtCore.QItemSelectionModel.Rows)
+
+
+def cells(table, column: int) -> list[str]:
+    return [table.item(row, column).text() for row in range(table.rowCount)]
+
+
+def test_by_clicks_from_one_lesion_to_an_edited_seg(app, module, panel, tmp_path):
+    import pydicom
+    import slicer
+    from PyQt5 import QtCore, QtWidgets
+
+    ui, table = panel.ui, panel.ui.lesionTable
+    assert cells(table, 0) == ["1"] and not ui.undoButton.enabled
+    for index, button in ((SEEN, ui.addButton), (ONLY_PET, ui.addButton), (IN_TUMOUR, ui.cutButton)):
+        put_crosshair(panel, index)
+        click(button)
+    assert cells(table, 0) == ["1", "2", "3", "4"] and "Lesion 1 was split" in ui.messageLabel.text
+    assert set(cells(table, 7)) == {"flagged, edited"}
+    put_crosshair(panel, SEEN)
+    click(ui.addButton)
+    assert "already there" in ui.messageLabel.text
+    select(table, 1, 2)
+    click(ui.mergeButton)
+    assert cells(table, 0) == ["1", "2", "4"] and ui.undoButton.text == "Undo: merge"
+    click(ui.undoButton)
+    assert cells(table, 0) == ["1", "2", "3", "4"]
+    table.item(2, 0).setCheckState(QtCore.Qt.Unchecked)
+    assert "Kept: 3" in ui.totalsLabel.text and ui.undoButton.text == "Undo: tick"
+    select(table, 0)
+    click(ui.reviewButton)
+    assert cells(table, 7) == ["reviewed, edited", *["flagged, edited"] * 3]
+    picture(module, "lesions.png")
+    click(ui.copyButton)
+    copied = [line.split("\t") for line in QtWidgets.QApplication.clipboard().text().splitlines()]
+    assert [row[0] for row in copied] == ["Lesion", "1", "2", "4", "All"] and copied[1][1] == table.item(0, 1).text()
+    assert float(copied[-1][1]) == pytest.approx(sum(float(row[1]) for row in copied[1:-1]), abs=0.02)
+    select(table, 3)
+    click(ui.editButton)
+    editor = slicer.mrmlScene.GetSingletonNode("SegmentEditor", "vtkMRMLSegmentEditorNode")
+    assert slicer.app.selected == ["SegmentEditor"] and editor.GetSelectedSegmentID() == "Lesion_4"
+    assert (editor.GetSegmentationNode(), editor.GetSourceVolumeNode()) == (panel.run.node, panel.chosen.ct)
+    before = table.item(3, 1).text()
+    paint(panel.run, 4)
+    wait(app, lambda: table.item(3, 1).text() != before)
+    assert ui.undoButton.text == "Undo: edit"
+    click(ui.tableButton)
+    assert "o place for" in ui.messageLabel.text
+    ui.exportPathEdit.currentPath = str(tmp_path)
+    click(ui.tableButton)
+    click(ui.exportButton)
+    assert "PEMMASegment.dcm in" in ui.exportLabel.text and (tmp_path / "PEMMASegment.csv").is_file()
+    seg = pydicom.dcmread(tmp_path / "PEMMASegment.dcm")
+    assert {item.SegmentAlgorithmType for item in seg.SegmentSequence} == {"SEMIAUTOMATIC"}
+    as_it_was = [[cells(table, column) for column in range(8)], panel.run.reviewed, shown(panel.run)]
+    uids = [lesion.tracking_uid for lesion in panel.run.lesions]
+    saved_and_opened(tmp_path)
+    assert panel.run is not None, ui.messageLabel.text
+    back = [[cells(table, column) for column in range(8)], panel.run.reviewed, shown(panel.run)]
+    assert back[:2] == as_it_was[:2] and np.array_equal(back[2], as_it_was[2])
+    assert [lesion.tracking_uid for lesion in panel.run.lesions] == uids
+    assert [lesion.kept for lesion in panel.run.lesions] == [True, True, False, True]
+    put_crosshair(panel, (30, 74, 84))
+    click(ui.cutButton)
+    assert cells(table, 0) == ["1", "2", "3", "4", "5"]
+
+
+def saved_and_opened(folder) -> None:
+    import zipfile
+
+    import slicer
+
+    for node in slicer.util.getNodesByClass("vtkMRMLStorableNode"):
+        node.AddDefaultStorageNode()
+    slicer.mrmlScene.SetRootDirectory(str(folder))
+    assert slicer.mrmlScene.WriteToMRB(str(folder / "scene.mrb"))
+    slicer.mrmlScene.Clear(0)
+    with zipfile.ZipFile(folder / "scene.mrb") as archive:
+        archive.extractall(folder / "unpacked")
+    slicer.mrmlScene.SetURL(str(next((folder / "unpacked").rglob("*.mrml"))))
+    slicer.mrmlScene.Import()
+
+
+def test_the_slider_and_the_rule_redraw_at_once(app, panel):
+    import time
+
+    ui = panel.ui
+    started = time.process_time()
+    ui.thresholdSlider.value = 0.3
+    assert time.process_time() - started < 0.5  # a busy machine; alone it takes a fifth of it
+    assert panel.run.threshold == pytest.approx(0.3) and ui.lesionTable.item(0, 1).text() == "92.33"
+    ui.mtvRuleComboBox.currentText = "suv4"
+    assert "SUV >= 4" in ui.lesionTable.horizontalHeaderItem(2).text()
+    click(ui.undoButton)
+    assert ui.thresholdSlider.value == pytest.approx(0.8) and ui.lesionTable.item(0, 1).text() == "55.90"
+    assert panel.run.mtv_rule == "suv4"
