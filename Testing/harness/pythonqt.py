@@ -177,11 +177,28 @@ def install(custom_qt: dict, custom_ctk: dict, slicer_widgets: dict):
     return application
 
 
-def picture(widget, path: Path) -> None:
+def slicer_look(application) -> None:
+    """Fusion in Slicer's light colours, a font as large as on a screen."""
+    application.setStyle("Fusion")
+    palette = QtGui.QPalette()
+    for role, colour in (
+        ("Window", "#f2f2f4"), ("Button", "#e3e6ee"), ("Base", "#ffffff"), ("Highlight", "#3b6ea8"),
+        ("AlternateBase", "#f2f2f4"),
+    ):  # fmt: skip
+        palette.setColor(getattr(QtGui.QPalette, role), QtGui.QColor(colour))
+    application.setPalette(palette)
+
+
+def image(widget) -> QtGui.QImage:
     """What the widget looks like, laid out anew."""
     QtWidgets.QApplication.processEvents()
     RAW[0] = True
     try:
-        widget.grab().save(str(path))
+        return widget.grab().toImage()
     finally:
         RAW[0] = False
+
+
+def picture(widget, path: Path) -> None:
+    """`image` as a file."""
+    image(widget).save(str(path))

@@ -16,13 +16,14 @@ LOGICS = {
     "Tables": "vtkSlicerTablesLogic",
     "Units": "vtkSlicerUnitsLogic",
     "SubjectHierarchy": "vtkSlicerSubjectHierarchyModuleLogic",
+    "VolumeRendering": "vtkSlicerVolumeRenderingLogic",
 }
 _MANAGERS_2D = (
     "vtkMRMLModelSliceDisplayableManager", "vtkMRMLSegmentationsDisplayableManager2D",
 )  # fmt: skip
 _MANAGERS_3D = (
     "vtkMRMLCameraDisplayableManager", "vtkMRMLViewDisplayableManager", "vtkMRMLModelDisplayableManager",
-    "vtkMRMLSegmentationsDisplayableManager3D",
+    "vtkMRMLSegmentationsDisplayableManager3D", "vtkMRMLVolumeRenderingDisplayableManager",
 )  # fmt: skip
 
 
@@ -85,9 +86,9 @@ def load_series(folder: Path, name: str):
     return node
 
 
-def slice_picture(path: Path, application, background, foreground, orientation: str, at, opacity=0.5) -> list:
+def slice_picture(path: Path, application, background, foreground, orientation: str, at, opacity=0.5,
+                  size=(512, 512)) -> list:  # fmt: skip
     """A slice view through a point (RAS, mm), as the application renders it. Keep what it returns while the scene lives."""
-    size = (512, 512)
     renderer, window, interactor = _window(size)
     renderer.GetActiveCamera().ParallelProjectionOn()
     mapper, actor = vtk.vtkImageMapper(), vtk.vtkActor2D()
@@ -116,16 +117,18 @@ def slice_picture(path: Path, application, background, foreground, orientation: 
     return [window, interactor, group, logic]
 
 
-def picture_3d(path: Path, application) -> list:
-    """The 3D view from the front. Keep what it returns for as long as the scene lives."""
-    renderer, window, interactor = _window((512, 512))
+def picture_3d(path: Path, application, size=(512, 512), before=lambda: None) -> list:
+    """The 3D view from the front, after `before` was called. Keep what it returns for as long as the scene lives."""
+    renderer, window, interactor = _window(size)
     group = _managers(slicer.vtkMRMLThreeDViewDisplayableManagerFactory.GetInstance(), _MANAGERS_3D, renderer)
     logic = slicer.vtkMRMLViewLogic()
     logic.SetMRMLApplicationLogic(application)
     application.GetViewLogics().AddItem(logic)
     logic.SetMRMLScene(slicer.mrmlScene)
     group.SetMRMLDisplayableNode(logic.AddViewNode("1"))
+    before()
     renderer.ResetCamera()
+    renderer.GetActiveCamera().Zoom(1.25)
     _save(window, path)
     return [window, interactor, group, logic]
 

@@ -59,12 +59,21 @@ class _Collapsible(QtWidgets.QWidget):
     def _set_collapsed(self, folded):
         changed, self.__dict__["folded"] = folded != self.__dict__["folded"], folded
         self.setMaximumHeight(self.HEIGHT if folded else 16777215)
-        for child in self.children():  # what is folded away can't be reached with the keyboard either
-            if isinstance(child, QtWidgets.QWidget):
-                QtWidgets.QWidget.setVisible(child, not folded)
+        self._hide() if folded else self._show()
         QtWidgets.QWidget.update(self)
         if changed:
             self.contentsCollapsed.emit(folded)
+
+    def _hide(self):
+        """What is folded away can't be reached with the keyboard either; what is hidden already stays so."""
+        widgets = [child for child in self.children() if isinstance(child, QtWidgets.QWidget)]
+        self.__dict__["away"] = [child for child in widgets if not QtWidgets.QWidget.isHidden(child)]
+        for child in self.__dict__["away"]:
+            QtWidgets.QWidget.hide(child)
+
+    def _show(self):
+        for child in self.__dict__.pop("away", ()):
+            QtWidgets.QWidget.show(child)
 
     text = Property(str, _get_text, _set_text)
     collapsed = Property(bool, _get_collapsed, _set_collapsed)

@@ -7,13 +7,16 @@ from ..core import PemmaError
 
 #: name in the panel -> colour node
 COLOURS = {
-    "colour": "vtkMRMLPETProceduralColorNodePET-DICOM",
+    "colour": "vtkMRMLPETProceduralColorNodePET-HotMetalBlue",
     "inverted grey": "vtkMRMLColorTableNodeInvertedGrey",
 }
 #: name in the panel -> SUV from, to; None: as typed
 WINDOWS = {"SUV 0 to 5": (0.0, 5.0), "SUV 0 to 10": (0.0, 10.0), "free": None}
 CT_WINDOW = (-160.0, 240.0)  # HU, soft tissue
-WHITE, DENSEST = (1.0, 1.0, 1.0), 0.85  # of the projection; a lesion's surface shines through it
+WHITE = (1.0, 1.0, 1.0)
+#: of the projection: share of the window -> how dense; low uptake is a haze through which a lesion's surface is seen
+DENSITY = ((0.0, 0.0), (0.15, 0.6), (1.0, 0.95))
+FILL, THICKNESS, SURFACE = 0.12, 2, 0.45  # of lesions: the PET shines through
 
 
 def fuse(ct, pet, *, colour: str, window: tuple[float, float], opacity: float, fit: bool = True) -> None:
@@ -48,13 +51,15 @@ def project(pet, window: tuple[float, float]) -> None:
     opacity, colour = shades.GetScalarOpacity(), shades.GetRGBTransferFunction()
     opacity.RemoveAllPoints()
     colour.RemoveAllPoints()
-    for value, dense, grey in ((window[0], 0.0, 1.0), (window[1], DENSEST, 0.0)):
-        opacity.AddPoint(value, dense)
-        colour.AddRGBPoint(value, grey, grey, grey)
+    low, high = window
+    for share, dense in DENSITY:
+        opacity.AddPoint(low + share * (high - low), dense)
+        colour.AddRGBPoint(low + share * (high - low), *(1 - share,) * 3)
     for node in slicer.util.getNodesByClass("vtkMRMLViewNode"):
         node.SetRaycastTechnique(slicer.vtkMRMLViewNode.MaximumIntensityProjection)
         node.SetBackgroundColor(*WHITE)
         node.SetBackgroundColor2(*WHITE)
+        node.SetBoxVisible(False)
     display.SetVisibility(True)
     _look_from_the_front()
 
@@ -64,6 +69,14 @@ def hide_projection(pet) -> None:
     display = _rendering().GetFirstVolumeRenderingDisplayNode(pet) if pet is not None and has_rendering() else None
     if display is not None:
         display.SetVisibility(False)
+
+
+def see_through(segmentation) -> None:
+    """Lesions as outlines in the slice views and as half transparent surfaces in 3D."""
+    display = segmentation.GetDisplayNode()
+    display.SetOpacity2DFill(FILL)
+    display.SetSliceIntersectionThickness(THICKNESS)
+    display.SetOpacity3D(SURFACE)
 
 
 def has_rendering() -> bool:

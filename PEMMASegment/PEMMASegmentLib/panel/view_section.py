@@ -44,7 +44,7 @@ class ViewSection:
     def _on_window(self, words: str) -> None:
         free = view.WINDOWS.get(words) is None and bool(words)
         for widget in (self._ui.petLowestSpinBox, self._ui.petHighestSpinBox):
-            widget.enabled = free
+            widget.visible = free
         self._on_look()
 
     def _on_look(self, _value=None) -> None:

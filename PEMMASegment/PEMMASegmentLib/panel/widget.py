@@ -13,7 +13,7 @@ from ..core import PemmaError
 from ..study.types import PetCtStudy
 from ..worker.client import Worker
 from ..worker.events import Ended, Error, LogLine, Progress, Result
-from . import logic, packages, parameters, runs, words
+from . import logic, packages, parameters, runs, view, words
 from .export_section import ExportSection
 from .lesion_section import LesionSection
 from .remaining import Remaining
@@ -157,6 +157,7 @@ class Panel:
         self.chosen.result = run.node
         self._lesions.show(run)
         seconds = time.monotonic() - asked.started
+        view.see_through(self.run.node)
         self._guarded(self._view_section.show_once, ct, pet)
         number = len(run.lesions)
         self._say(_("{number} lesion(s) in {seconds} s.").format(number=number, seconds=f"{seconds:.0f}"))
