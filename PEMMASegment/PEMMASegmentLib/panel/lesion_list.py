@@ -1,5 +1,6 @@
 """The list of lesions in the panel: a row each, a tick to keep it, a click to go there, several rows to merge."""
 
+import textwrap
 from collections.abc import Callable, Sequence, Set
 
 import qt
@@ -35,7 +36,7 @@ class LesionList:
         """Shows these lesions, dropped ones without their tick; what was selected stays so."""
         selected = self.selected
         self._filling = True
-        headers = [_("Lesion"), *(title(key, words, rule).replace(", ", "\n") for key, words in FIGURES), _("State")]
+        headers = [_("Lesion"), *(_narrow(title(key, words, rule)) for key, words in FIGURES), _("State")]
         self._widget.setColumnCount(len(headers))
         self._widget.setHorizontalHeaderLabels(headers)
         self._widget.setRowCount(len(lesions))
@@ -71,6 +72,13 @@ class LesionList:
     def _on_clicked(self, row: int, column: int) -> None:
         if column > 0:  # the first holds the tick
             self._chosen(self._numbers[row])
+
+
+def _narrow(words: str) -> str:
+    """A title over several lines, no wider than its figures: the panel is narrow."""
+    if words.startswith("SUV"):
+        return f"SUV\n{words[3:]}"
+    return textwrap.fill(words.replace(",", ""), 9)
 
 
 def state(lesion: Lesion, reviewed: bool) -> str:
