@@ -58,7 +58,7 @@ server.Server(events).send({"id": 1, "result": {}})"""
 def test_requests_are_answered_with_what_is_wrong(start, tmp_path):
     worker = start()
     asked = {
-        "not-available": ("adapt", {}),
+        "adapt-out": ("adapt", {"library": tmp_path}),
         "unknown-request": ("dance", {}),
         "no-study": ("inspect", {"study": tmp_path / "nowhere"}),
         "option": ("inspect", {"study": tmp_path, "threshold": 2}),

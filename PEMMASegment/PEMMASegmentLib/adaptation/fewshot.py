@@ -18,6 +18,7 @@ from .. import adapters
 from ..adapters import AdapterCard, Method, method
 from ..adapters.card import CARD
 from ..core import PemmaError, Progress, no_progress
+from ..core.files import write_text
 from ..core.progress import part
 from ..inference.device import choose as choose_device
 from ..network.files import Model
@@ -147,9 +148,18 @@ class _Run:
 
 
 def steps_in(how: WeightUpdate, minutes: float, model: Model, cases: Sequence[SiteCase], inputs: str) -> WeightUpdate:
-    """`how` with as many steps as this machine does in `minutes`, after a look at a few of them; at least ten."""
-    looked = step_seconds(how, model, cases, inputs)
-    return replace(how, steps=max(10, round(60 * minutes / looked)))
+    """`how` with as many steps as this machine does in `minutes`, after a look at a few of them; at least ten.
+
+    The number is kept with the unfinished work: a run that goes on is the same run although the machine is busier now.
+    """
+    kept = None if how.work is None else Path(how.work) / f"steps-in-{minutes:g}-minutes"
+    if kept is not None and kept.is_file():
+        return replace(how, steps=int(kept.read_text("utf-8")))
+    steps = max(10, round(60 * minutes / step_seconds(how, model, cases, inputs)))
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_text(kept, str(steps))
+    return replace(how, steps=steps)
 
 
 def step_seconds(how: WeightUpdate, model: Model, cases: Sequence[SiteCase], inputs: str) -> float:

@@ -86,12 +86,29 @@ def adapt(model: "Model", options: argparse.Namespace, out: Path, progress: "Pro
     return answer
 
 
+def estimate(model: "Model", options: argparse.Namespace, progress: "Progress") -> dict:
+    """What would be trained, in words, and about how many seconds adapter and proof take here."""
+    from ..adaptation import adapt as adaptation
+    from ..adaptation.fewshot import step_seconds
+    from ..adaptation.proof import dealt
+    from ..core.progress import part
+
+    cases, _, _ = _given(options, Path("estimate"), part(progress, 0.0, 0.3))
+    inputs = adaptation.common_inputs(model, cases, options.inputs)
+    how = procedure(options, model, cases, inputs, None)
+    progress(0.4, "trying a few steps")
+    seconds = how.steps * step_seconds(how, model, cases, inputs)
+    return {"words": how.words, "seconds": seconds, "seconds_proof": seconds * len(dealt(cases)), "cases": len(cases)}
+
+
 def unfinished(out: Path) -> Path:
     """Where an unfinished run is kept, so that the same command goes on with it."""
     return out.resolve().parent / f".{out.resolve().name}.unfinished"
 
 
-def procedure(options: argparse.Namespace, model: "Model", cases: "list[SiteCase]", inputs: str, work: Path) -> "WeightUpdate":
+def procedure(
+    options: argparse.Namespace, model: "Model", cases: "list[SiteCase]", inputs: str, work: Path | None
+) -> "WeightUpdate":
     """What is trained, and for how many steps."""
     from ..adaptation.fewshot import EFFORTS, WeightUpdate, steps_in
     from ..adapters import method

@@ -25,6 +25,7 @@ MODEL_LOADED, MEASURED = 0.05, 0.9  # shares of the progress
 
 def commands() -> "dict[str, Callable[[dict, Progress], dict]]":
     """Name of a request -> function(request, progress) -> fields of the result; they share one loaded model."""
+    from .adapt import adapt
     from .adapters import adapters
     from .cases import cases
     from .checkup import check_system
@@ -39,6 +40,7 @@ def commands() -> "dict[str, Callable[[dict, Progress], dict]]":
         "inspect": inspect,
         "segment": lambda request, progress: segment(request, progress, warm),
         "cases": lambda request, progress: cases(request, progress, warm),
+        "adapt": lambda request, progress: adapt(request, progress, warm),
     }
 
 

@@ -133,7 +133,7 @@ class Server:
 
         id, do = request["id"], request["do"]
         if do not in known:
-            self._refuse(id, *_unknown(do))
+            self._refuse(id, "unknown-request", "the background process was asked for something that it does not know", "restart")
             return
         try:
             progress = self._progress(id, Cancelled)
@@ -169,12 +169,6 @@ class Server:
     def _refuse(self, id: int | None, code: str, sentence: str, way_out: str = "", place: str = "") -> None:
         error = {"code": code, "sentence": sentence, "way_out": way_out, "place": place}
         self.send({"id": id, "error": error})
-
-
-def _unknown(do: str) -> tuple[str, str, str]:
-    if do in ("adapt", "cases"):
-        return "not-available", f"{do} is not available in this version", "update PEMMASegment"
-    return "unknown-request", "the background process was asked for something that it does not know", "restart"
 
 
 def _without_identity(error: BaseException) -> str:

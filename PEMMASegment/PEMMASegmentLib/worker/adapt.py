@@ -1,0 +1,39 @@
+"""The background process' side of local adaptation: what `pemma-segment adapt --json` prints, or how long it will take."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import commands
+
+if TYPE_CHECKING:
+    from ..core import Progress
+
+#: Fields of the request that are no options of `adapt`.
+_OWN = {"studies"}
+
+
+def adapt(request: dict, progress: "Progress", warm: "commands.WarmModel") -> dict:
+    """Adapts to the cases of `library`, or to the folders in `studies`, and writes the adapter folder `out`.
+
+    Words of progress hold "step 12 of 110, loss 0.412" while something is trained, and begin with "the adapter is there"
+    from when `out` can be used. `action` "estimate": `words` and `seconds` of adapter and proof, nothing is written.
+    Stopped, the same request goes on. Raises PemmaError.
+    """
+    from ..cli import adapt as command
+    from ..core import PemmaError
+
+    options = commands.parse({key: request[key] for key in request if key not in _OWN}, command.add_options)
+    options.studies = [Path(str(study)) for study in request.get("studies") or []]
+    if bool(options.studies) == bool(options.library) or request.get("action") not in (None, "estimate"):
+        raise PemmaError("bad-request", "`adapt` takes either `library` or `studies`, and `action` only as estimate")
+    if request.get("action") == "estimate":
+        return command.estimate(warm.get(options.model), options, progress)
+    return command.adapt(warm.get(options.model), options, _out(request), progress)
+
+
+def _out(request: dict) -> Path:
+    from ..core import PemmaError
+
+    if not request.get("out"):
+        raise PemmaError("adapt-out", "there is no folder for the adapter", "name one")
+    return Path(str(request["out"]))

@@ -1,0 +1,103 @@
+"""Few-shot training: the base keeps its bits, the same seed gives the same adapter, a stopped run goes on exactly."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from PEMMASegmentLib.adaptation import fewshot
+from PEMMASegmentLib.adaptation.fewshot import WeightUpdate, steps_in
+from PEMMASegmentLib.adapters import load, method
+from PEMMASegmentLib.core import Cancelled, PemmaError
+from PEMMASegmentLib.inference import segment
+
+from . import hospital
+
+LORA = WeightUpdate(method("lora"), steps=8, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return hospital.model(tmp_path_factory.mktemp("model") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def cases():
+    return [hospital.case(seed) for seed in range(3)]
+
+
+@pytest.fixture(scope="module")
+def fitted(model, cases):
+    return LORA.fit(model, cases, "ct+pet", 0)
+
+
+def same(one, other) -> bool:
+    return set(one.tensors) == set(other.tensors) and all(torch.equal(t, other.tensors[n]) for n, t in one.tensors.items())
+
+
+@pytest.mark.parametrize("name", ["salt", "lora"])
+def test_it_learns_the_base_keeps_its_bits_and_the_card_says_how(model, cases, name):
+    before = {n: t.clone() for n, t in model.net.state_dict().items()}
+    losses = []
+    how = WeightUpdate(method(name), steps=25, device="cpu")
+    made = how.fit(model, cases, "ct+pet", 0, lambda f, words: losses.append(float(words.split()[-1])) if "loss" in words else 0)
+    assert len(losses) == 25 and sum(losses[-5:]) < sum(losses[:5]) - 0.05
+    after = model.net.state_dict()
+    assert set(before) == set(after) and all(torch.equal(t, after[n]) for n, t in before.items())
+    assert made.card.base == model.identity and made.card.inputs == "ct+pet" and 0 < made.card.trained_share < 0.2
+    assert made.card.training["recipe"]["steps"] == 25 and made.card.training["cases"] == 3
+    found = segment(cases[0].study, model, adapter=made, inputs="ct+pet")
+    assert found.adapter == made.identity
+
+
+def test_the_same_seed_gives_the_same_adapter_another_seed_another_one(model, cases, fitted):
+    assert same(LORA.fit(model, cases, "ct+pet", 0), fitted)
+    assert not same(LORA.fit(model, cases, "ct+pet", 1), fitted)
+
+
+@pytest.mark.parametrize("stop", [1, 5, 8])
+def test_a_run_that_was_stopped_goes_on_exactly(model, cases, fitted, tmp_path, monkeypatch, stop):
+    monkeypatch.setattr(fewshot, "_CHECKPOINT_SECONDS", 0.0)
+    seen = []
+
+    def progress(fraction, words):
+        seen.append(words)
+        if f"step {stop} of 8" in words and len([w for w in seen if "loss" in w]) == stop:
+            raise Cancelled
+
+    how = replace(LORA, work=tmp_path)
+    with pytest.raises(Cancelled):
+        how.fit(model, cases, "ct+pet", 0, progress)
+    (folder,) = tmp_path.iterdir()
+    assert [f.name for f in folder.iterdir()] == ["unfinished.safetensors"]
+    made = how.fit(model, cases, "ct+pet", 0, progress)
+    assert same(made, fitted) and len([w for w in seen if "loss" in w]) == max(8, stop)
+    assert same(load(folder, model.identity), fitted) and not (folder / "unfinished.safetensors").exists()
+    assert same(how.fit(model, cases, "ct+pet", 0, lambda f, words: pytest.fail(words) if "loss" in words else 0), fitted)
+    assert how.key(model, cases, "ct+pet", 1) != how.key(model, cases, "ct+pet", 0) != how.key(model, cases[1:], "ct+pet", 0)
+
+
+@pytest.mark.parametrize("inputs", ["ct", "pet"])
+def test_one_image_is_enough(model, inputs):
+    other = {"ct": "pet", "pet": "ct"}[inputs]
+    made = replace(LORA, steps=2).fit(model, [hospital.case(0, without=other)] if inputs == "ct" else [hospital.case(0)], inputs)
+    assert made.card.inputs == inputs
+    assert (inputs == "ct") == all(name.startswith("base.") for name in made.card.targets)
+
+
+def test_cases_that_cannot_be_trained_on_are_refused_with_a_reason(model):
+    empty = hospital.case(1)
+    empty = replace(empty, label=empty.label * 0)
+    for cases, code in (([], "adapt-cases"), ([hospital.case(0, without="pet")], "adapt-inputs"), ([empty], "adapt-label")):
+        with pytest.raises(PemmaError) as refused:
+            LORA.fit(model, cases, "ct+pet")
+        assert refused.value.code == code and refused.value.way_out
+
+
+def test_minutes_become_steps_once(model, cases, tmp_path, monkeypatch):
+    monkeypatch.setattr(fewshot, "step_seconds", lambda *_: 0.5)
+    how = replace(LORA, work=tmp_path)
+    assert steps_in(how, 0.5, model, cases, "ct+pet").steps == 60
+    monkeypatch.setattr(fewshot, "step_seconds", lambda *_: 5.0)
+    assert steps_in(how, 0.5, model, cases, "ct+pet").steps == 60  # a run that goes on is the same run
+    assert steps_in(how, 0.1, model, cases, "ct+pet").steps == 10
