@@ -74,7 +74,7 @@ def test_pseudonyms_are_the_same_for_a_patient_and_others_in_another_library(lib
 
 def test_the_key_of_the_pseudonyms_is_not_made_anew_for_old_cases(library):
     small.add(library, 0, "Anna")
-    shutil.rmtree(library.folder / "pseudonyms")
+    shutil.rmtree(library.folder / "private")
     refused("library-key", small.add, library, 1, "Anna")
 
 
@@ -187,7 +187,7 @@ def test_export_and_import_give_the_same_cases_whole_or_not_at_all(library, tmp_
     assert [other.card(card.id) for card in added] == added  # pseudonym, origin and blind scores are kept
     assert not other.read(added[1].id).independent and other.thumbnail(added[0].id).is_file()
     assert len(other.import_(file)) == 2 and len(other.ids()) == 3  # once more: nothing new
-    key = (library.folder / "pseudonyms" / "key").read_bytes().splitlines()[1]
+    key = (library.folder / "private" / "key").read_bytes().splitlines()[1]
     assert key not in file.read_bytes()
     other.remove(added[0].id)
     study = small.study()
@@ -234,7 +234,7 @@ def test_a_zip_that_is_not_as_it_was_exported_is_refused_whole(library, tmp_path
         "inner slip": ("case-file", added(f"{first}/../../evil.txt")),
         "absolute": ("case-file", added("/evil.txt")),
         "windows": ("case-file", added(f"{first}\\..\\evil.txt")),
-        "key": ("case-file", added("pseudonyms/key")),
+        "key": ("case-file", added("private/key")),
         "picture": ("case-file", added(f"{first}/thumbnail.png")),
         "twice": ("case-file", added(f"{first}/ct.nii.gz")),
         "hash": ("case-damaged", lambda n, d: [(n, bytes(flip) if n == f"{second}/ct.nii.gz" else d)]),
@@ -261,7 +261,7 @@ def test_a_zip_that_is_not_as_it_was_exported_is_refused_whole(library, tmp_path
 
 
 def left_over(library: CaseLibrary) -> list[str]:
-    return [f.name for f in library.folder.iterdir() if f.name not in ("cases", "pseudonyms", "tries")]
+    return [f.name for f in library.folder.iterdir() if f.name not in ("cases", "private", "tries")]
 
 
 def test_several_programs_at_once_lose_nothing(library, tmp_path):
@@ -270,6 +270,7 @@ def test_several_programs_at_once_lose_nothing(library, tmp_path):
     start = tmp_path / "start"
     command = [sys.executable, small.__file__, "add", str(library.folder), str(start)]
     programs = [subprocess.Popen([*command, *map(str, share)], stdout=subprocess.PIPE, text=True) for share in shares]
+    assert [program.stdout.readline() for program in programs] == ["ready\n"] * 4
     start.touch()
     said = [program.communicate(timeout=120)[0].split() for program in programs]
     assert all(program.returncode == 0 for program in programs)
@@ -320,3 +321,5 @@ def test_the_ledger_of_tries_keeps_what_was_deleted(library):
     first.unlink()
     second.write_text("{")
     assert library.tries() == [{"lost": first.stem}, {"lost": second.stem}, {"procedure": "salt", "number": 2}]
+    shutil.rmtree(library.folder / "tries")
+    assert len(library.tries()) == 3

@@ -1,6 +1,6 @@
 """A site's annotated cases in a folder of the user's choice: add, list, read, remove, import, export; a ledger of tries.
 
-    pseudonyms/key            turns Patient IDs into pseudonyms; never exported
+    private/key               turns Patient IDs into pseudonyms; beside it the names of all tries; never exported
     cases/<id>/case.json      the card (`cards.CaseCard`); beside it ct.nii.gz, pet.nii.gz, mask.nii.gz, thumbnail.png
     tries/<name>.json         one file a try of adaptation
 
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 __all__ = ["CaseCard", "CaseLibrary", "Origin", "Score", "Volume"]
 
 CARD, THUMBNAIL = "case.json", "thumbnail.png"
-_CASES, _KEY, _TRIES = "cases", "pseudonyms", "tries"
-_WRITING, _REMOVED = ".writing-", ".removed-"
+_CASES, _PRIVATE, _TRIES = "cases", "private", "tries"
+_WRITING, _REMOVED, _TRY = ".writing-", ".removed-", "try-"
 _STALE_S = 24 * 3600.0  # older than this, what is being written belongs to a program that was killed
 _KEY_WORDS = "This key makes pseudonyms of Patient IDs. Keep it with the library, give it to nobody.\n"
 
@@ -184,28 +184,27 @@ class CaseLibrary:
     def record_try(self, about: dict) -> None:
         """Adds a try of adaptation to the ledger. `about`: plain values, nothing of a patient's identity."""
         self._check_ours()
-        earlier = sorted(f.stem for f in self._try_files())
         name = f"{time.time_ns():020d}-{secrets.token_hex(4)}"
         with _writing(self.folder):
             self._tries.mkdir(parents=True, exist_ok=True)
-            text = json.dumps({"try": name, "earlier": earlier, "about": about}, indent=1, allow_nan=False)
-            write_text(self._tries / f"{name}.json", text + "\n")
+            self._key()
+            write_text(self._private / f"{_TRY}{name}", "")
+            write_text(self._tries / f"{name}.json", json.dumps({"try": name, "about": about}, allow_nan=False) + "\n")
 
     def tries(self) -> list[dict]:
-        """What `record_try` was given, oldest first.
+        """What `record_try` was given, oldest first; of a try whose file is damaged or was deleted {"lost": name}.
 
-        A try counts although its file is damaged or was deleted, as long as a later one knows of it: {"lost": name}.
+        Only without the library's key the names of deleted tries are gone too, and then nothing can be added any more.
         """
-        told, known = {}, set()
-        for file in self._try_files():
-            known.add(file.stem)
-            try:
-                raw = json.loads(file.read_bytes())
-                known |= set(raw["earlier"])
-                told[file.stem] = dict(raw["about"])
-            except (ValueError, KeyError, TypeError, FileNotFoundError):
-                continue
-        return [told.get(name, {"lost": name}) for name in sorted(known)]
+        names = {file.name.removeprefix(_TRY) for file in self._private.glob(f"{_TRY}*")}
+        names |= {file.stem for file in self._tries.glob("[0-9]*.json")}
+        return [self._try(name) for name in sorted(names)]
+
+    def _try(self, name: str) -> dict:
+        try:
+            return dict(json.loads((self._tries / f"{name}.json").read_bytes())["about"])
+        except (ValueError, KeyError, TypeError, FileNotFoundError):
+            return {"lost": name}
 
     @property
     def _cases(self) -> Path:
@@ -215,8 +214,9 @@ class CaseLibrary:
     def _tries(self) -> Path:
         return self.folder / _TRIES
 
-    def _try_files(self) -> list[Path]:
-        return [file for file in self._tries.glob("*.json") if not file.name.startswith(".")]
+    @property
+    def _private(self) -> Path:
+        return self.folder / _PRIVATE
 
     def _folder(self, id: str) -> Path:
         if not cards.is_id(id) or not (self._cases / id).exists():
@@ -234,7 +234,7 @@ class CaseLibrary:
     def _check_ours(self) -> None:
         """Refuses a folder that holds something else: cases would be strewn among a user's files."""
         if self.folder.is_dir() and not self._cases.is_dir():
-            names = {f.name for f in self.folder.iterdir() if not f.name.startswith(".")} - {_KEY, _TRIES}
+            names = {f.name for f in self.folder.iterdir() if not f.name.startswith(".")} - {_PRIVATE, _TRIES}
             if names:
                 raise PemmaError("not-a-library", "the folder holds something else than a case library",
                                  "name a new or an empty folder with --library", self.folder.name)
@@ -293,16 +293,16 @@ class CaseLibrary:
     def _key(self) -> bytes:
         """The key of the pseudonyms, made with the library; of two programs that make one, the first one's stands."""
         had_cases = self._cases.is_dir()  # asked first: another program makes the key before them
-        file = self.folder / _KEY / "key"
+        file = self._private / "key"
         if not file.is_file():
             if had_cases:
-                raise PemmaError("library-key", "the library's key for pseudonyms is gone (pseudonyms/key)",
+                raise PemmaError("library-key", "the library's key for pseudonyms is gone (private/key)",
                                  "bring it back from a copy, or export the cases and import them into a new library")
             self._make_key()
         try:
             return bytes.fromhex(file.read_text("utf-8").splitlines()[1])
         except (ValueError, IndexError):
-            raise PemmaError("library-key", "the library's key for pseudonyms is damaged (pseudonyms/key)",
+            raise PemmaError("library-key", "the library's key for pseudonyms is damaged (private/key)",
                              "bring it back from a copy") from None
 
     def _make_key(self) -> None:
@@ -310,7 +310,7 @@ class CaseLibrary:
         try:
             write_text(folder / "key", f"{_KEY_WORDS}{secrets.token_hex(32)}\n")
             (folder / "key").chmod(0o600)
-            self._place(folder, self.folder / _KEY)
+            self._place(folder, self._private)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
