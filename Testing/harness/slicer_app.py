@@ -6,7 +6,6 @@
 import enum
 import importlib.util
 import sys
-import types
 import typing
 from pathlib import Path
 from types import SimpleNamespace
@@ -209,17 +208,9 @@ def start(temporary: Path):
         "parameterNodeWrapper": [parameterNodeWrapper, Choice, Default, WithinRange],
     }  # fmt: skip
     for name, members in module.items():
-        _put(name, {one.__name__: one for one in members})
-    _put("i18n", {"tr": lambda text: text, "translate": lambda context, text: text})
-    _put("packaging", {"load_pyproject_dependencies": lambda path: [], "pip_check": lambda wanted: True})
+        slicer_scene.put(name, {one.__name__: one for one in members})
+    slicer_scene.put("packaging", {"load_pyproject_dependencies": lambda path: [], "pip_check": lambda wanted: True})
     return application
-
-
-def _put(name, members):
-    made = types.ModuleType(f"slicer.{name}")
-    made.__dict__.update(members)
-    sys.modules[made.__name__] = made
-    setattr(slicer, name, made)
 
 
 def open_module(file: Path):

@@ -3,6 +3,7 @@
 Software OpenGL, no X server. The DICOM database is a folder of files.
 """
 
+import sys
 import types
 from pathlib import Path
 
@@ -71,7 +72,16 @@ def start():
     for factory in (slicer.vtkMRMLSliceViewDisplayableManagerFactory, slicer.vtkMRMLThreeDViewDisplayableManagerFactory):
         factory.GetInstance().SetMRMLApplicationLogic(application)
     slicer.mrmlScene, slicer.modules = scene, types.SimpleNamespace(**modules)
+    put("i18n", {"tr": lambda text: text, "translate": lambda context, text: text})
     return application
+
+
+def put(name: str, members: dict) -> None:
+    """A Python module of Slicer's that slicer-core lacks."""
+    made = types.ModuleType(f"slicer.{name}")
+    made.__dict__.update(members)
+    sys.modules[made.__name__] = made
+    setattr(slicer, name, made)
 
 
 def load_series(folder: Path, name: str):

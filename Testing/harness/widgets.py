@@ -43,6 +43,10 @@ class _Collapsible(QtWidgets.QWidget):
         painter.setBrush(colours.color(QtGui.QPalette.ButtonText))
         painter.drawPolygon(QtGui.QPolygonF([QtCore.QPointF(*corner) for corner in corners]))
 
+    def showEvent(self, event):
+        if self.__dict__["folded"] and "away" not in self.__dict__:  # folded in the .ui file, before it held anything
+            self._hide()
+
     def mousePressEvent(self, event):
         if event.y() <= self.HEIGHT:
             self._set_collapsed(not self.__dict__["folded"])

@@ -70,3 +70,65 @@ def test_files_that_are_gone_and_two_patients_are_told(case, monkeypatch, tmp_pa
     monkeypatch.setattr(studies, "headers_of", other_patient)
     with pytest.raises(PemmaError, match="two-patients"):
         studies.read_study(case.ct, case.pet)
+
+
+def test_the_status_tells_sizes_route_and_alignment(case):
+    told = studies.in_words(case.study)
+    assert "SUV: " in told and "one frame of reference, the CT covers 100 % of the PET" in told
+    assert studies.sizes(case.ct, None) == "CT 141 x 137 x 51 voxels of 0.977 x 0.977 x 3.27 mm"
+
+
+class Headers:
+    """The DICOM database of made-up series: what differs from a good one, by series."""
+
+    good = {"0010,0020": "p", "0020,0052": "frame", "0054,1001": "BQML", "0028,0051": "ATTN\\DECY", "0018,1210": "B30f"}
+
+    def __init__(self):
+        self.told = {}
+
+    def instanceValue(self, uid, tag):
+        return {**self.good, **self.told[uid]}.get(tag, "")
+
+
+@pytest.fixture
+def volume(scene, monkeypatch):
+    """volume("CT", slices, {tag: value}) -> node of a series with these headers."""
+    import slicer
+
+    volumes = importlib.import_module("PEMMASegmentLib.panel.volumes")
+    database = Headers()
+    monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
+
+    def add(modality, slices, told=()):
+        node = volumes.volume_of(sitk.Image(4, 4, slices, sitk.sitkInt16), f"{modality} {len(database.told)}")
+        node.SetAttribute("DICOM.instanceUIDs", str(len(database.told)))
+        database.told[str(len(database.told))] = {"0008,0060": modality, **dict(told)}
+        return node
+
+    return add
+
+
+def test_the_best_pair_is_chosen_and_every_other_volume_has_its_reason(volume):
+    candidates = importlib.import_module("PEMMASegmentLib.panel.candidates")
+    found = {
+        "scout": volume("CT", 90, {"0008,0008": "['ORIGINAL', 'PRIMARY', 'LOCALIZER']"}),
+        "lung": volume("CT", 80, {"0018,1210": "B70f"}), "elsewhere": volume("CT", 90, {"0020,0052": "other"}),
+        "ct": volume("CT", 70), "raw": volume("PT", 80, {"0028,0051": "DECY"}), "cps": volume("PT", 80, {"0054,1001": "CPS"}),
+        "old": volume("PT", 80, {"0054,1001": "GML"}), "pet": volume("PT", 70), "mr": volume("MR", 50),
+        "file": volume("CT", 70),
+    }  # fmt: skip
+    found["file"].RemoveAttribute("DICOM.instanceUIDs")
+    told = {one.node.GetID(): one for one in candidates.candidates(found.values())}
+    assert candidates.guess(found.values()) == (found["ct"], found["pet"])
+    reasons = {name: told[node.GetID()].reason for name, node in found.items()}
+    assert reasons["ct"] == "chosen: 70 slices, same frame of reference as the PET"
+    assert "scout" in reasons["scout"] and "another frame" in reasons["elsewhere"] and "serves better" in reasons["lung"]
+    assert "not attenuation" in reasons["raw"] and "CPS" in reasons["cps"] and "serves better" in reasons["old"]
+    assert "choose it yourself" in reasons["mr"] and "choose it yourself" in reasons["file"]
+
+
+def test_a_ct_of_another_patient_is_not_guessed(volume):
+    candidates = importlib.import_module("PEMMASegmentLib.panel.candidates")
+    pet, ct = volume("PT", 70), volume("CT", 70, {"0010,0020": "q"})
+    assert candidates.guess([pet, ct]) == (None, pet)
+    assert "another patient" in candidates.candidates([pet, ct])[1].reason

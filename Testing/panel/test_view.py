@@ -1,0 +1,92 @@
+"""PET over CT in Slicer's own views: windows in SUV, the projection in 3D, what happens without volume rendering."""
+
+import importlib
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from .conftest import click
+
+pytest.importorskip("slicer", reason="needs the package slicer-core", exc_type=ImportError)
+pytest.importorskip("PyQt5.QtWidgets", reason="needs the package PyQt5", exc_type=ImportError)
+view = importlib.import_module("PEMMASegmentLib.panel.view")
+
+
+@pytest.fixture
+def layers(app):
+    import slicer
+
+    return slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
+
+
+def test_one_button_shows_the_pet_over_the_ct_and_the_rest_follows_at_once(module, layers):
+    panel, ui = module.panel, module.panel.ui
+    ct, pet = panel.chosen.ct, panel.chosen.pet
+    ui.petWindowComboBox.currentText = "SUV 0 to 5"
+    assert layers.GetBackgroundVolumeID() is None  # nothing before the button
+    click(ui.viewButton)
+    display = pet.GetDisplayNode()
+    assert (layers.GetBackgroundVolumeID(), layers.GetForegroundVolumeID()) == (ct.GetID(), pet.GetID())
+    assert layers.GetForegroundOpacity() == 0.5
+    assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == pytest.approx((0, 5))
+    ui.petOpacitySlider.value = 0.3
+    ui.petColourComboBox.currentText = "inverted grey"
+    ui.petWindowComboBox.currentText = "free"
+    assert not ui.petLowestSpinBox.isHidden()
+    ui.petLowestSpinBox.value, ui.petHighestSpinBox.value = 1.0, 7.0
+    assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == pytest.approx((1, 7))
+    assert layers.GetForegroundOpacity() == pytest.approx(0.3)
+    assert display.GetColorNodeID() == "vtkMRMLColorTableNodeInvertedGrey"
+    ui.petWindowComboBox.currentText = "SUV 0 to 10"
+    assert display.GetWindowLevelMax() == pytest.approx(10) and ui.petLowestSpinBox.isHidden()
+
+
+def test_a_window_in_suv_holds_for_a_pet_in_bq_per_ml(module, layers):
+    import slicer
+
+    panel = module.panel
+    study = panel._study()
+    voxels = slicer.util.arrayFromVolume(panel.chosen.pet)
+    voxels *= 2000.0
+    slicer.util.arrayFromVolumeModified(panel.chosen.pet)
+    assert view.per_suv(panel.chosen.pet, study.pet) == pytest.approx(2000.0, rel=1e-4)
+
+
+def test_the_projection_is_dark_where_the_uptake_is_high(app, module, tmp_path):
+    """The real volume rendering; to look at the picture give a folder in PEMMA_PICTURES."""
+    import slicer
+    import slicer_app
+
+    file = Path(os.environ.get("PEMMA_PICTURES", tmp_path)) / "projection.png"
+    ui, scene = module.panel.ui, slicer_app.slicer_scene
+    kept = scene.picture_3d(file, scene.application, before=lambda: click(ui.viewButton))
+    grey = sitk.GetArrayFromImage(sitk.ReadImage(str(file)))[..., :3].mean(-1)
+    assert grey[150:350, 150:350].min() < 120 and np.median(grey) > 240
+    display = slicer.modules.volumerendering.logic().GetFirstVolumeRenderingDisplayNode(module.panel.chosen.pet)
+    ui.petProjectionCheckBox.checked = False
+    assert not display.GetVisibility() and kept
+
+
+def test_a_slicer_without_volume_rendering_shows_the_rest_and_says_so(module, layers, monkeypatch):
+    import slicer
+
+    monkeypatch.delattr(slicer.modules, "volumerendering")
+    ui = module.panel.ui
+    click(ui.viewButton)
+    assert "Volume Rendering" in ui.messageLabel.text and not ui.petProjectionCheckBox.enabled
+    assert layers.GetForegroundVolumeID() == module.panel.chosen.pet.GetID()
+    module.panel._say("")
+    click(ui.viewButton)
+    assert ui.messageLabel.text == ""
+
+
+def test_lesions_let_the_pet_shine_through(scene):
+    import slicer
+
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    node.CreateDefaultDisplayNodes()
+    view.see_through(node)
+    assert node.GetDisplayNode().GetOpacity2DFill() < 0.3 and node.GetDisplayNode().GetOpacity3D() < 0.6
