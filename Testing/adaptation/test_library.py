@@ -78,6 +78,13 @@ def test_the_key_of_the_pseudonyms_is_not_made_anew_for_old_cases(library):
     refused("library-key", small.add, library, 1, "Anna")
 
 
+def test_of_two_programs_that_make_a_key_the_first_ones_stands(library):
+    small.add(library, 0)
+    key = (library.folder / "private" / "key").read_bytes()
+    library._make_key()  # what the slower program does
+    assert (library.folder / "private" / "key").read_bytes() == key and left_over(library) == []
+
+
 @pytest.mark.parametrize(
     ("code", "spoil"),
     [

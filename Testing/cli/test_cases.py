@@ -16,7 +16,7 @@ import torch
 
 from PEMMASegmentLib import adapters, results
 from PEMMASegmentLib.adaptation.library import CaseLibrary
-from PEMMASegmentLib.cli import main
+from PEMMASegmentLib.cli import cases, main
 from PEMMASegmentLib.core import Identity, PemmaError, Segmentation, no_progress
 from PEMMASegmentLib.network.files import load_model
 from PEMMASegmentLib.study import annotation, load
@@ -191,7 +191,7 @@ def test_a_contour_that_began_as_our_output_is_known_by_its_tags(named, library,
     assert author_of(tmp_path / "seg.dcm") is None and author_of(annotation.find(named)) is None
 
 
-def test_base_and_current_adapter_segment_a_new_case_blind(nifti, library, tmp_path, even, capsys):
+def test_base_and_current_adapter_segment_a_new_case_blind(nifti, library, tmp_path, even, capsys, monkeypatch):
     model = load_model(even)
     names = adapters.choose(model.net, "qv", {name: torch.zeros(1, 1, 16, 16, 16) for name in ("ct", "pet")})
     adapters.attach(model.net, adapters.method("lora"), names, seed=0)
@@ -202,7 +202,10 @@ def test_base_and_current_adapter_segment_a_new_case_blind(nifti, library, tmp_p
     case = ask(capsys, library, *arguments, tmp_path / "ct+pet")["cases"][0]["case"]
     assert [score["adapter"] and score["adapter"]["name"] for score in case["blind"]] == [None, "site"]
     ask(capsys, library, "remove", case["id"])
-    case = ask(capsys, library, *arguments, tmp_path / "ct")["cases"][0]["case"]
+    monkeypatch.setattr(cases, "SUSPICIOUS_DICE", 0.0)
+    assert main(["cases", *map(str, arguments), str(tmp_path / "ct"), "--library", str(library), "--quiet"]) == 0
+    assert "[contour-like-output]" in capsys.readouterr().err
+    [case] = ask(capsys, library, "list")["cases"]
     assert [score["adapter"] for score in case["blind"]] == [None]  # it is off with CT and PET
     ask(capsys, library, "remove", case["id"])
     case = ask(capsys, library, *arguments, tmp_path / "ct+pet", "--origin", "corrected")["cases"][0]["case"]
@@ -244,23 +247,23 @@ def test_the_worker_keeps_cases_too(named, nifti, library, tmp_path, even):
     """What the panel asks: a study folder with the label drawn on it, then volumes of the scene; list, export, remove."""
     do = commands()["cases"]
 
-    def cases(action: str, **fields) -> dict:
+    def asked(action: str, **fields) -> dict:
         return do({"id": 1, "do": "cases", "action": action, "library": str(library), **fields}, no_progress)
 
     shutil.copy(nifti / "mask.nii.gz", tmp_path / "drawn.nii.gz")
     made_by = {"model": {"name": "starter", "version": "1", "sha256": "ab" * 32}, "adapter": None}
-    added = cases("add", study=str(nifti), folder=str(tmp_path), label="drawn.nii.gz", made_by=made_by, patient="Erika",
+    added = asked("add", study=str(nifti), folder=str(tmp_path), label="drawn.nii.gz", made_by=made_by, patient="Erika",
                   note="corrected at the rim", model=str(even))  # fmt: skip
     assert added["case"]["origin"]["model"]["name"] == "starter" and added["warnings"] == []
-    found = cases("add", study=str(named), no_blind="too long", origin="imported")
+    found = asked("add", study=str(named), no_blind="too long", origin="imported")
     assert found["case"]["blind_left_out"] == "too long"
-    ids = [case["id"] for case in cases("list")["cases"]]
+    ids = [case["id"] for case in asked("list")["cases"]]
     assert ids == sorted((added["case"]["id"], found["case"]["id"]))
-    assert cases("show", cases=ids[:1])["id"] == ids[0]
-    assert cases("export", file=str(tmp_path / "out.zip"))["exported"] == ids
-    assert cases("remove", cases=ids) == {"removed": ids}
-    assert cases("import", file=str(tmp_path / "out.zip"))["imported"] == ids
+    assert asked("show", cases=ids[:1])["id"] == ids[0]
+    assert asked("export", file=str(tmp_path / "out.zip"))["exported"] == ids
+    assert asked("remove", cases=ids) == {"removed": ids}
+    assert asked("import", file=str(tmp_path / "out.zip"))["imported"] == ids
     for wrong in ({"action": "burn"}, {"library": ""}, {"action": "add", "study": str(nifti), "made_by": {"model": 7}}):
         with pytest.raises(PemmaError) as caught:
-            cases(**{"action": "list", **wrong})
+            asked(**{"action": "list", **wrong})
         assert caught.value.code == "bad-request"

@@ -4,7 +4,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..core import PemmaError
-from ..core.images import to_grid_of
+from ..core.images import array, to_grid_of
 from ..study.types import PetCtStudy
 
 #: Smaller than this on any axis, a study shows no surroundings to tell a lesion from.
@@ -58,4 +58,4 @@ def _check_place(study: PetCtStudy, marked: np.ndarray) -> None:
 def _on_pet(study: PetCtStudy, marked: np.ndarray) -> bool:
     everywhere = sitk.Image(study.pet.GetSize(), sitk.sitkUInt8) + 1
     everywhere.CopyInformation(study.pet)
-    return bool(sitk.GetArrayViewFromImage(to_grid_of(everywhere, study.grid, 0, nearest=True))[marked].any())
+    return bool(array(to_grid_of(everywhere, study.grid, 0, nearest=True))[marked].any())

@@ -20,7 +20,7 @@ def content_of(image: sitk.Image) -> str:
     """sha256 of voxels and geometry: the same for the same image, however it was stored. Geometry to 0.1 um."""
     geometry = [*image.GetSize(), *image.GetSpacing(), *image.GetOrigin(), *image.GetDirection()]
     digest = hashlib.sha256((np.round(geometry, 4) + 0.0).tobytes())  # + 0.0: no negative zeros
-    digest.update(sitk.GetArrayViewFromImage(image).tobytes())
+    digest.update(sitk.GetArrayViewFromImage(image))
     return digest.hexdigest()
 
 
