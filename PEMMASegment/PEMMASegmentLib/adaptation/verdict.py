@@ -18,6 +18,7 @@ something, and how often a true gain is accepted. A sign-flip test can't do it: 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import inf, sqrt
 
 import numpy as np
@@ -28,7 +29,7 @@ ENOUGH, FEWEST = 5, 3
 MIN_GAIN, WORST = 0.02, -0.05
 #: Non-inferiority on the model's reference cases: the interval of the mean must lie above this.
 FORGETTING = -0.03
-_POWER, _MOST = 0.8, 60
+_Z_POWER, _MOST = 0.84, 60  # four times out of five; more patients than any site will annotate
 
 ACCEPTED, NOT_SHOWN, HARM, TOO_FEW = "accepted", "not shown", "harm seen", "too few cases"
 
@@ -71,6 +72,7 @@ def verdict(before: Sequence[float], after: Sequence[float], tries: int = 1, new
     return Verdict(NOT_SHOWN, f"not shown to help ({_more(more, mean)})", **found, more=more)
 
 
+@cache
 def bar(n: int, tries: int) -> float:
     """What t must reach with n patients, at the `tries`-th try."""
     level = LEVEL / (tries * (tries + 1))
@@ -101,9 +103,9 @@ def cases_to_decide(mean: float, spread: float, n: int, tries: int) -> int | Non
     """
     if mean < MIN_GAIN:
         return None
-    for total in range(max(n, ENOUGH) + 1, _MOST):
-        centre = mean / max(spread, 1e-9) * sqrt(total)
-        if stats.nct.sf(bar(total, tries), total - 1, min(centre, 30.0)) >= _POWER:
+    for total in range(max(n, ENOUGH) + 1, _MOST + 1):
+        needed = bar(total, tries)  # t is about normal around its centre, with this spread
+        if mean / max(spread, 1e-9) * sqrt(total) >= needed + _Z_POWER * sqrt(1 + needed**2 / (2 * (total - 1))):
             return total - n
     return None
 

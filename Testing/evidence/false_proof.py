@@ -1,0 +1,175 @@
+"""How often the verdict accepts what is nothing, and how often it accepts a true gain.
+
+    python Testing/evidence/false_proof.py flips [--scores FILE]   labels "base" and "adapted" of recorded scores flipped
+                                                                   at random, 10,000 draws; also with a shared effect
+    python Testing/evidence/false_proof.py power [--scores FILE]   true gains of known size over the recorded spread
+    python Testing/evidence/false_proof.py runs --out DIR          real quick runs on annotations of other patients,
+                                                                   pasted in; goes on where it was stopped
+
+`flips` and `runs` end with exit code 1 when more is accepted than may be. FILE: JSON lines, one a run, with `before` and
+`after`, the Dice of held-out patients; `runs` writes such a file. `runs` needs `shared` beside the checkout.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from math import sqrt
+from pathlib import Path
+
+import numpy as np
+
+from PEMMASegmentLib.adaptation.verdict import ACCEPTED, LEVEL, verdict
+
+SCORES = Path(__file__).with_name("held_out_scores.jsonl")
+PATIENTS = (5, 6, 8, 10)
+SHARED = (0.0, 0.05, 0.1)
+GAINS = (0.03, 0.05, 0.08, 0.10, 0.15)
+DRAWS = 10_000
+
+
+def recorded(file: Path) -> list[np.ndarray]:
+    """The gains of each recorded run."""
+    runs = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    return [np.subtract(run["after"], run["before"]) for run in runs]
+
+
+def accepted(gains: np.ndarray) -> bool:
+    """The rule on the gains of one run's patients."""
+    return verdict(np.full(len(gains), 0.5), 0.5 + gains).word == ACCEPTED
+
+
+def flipped(runs: list[np.ndarray], patients: int, shared: float, rng: np.random.Generator) -> np.ndarray:
+    """Gains of a run in which nothing is true: recorded differences with a random sign each.
+
+    shared: share of the variance that all patients of the run have in common, a draw of its own with a random sign.
+    """
+    own = runs[rng.integers(len(runs))]
+    gains = rng.choice(own, patients, replace=patients > len(own)) * rng.choice((-1, 1), patients)
+    together = rng.choice(own) * rng.choice((-1, 1))
+    return sqrt(1 - shared) * gains + sqrt(shared) * together
+
+
+def shifted(runs: list[np.ndarray], patients: int, gain: float, rng: np.random.Generator) -> np.ndarray:
+    """Gains of a run with a true mean gain and the recorded spread about it."""
+    own = runs[rng.integers(len(runs))]
+    return gain + rng.choice(own - own.mean(), patients, replace=patients > len(own)) * rng.choice((-1, 1), patients)
+
+
+def flips(runs: list[np.ndarray], draws: int = DRAWS) -> dict[tuple[int, float], float]:
+    """Share accepted by number of patients and shared share of the variance."""
+    rng = np.random.default_rng(0)
+    return {(n, shared): float(np.mean([accepted(flipped(runs, n, shared, rng)) for _ in range(draws)]))
+            for n in PATIENTS for shared in SHARED}
+
+
+def power(runs: list[np.ndarray], draws: int = 2000) -> dict[tuple[int, float], float]:
+    """Share accepted by number of patients and true mean gain."""
+    rng = np.random.default_rng(0)
+    return {(n, gain): float(np.mean([accepted(shifted(runs, n, gain, rng)) for _ in range(draws)]))
+            for n in (5, 10) for gain in GAINS}
+
+
+def table(found: dict[tuple[int, float], float], title: str) -> str:
+    """Markdown: a row for each number of patients."""
+    columns = sorted({column for _, column in found})
+    rows = [f"| {n} | " + " | ".join(f"{found[n, c]:.2%}" for c in columns) + " |" for n in sorted({n for n, _ in found})]
+    return "\n".join([f"| patients | {' | '.join(f'{title} {c:g}' for c in columns)} |", "|---" * (len(columns) + 1) + "|", *rows])
+
+
+def real_runs(out: Path, count: int, steps: int, folds: int) -> Iterator[dict]:
+    """Runs of the real procedure on five patients of the second site whose contours belong to other patients."""
+    from scoring import SHARED as shared_folder
+
+    from PEMMASegmentLib.adaptation.fewshot import WeightUpdate
+    from PEMMASegmentLib.adaptation.proof import prove
+    from PEMMASegmentLib.network.files import find_model, load_model
+
+    file = out / "held_out_scores.jsonl"
+    done = [json.loads(line) for line in file.read_text("utf-8").splitlines()] if file.is_file() else []
+    yield from done
+    model = load_model(find_model(None))
+    names = sorted(f.name for f in (shared_folder / "data/sts").glob("STS_*") if f.name != "STS_008")
+    for run in range(len(done), count):
+        rng = np.random.default_rng([1, run])
+        cases = pasted(list(rng.choice(names, 5, replace=False)), rng)
+        proof = prove(WeightUpdate(steps=steps, work=out / "work"), model, cases, "ct+pet", run, _told(run), folds)
+        before, after = proof.by_patient()
+        said = verdict(before, after, newly_missed=proof.newly_missed)
+        record = {"what": "annotations of other patients", "seed": run, "steps": steps, "folds": folds, "before": before,
+                  "after": after, "newly_missed": proof.newly_missed, "verdict": said.word}
+        with file.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(record) + "\n")
+        yield record
+
+
+def pasted(names: list[str], rng: np.random.Generator) -> list:
+    """Cases of the second site, each with another one's contour in the middle of its image: nothing can be learned."""
+    import SimpleITK as sitk
+
+    from PEMMASegmentLib.adaptation.types import SiteCase
+
+    given = at_second_site(names)
+    turned = np.roll(np.arange(len(given)), int(rng.integers(1, len(given))))
+    out = []
+    for case, other in zip(given, turned, strict=True):
+        label = given[other].label
+        moved = sitk.CenteredTransformInitializer(case.study.ct, label, sitk.TranslationTransform(3),
+                                                  sitk.CenteredTransformInitializerFilter.GEOMETRY)
+        put = sitk.Resample(label, case.study.ct, moved, sitk.sitkNearestNeighbor, 0)
+        out.append(SiteCase(case.name, case.name, case.study, put))
+    return out
+
+
+def at_second_site(names: list[str]) -> list:
+    """Patients as the simulated second site sees them: `scoring.Case`, uncut."""
+    from dataclasses import replace
+
+    import SimpleITK as sitk
+    from scoring import SHARED as shared_folder
+    from scoring import cases
+
+    sys.path.append(str(shared_folder / "tools"))
+    from second_site import second_site
+
+    out = []
+    for case in cases(names, cut=False):
+        ct, pet = second_site(sitk.Cast(case.study.ct, sitk.sitkFloat32), case.study.pet, case.name)
+        study = replace(case.study, ct=sitk.Cast(ct, sitk.sitkInt16), pet=pet, study_key=f"second site {case.name}")
+        out.append(replace(case, study=study))
+    return out
+
+
+def _told(run: int):
+    def told(fraction: float, words: str) -> None:
+        print(f"\rrun {run + 1}: {fraction:4.0%} {words:<60}", end="", file=sys.stderr)
+
+    return told
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("flips", "power", "runs"))
+    parser.add_argument("--scores", type=Path, default=SCORES)
+    parser.add_argument("--out", type=Path, default=Path(".runs/false-proof"))
+    parser.add_argument("--count", type=int, default=60)
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--folds", type=int, default=5)
+    options = parser.parse_args()
+    if options.what == "runs":
+        options.out.mkdir(parents=True, exist_ok=True)
+        done = real_runs(options.out, options.count, options.steps, options.folds)
+        taken = sum(record["verdict"] == ACCEPTED for record in done)
+        print(f"{taken} of {options.count} runs accepted (at most one may be)")
+        return int(taken > 1)
+    runs = recorded(options.scores)
+    if options.what == "power":
+        print(table(power(runs), "gain"))
+        return 0
+    found = flips(runs)
+    print(table(found, "shared"))
+    return int(max(found.values()) >= LEVEL)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
