@@ -1,0 +1,101 @@
+"""Procedures that train parameters as they are: norms and the last layer, which are few, or all that run."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..adapters import AdapterCard
+from ..core import Progress, no_progress
+from ..core.progress import part
+from ..inference.device import choose as choose_device
+from ..network.files import Model
+from ..training.config import Config, Stage
+from ..training.loop import Checkpoint, optimise
+from ..training.windows import TrainingCase, batch, draw
+from .fewshot import AUGMENTATION, EFFORTS, FOREGROUND, PREPARED, RECIPE, prepared
+from .types import Fitted, SiteCase
+
+
+@dataclass(frozen=True)
+class WholeParameters:
+    """A `Procedure` with the few-shot recipe, but for the learning rate; no weight decay, which pulls to zero, not to
+    the base. everything: all parameters that run with the inputs, else layer norms and the last layer.
+    """
+
+    everything: bool = False
+    steps: int = EFFORTS["standard"]
+    device: str = "auto"
+
+    @property
+    def name(self) -> str:
+        return "all weights" if self.everything else "norm+out"
+
+    @property
+    def words(self) -> str:
+        what = "all weights of the network" if self.everything else "the network's norms and its last layer"
+        return f"trains {what} ({self.steps} steps)"
+
+    def fit(self, model: Model, cases: Sequence[SiteCase], inputs: str, seed: int = 0,
+            progress: Progress = no_progress) -> Fitted:
+        """An adapter that holds the parameters in full, from all of `cases`."""
+        ready = prepared(model, cases, inputs, part(progress, 0.0, PREPARED))
+        device = choose_device(self.device).device
+        net = copy.deepcopy(model.net).to(device, memory_format=torch.channels_last_3d)
+        chosen = trainable(net, model, inputs, self.everything)
+        spent = self._train(net, chosen, model, ready, inputs, seed, part(progress, PREPARED, 1.0))
+        tensors = {name: p.detach().cpu().clone().contiguous() for name, p in chosen.items()}
+        count = sum(t.numel() for t in tensors.values())
+        training = {"cases": len(cases), "seed": seed, "recipe": asdict(self._stage), "cpu_seconds": round(spent, 1),
+                    "device": device.type}
+        card = AdapterCard(self.name.replace(" ", "-"), "1", None, "", (), model.identity, inputs, training=training,
+                           parameters=tuple(tensors), trained_parameters=count,
+                           trained_share=count / sum(p.numel() for p in model.net.parameters()))
+        return Fitted(card, tensors)
+
+    @property
+    def _stage(self) -> Stage:
+        rate = RECIPE.rate / 4 if self.everything else RECIPE.rate
+        return replace(RECIPE, steps=self.steps, rate=rate, weight_decay=0.0)
+
+    def _train(self, net: nn.Module, chosen: dict[str, nn.Parameter], model: Model, cases: list[TrainingCase], inputs: str,
+               seed: int, progress: Progress) -> float:
+        card, stage = model.card, self._stage
+        config = Config(card.name, card.version, card.architecture, card.preprocessing, (stage,), card.labels,
+                        card.region.words, (), seed=seed, foreground=FOREGROUND)
+
+        def windows(step: int):
+            rng = np.random.default_rng([seed, 1, step])
+            names = tuple(inputs.split("+"))
+            return batch([draw(cases, config, stage, names, AUGMENTATION, rng) for _ in range(stage.batch)])
+
+        def told(step: int, loss: float) -> None:
+            progress(step / stage.steps, f"step {step} of {stage.steps}, loss {loss:.3f}")
+
+        groups = [{"params": list(chosen.values()), "lr": stage.rate, "weight_decay": stage.weight_decay}]
+        with TemporaryDirectory(prefix="pemma-adapt-") as folder:
+            checkpoint = Checkpoint(Path(folder) / "unfinished.safetensors", "", float("inf"))
+            return optimise(net, chosen, groups, stage, windows, checkpoint, choose_device(self.device).device, told)
+
+
+def trainable(net: nn.Module, model: Model, inputs: str, everything: bool) -> dict[str, nn.Parameter]:
+    """The parameters to train, by name, all others frozen: of those that a gradient reaches with these inputs."""
+    net.requires_grad_(True)
+    device = next(net.parameters()).device
+    window = model.card.architecture.window
+    net({name: torch.zeros(1, 1, *window, device=device) for name in inputs.split("+")}).sum().backward()
+    reached = {name: p for name, p in net.named_parameters() if p.grad is not None}
+    norms = {name for name, module in net.named_modules() if isinstance(module, nn.LayerNorm)}
+    chosen = {
+        name: p for name, p in reached.items() if everything or name.rpartition(".")[0] in norms or ".out." in f".{name}"
+    }
+    net.zero_grad(set_to_none=True)
+    net.requires_grad_(False)
+    for parameter in chosen.values():
+        parameter.requires_grad_(True)
+    return chosen
