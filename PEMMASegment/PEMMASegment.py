@@ -1,6 +1,7 @@
 """The Slicer module: module, widget, logic and test, all thin; the panel's code is in PEMMASegmentLib.panel."""
 
 import re
+import sys
 import time
 import zipfile
 from pathlib import Path
@@ -18,6 +19,7 @@ from slicer.util import VTKObservationMixin
 
 OLDEST = (5, 12)
 SAMPLE = Path(__file__).parent / "Resources" / "SampleData" / "STS_008.zip"
+HOMEPAGE = "https://example.org/SlicerPEMMASegment"  # as in CMakeLists.txt: a placeholder until the repository is public
 
 
 def new_enough() -> bool:
@@ -34,7 +36,10 @@ class PEMMASegment(ScriptedLoadableModule):
         parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
         parent.dependencies = []
         parent.contributors = ["PEMMASegment contributors"]
-        parent.helpText = _("Segments tumours on PET/CT. For research only, not a medical device.")
+        parent.helpText = _(
+            "Choose CT and PET, press Segment, look at the tumours on fused PET/CT, correct them, write a DICOM-SEG. "
+            "For research only, not a medical device. Tutorial: <a href='{url}'>{url}</a>"
+        ).format(url=HOMEPAGE)
         parent.acknowledgementText = _(
             "Sample patient and training images: Vallières et al., The Cancer Imaging Archive, "
             "doi:10.7937/K9/TCIA.2015.7GO2GSKS, as processed by IBSI; CC BY 3.0."
@@ -52,6 +57,7 @@ def register_sample_data() -> None:
         uris=SAMPLE.as_uri(),
         fileNames=SAMPLE.name,
         nodeNames="STS_008",
+        thumbnailFileName=str(SAMPLE.with_suffix(".png")),
         customDownloader=load_sample,
     )
 
@@ -110,6 +116,12 @@ class PEMMASegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.panel is not None:
             self.panel.close()
 
+    def onReload(self):
+        """Developer mode: the library is read anew too."""
+        for name in [name for name in sys.modules if name.partition(".")[0] == "PEMMASegmentLib"]:
+            del sys.modules[name]
+        super().onReload()
+
     def _on_scene_closes(self, caller, event):
         self.panel.close_scene()
 
@@ -152,7 +164,9 @@ class PEMMASegmentLogic(ScriptedLoadableModuleLogic):
             while True:
                 for event in worker.poll():
                     if isinstance(event, Result) and event.id == id:
-                        return logic.show_result(study, event, ct, pet)
+                        shown = {"min_volume_ml": "min_volume", "mtv_rule": "mtv_rule"}
+                        given = {name: options[option] for name, option in shown.items() if option in options}
+                        return logic.show_result(study, event, ct, pet, **given)
                     if isinstance(event, Error):
                         raise PemmaError(event.code, event.sentence, event.way_out, event.place)
                 time.sleep(0.05)

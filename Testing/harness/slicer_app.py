@@ -209,18 +209,38 @@ def start(temporary: Path):
     }  # fmt: skip
     for name, members in module.items():
         slicer_scene.put(name, {one.__name__: one for one in members})
+    sys.modules["DICOMLib"] = SimpleNamespace(DICOMUtils=DICOMUtils)
     slicer_scene.put("packaging", {"load_pyproject_dependencies": lambda path: [], "pip_check": lambda wanted: True})
     return application
+
+
+class DICOMUtils:
+    """Of DICOMLib: the database is slicer_scene's, a series is a folder."""
+
+    @staticmethod
+    def importDicom(folder):
+        slicer.dicomDatabase.add(Path(folder))
+
+    @staticmethod
+    def loadSeriesByUID(uids):
+        folders = [slicer.dicomDatabase.folder_of(uid) for uid in uids]
+        return [slicer_scene.load_series(folder, folder.name).GetID() for folder in folders]
+
+
+def load_file(file: Path):
+    """The module file, as Slicer loads it."""
+    spec = importlib.util.spec_from_file_location("PEMMASegment", file)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["PEMMASegment"] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 def open_module(file: Path):
     """The module's widget, set up and entered, in a window as wide as Slicer's module panel."""
     import qt
 
-    spec = importlib.util.spec_from_file_location("PEMMASegment", file)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["PEMMASegment"] = module
-    spec.loader.exec_module(module)
+    module = load_file(file)
     parent = qt.QWidget()
     parent.__dict__["isEntered"] = True
     widgets.QVBoxLayout(parent)

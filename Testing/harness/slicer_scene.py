@@ -31,12 +31,21 @@ _MANAGERS_3D = (
 class FolderDatabase:
     """What the panel asks of the DICOM database."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path | None = None):
         self.inserted: list[str] = []
-        self._files = {}
+        self._files: dict[str, str] = {}
+        self._series: dict[str, Path] = {}
+        if folder is not None:
+            self.add(folder)
+
+    def add(self, folder: Path) -> None:
         for file in sorted(folder.rglob("*.dcm")):
-            uid = pydicom.dcmread(file, specific_tags=["SOPInstanceUID"], stop_before_pixels=True).SOPInstanceUID
-            self._files[str(uid)] = str(file)
+            told = pydicom.dcmread(file, specific_tags=["SOPInstanceUID", "SeriesInstanceUID"], stop_before_pixels=True)
+            self._files[str(told.SOPInstanceUID)] = str(file)
+            self._series[str(told.SeriesInstanceUID)] = file.parent
+
+    def folder_of(self, series_uid: str) -> Path:
+        return self._series[series_uid]
 
     def fileForInstance(self, uid: str) -> str:
         return self._files.get(uid, "")
