@@ -58,6 +58,7 @@ def add(library: CaseLibrary, seed: int, patient: str | None = None, **more):
 def _add_when_told(library: CaseLibrary, start: Path, names: list[str]) -> None:
     """Each rename is held back a moment, so that the programs meet at every one of them."""
     sys.addaudithook(lambda event, arguments: time.sleep(0.05) if event == "os.rename" else None)
+    assert "torch" not in sys.modules  # the library of cases starts at once
     print("ready", flush=True)
     while not start.exists():
         time.sleep(0.01)

@@ -160,6 +160,20 @@ def test_damaged_cases_are_told_by_name_and_leave_the_others_alone(library):
     assert library.damaged() == [] and library.ids() == [added[5].id]
 
 
+def test_a_case_that_another_program_removes_meanwhile_is_not_called_damaged(library, monkeypatch):
+    small.add(library, 0)
+    kept, going = sorted(library.ids() + [small.add(library, 1).id])
+    understand = cards.from_text
+
+    def removing(text: bytes, id: str):
+        if id == going:
+            library.remove(id)
+        return understand(text, id)
+
+    monkeypatch.setattr(cards, "from_text", removing)
+    assert library.damaged() == [] and library.ids() == [kept]
+
+
 def test_a_card_of_a_later_version_or_with_values_that_can_not_be(library):
     card = small.add(library, 0)
     file = library.folder / "cases" / card.id / "case.json"

@@ -244,16 +244,17 @@ def test_what_is_no_case_is_refused_in_one_line(nifti, library, tmp_path, capsys
 
 
 def test_the_worker_keeps_cases_too(named, nifti, library, tmp_path, even):
-    """What the panel asks: a study folder with the label drawn on it, then volumes of the scene; list, export, remove."""
+    """What the panel asks: volumes of the scene with the label drawn on them, a study's folder; list, export, remove."""
     do = commands()["cases"]
 
     def asked(action: str, **fields) -> dict:
         return do({"id": 1, "do": "cases", "action": action, "library": str(library), **fields}, no_progress)
 
-    shutil.copy(nifti / "mask.nii.gz", tmp_path / "drawn.nii.gz")
+    for name, copy in (("mask", "drawn"), ("ct", "ct"), ("pet", "pet")):
+        shutil.copy(nifti / f"{name}.nii.gz", tmp_path / f"{copy}.nii.gz")
     made_by = {"model": {"name": "starter", "version": "1", "sha256": "ab" * 32}, "adapter": None}
-    added = asked("add", study=str(nifti), folder=str(tmp_path), label="drawn.nii.gz", made_by=made_by, patient="Erika",
-                  note="corrected at the rim", model=str(even))  # fmt: skip
+    scene = {"folder": str(tmp_path), "volumes": {"ct": "ct.nii.gz", "pet": "pet.nii.gz"}, "label": "drawn.nii.gz"}
+    added = asked("add", **scene, made_by=made_by, patient="Erika", note="corrected at the rim", model=str(even))
     assert added["case"]["origin"]["model"]["name"] == "starter" and added["warnings"] == []
     found = asked("add", study=str(named), no_blind="too long", origin="imported")
     assert found["case"]["blind_left_out"] == "too long"

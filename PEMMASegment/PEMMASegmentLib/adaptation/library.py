@@ -108,22 +108,21 @@ class CaseLibrary:
 
     def card(self, id: str) -> CaseCard:
         """One card. Raises PemmaError "case-unknown", "case-damaged" or "case-schema"."""
-        folder = self._folder(id)
-        try:
-            card = cards.from_text((folder / CARD).read_bytes(), id)
-        except OSError as error:
-            raise cards.damaged(id, "it has no case.json") from error
-        for name, volume in card.volumes.items():
-            file = folder / volumes.FILES[name]
-            if not file.is_file() or file.stat().st_size != volume.bytes:
-                raise cards.damaged(id, f"{file.name} is missing or cut")
+        with self._case(id) as folder:
+            try:
+                card = cards.from_text((folder / CARD).read_bytes(), id)
+            except OSError as error:
+                raise cards.damaged(id, "it has no case.json") from error
+            for name, volume in card.volumes.items():
+                volumes.check_length(id, name, volume, folder)
         return card
 
     def check(self, id: str) -> CaseCard:
         """The card of a case whose every file has the hash that the card states. Raises PemmaError as `card` does."""
         card = self.card(id)
-        for name, volume in card.volumes.items():
-            volumes.check(id, name, volume, self._folder(id))
+        with self._case(id) as folder:
+            for name, volume in card.volumes.items():
+                volumes.check(id, name, volume, folder)
         return card
 
     def read(self, id: str) -> "SiteCase":
@@ -131,7 +130,8 @@ class CaseLibrary:
         from .types import SiteCase
 
         card = self.card(id)
-        images = {name: volumes.read(id, name, volume, self._folder(id)) for name, volume in card.volumes.items()}
+        with self._case(id) as folder:
+            images = {name: volumes.read(id, name, volume, folder) for name, volume in card.volumes.items()}
         suv = Suv("SUVbw as the case library keeps it", 1.0, card.suv_typed) if "pet" in images else None
         study = PetCtStudy(images.get("ct"), images.get("pet"), suv=suv, study_key=f"case {card.sha256}", kind="nifti")
         return SiteCase(card.id, card.patient, study, images["mask"], card.origin.independent)
@@ -222,6 +222,17 @@ class CaseLibrary:
         if not cards.is_id(id) or not (self._cases / id).exists():
             raise _unknown(id)
         return self._cases / id
+
+    @contextmanager
+    def _case(self, id: str) -> Iterator[Path]:
+        """A case's folder; what goes wrong because another program removes it meanwhile is "case-unknown"."""
+        folder = self._folder(id)
+        try:
+            yield folder
+        except PemmaError:
+            if not folder.exists():
+                raise _unknown(id) from None
+            raise
 
     def _survey(self) -> Iterator[tuple[CaseCard | None, PemmaError | None]]:
         for id in self.ids():

@@ -2,7 +2,10 @@
 
 import errno
 import hashlib
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import SimpleITK as sitk
@@ -11,6 +14,7 @@ from ..core.files import sha256_of, write_atomically
 from ..study.nifti import CT_FILE, MASK_FILE, PET_FILE
 from .cards import Volume, damaged
 
+T = TypeVar("T")
 FILES = {"ct": CT_FILE, "pet": PET_FILE, "mask": MASK_FILE}
 _PIXELS = {"ct": sitk.sitkInt16, "pet": sitk.sitkFloat32, "mask": sitk.sitkUInt8}
 _ROUNDED = 1e-3  # by which NIfTI's float32 may differ, mm
@@ -47,9 +51,22 @@ def save(image: sitk.Image, path: Path) -> None:
 
 def check(id: str, name: str, volume: Volume, folder: Path) -> None:
     """Raises PemmaError "case-damaged" unless the file is there as it was written."""
-    file = folder / FILES[name]
-    if not file.is_file() or file.stat().st_size != volume.bytes or sha256_of(file) != volume.sha256:
-        raise damaged(id, f"{FILES[name]} is missing or was changed")
+    check_length(id, name, volume, folder)
+    if _asked(sha256_of, id, folder / FILES[name]) != volume.sha256:
+        raise damaged(id, f"{FILES[name]} was changed")
+
+
+def check_length(id: str, name: str, volume: Volume, folder: Path) -> None:
+    """Raises PemmaError "case-damaged" unless the file is there with the length that it was written with."""
+    if _asked(os.path.getsize, id, folder / FILES[name]) != volume.bytes:
+        raise damaged(id, f"{FILES[name]} was cut or changed")
+
+
+def _asked(what: Callable[[Path], T], id: str, file: Path) -> T:
+    try:
+        return what(file)
+    except OSError as error:
+        raise damaged(id, f"{file.name} is missing or can't be read") from error
 
 
 def read(id: str, name: str, volume: Volume, folder: Path) -> sitk.Image:
