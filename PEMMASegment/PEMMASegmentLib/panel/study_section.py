@@ -6,6 +6,7 @@ import slicer
 from ..core import PemmaError
 from ..study.types import PetCtStudy
 from . import candidates, parameters, studies
+from .words import in_panel
 
 #: code of an error -> the field that helps
 _FIELDS = {
@@ -46,7 +47,7 @@ class StudySection:
                 self._ask_for(error.code)
                 raise
             self._key = key
-        self._ui.studyLabel.text = studies.in_words(self._study)
+        self._ui.studyLabel.text = in_panel(studies.in_words(self._study))
         return self._study
 
     def _ask_for(self, code: str) -> None:

@@ -160,7 +160,8 @@ class Panel:
         view.see_through(self.run.node)
         self._guarded(self._view_section.show_once, ct, pet)
         number = len(run.lesions)
-        self._say(_("{number} lesion(s) in {seconds} s.").format(number=number, seconds=f"{seconds:.0f}"))
+        said = _("{number} lesion(s) in {seconds} s.").format(number=number, seconds=f"{seconds:.0f}")
+        self._say("\n".join([said, *_notes(answer, asked.study)]))
 
     def _on_segment(self, _checked=False) -> None:
         if self._asked is not None:
@@ -224,10 +225,11 @@ class Panel:
         self.ui.messageLabel.text = words
 
     def _say_error(self, error: PemmaError | Error) -> None:
-        place = f" [{error.place}]" if error.place else ""
+        place = f" [{words.in_panel(error.place)}]" if error.place else ""
         advice = words.way_out(error.code, error.way_out)
         way_out = f" – {advice}" if advice else ""
-        self._say(f"{error.sentence[:1].upper()}{error.sentence[1:]}{place}{way_out}")
+        sentence = words.in_panel(error.sentence)
+        self._say(f"{sentence[:1].upper()}{sentence[1:]}{place}{way_out}")
         if getattr(error, "details", ""):
             self.ui.detailsText.appendPlainText(error.details)
         if error.code == "outside-region" and self.chosen.roi is None:
@@ -254,3 +256,10 @@ class Panel:
         self.ui.segmentButton.enabled = True
         self.ui.progressBar.visible = False
         self.ui.progressLabel.text = ""
+
+
+def _notes(answer: Result, study: PetCtStudy) -> list[str]:
+    """What the run warns of; warnings of the study itself stand with the study."""
+    known = {warning.code for warning in study.warnings}
+    told = [note for note in answer.fields.get("warnings") or () if note["code"] not in known]
+    return [words.in_panel(_("Warning: {sentence}.").format(sentence=note["sentence"])) for note in told]

@@ -1,4 +1,4 @@
-"""Ways out of an error in the panel's words: the library's name the command line's options."""
+"""Errors and warnings in the panel's words: the library's name the command line's options and commands."""
 
 import re
 
@@ -20,11 +20,22 @@ _OPTIONS = {
     "--injection-time": _("Injection time"), "--inputs": _("Inputs"), "--device": _("Device"), "--roi": _("a region"),
     "--whole-study": _("Whole study"), "--threshold": _("the threshold"), "--model": _("Model"),
     "--adapter": _("Adapter"), "--ct-series": _("the CT selector"), "--pet-series": _("the PET selector"),
+    "--out": _("the folder"), "--library": _("the library"), "--annotation": _("the contour"),
+    "--annotation-roi": _("the contour's name"),
 }  # fmt: skip
+#: command of the command line -> where it is in the panel
+_COMMANDS = {"models": _("Setup and models"), "adapters": _("Setup and models"), "cases": _("the list of cases")}
 
 
 def way_out(code: str, words: str) -> str:
     """What the user of the panel can do about the error `code`, whose way out is `words` on the command line."""
     if code in _WAYS_OUT:
         return _WAYS_OUT[code]
-    return re.sub(r"--[a-z-]+", lambda option: _OPTIONS.get(option[0], option[0]), words)
+    return in_panel(words)
+
+
+def in_panel(words: str) -> str:
+    """A text of the library with the panel's controls in place of options ("--inputs ct") and commands."""
+    words = re.sub(r"--[a-z]+(-[a-z]+)*", lambda option: _OPTIONS.get(option[0], option[0]), words)
+    words = re.sub(r"`?pemma-segment (models|adapters|cases) [a-z]+`?", lambda command: _COMMANDS[command[1]], words)
+    return re.sub(r" ?\(?[^(]*pemma-segment inspect\)?", _(" (the list of volumes says more)"), words)
