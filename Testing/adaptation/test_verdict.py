@@ -26,7 +26,7 @@ def test_accepted_needs_five_patients_a_clear_gain_and_nobody_harmed():
 
 def test_the_sentences_say_what_is_missing():
     assert "nothing can be said" in of().sentence and of().word == "too few cases" and of().mean_gain is None
-    assert of(0.1).interval_95 is None and of(0.1, 0.1).word == "too few cases"
+    assert of(0.1, 0.1).interval_95 is None and of(0.1, 0.1).word == "too few cases" and "3 more" in of(0.1, 0.1).sentence
     assert of(0.10, 0.11, 0.09).sentence.startswith("no harm seen, not proved") and of(0.1, 0.11, 0.09).more == 2
     assert of(0.10, 0.11, -0.09).word == "harm seen" and "1 of 3 patients" in of(0.10, 0.11, -0.09).sentence
     unsure = of(0.10, 0.02, 0.13, 0.0, 0.05)

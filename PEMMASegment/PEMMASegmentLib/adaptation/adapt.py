@@ -21,7 +21,7 @@ from .fewshot import check_case, digest
 from .proof import Proof, dealt, labels, pair, prove, references
 from .record import as_record, without_cases
 from .types import Fitted, Procedure, SiteCase
-from .verdict import FEWEST, verdict
+from .verdict import FEWEST, Verdict, too_few, verdict
 
 _WRITING = ".writing-"
 #: A segmentation as a share of a training, for the progress.
@@ -51,10 +51,9 @@ def adapt(model: Model, cases: Sequence[SiteCase], procedure: Procedure, out: Pa
     fitted = procedure.fit(model, cases, inputs, seed, spans.next("training the adapter"))
     fitted = _deliver(out, fitted, cases, procedure, name, facts or [scanner.facts(case.study) for case in cases])
     delivered()
-    proof, tries = _proved(procedure, model, cases, inputs, seed, ledger, spans.next("the adapter is there; its proof"),
-                           device, whole_study)
+    proof, tries, said = _judged(procedure, model, cases, inputs, seed, ledger,
+                                 spans.next("the adapter is there; its proof"), device, whole_study)
     kept = labels(model, fitted, own, inputs, spans.next("what is forgotten"), device)
-    said = verdict(*proof.by_patient(), tries=tries.count, newly_missed=proof.newly_missed)
     record = as_record(said, proof, [pair(*one) for one in kept], tries, fitted.card, time.monotonic() - started)
     write_card(out, replace(fitted.card, scores=without_cases(record), verdict=said.word))
     return record
@@ -142,14 +141,15 @@ def _deliver(out: Path, fitted: Fitted, cases: Sequence[SiteCase], procedure: Pr
     return Fitted(card, fitted.tensors)
 
 
-def _proved(procedure: Procedure, model: Model, cases: Sequence[SiteCase], inputs: str, seed: int, ledger: ledgers.Ledger,
-            progress: Progress, device: str, whole_study: bool) -> tuple[Proof, ledgers.Tries]:
-    """The proof, and the tries that the ledger knows; with fewer than three patients nothing is tried."""
+def _judged(procedure: Procedure, model: Model, cases: Sequence[SiteCase], inputs: str, seed: int, ledger: ledgers.Ledger,
+            progress: Progress, device: str, whole_study: bool) -> tuple[Proof, ledgers.Tries, Verdict]:
+    """Proof, tries and verdict; with fewer than three patients nothing is tried."""
     patients = [patient for fold in dealt(cases) for patient in fold]
     if len(patients) < FEWEST:
-        return Proof(tuple(), 0), ledgers.Tries(0)
+        return Proof((), 0), ledgers.Tries(0), too_few(len(patients))
     entry = ledgers.about(procedure, model.identity, [digest(case) for case in cases], inputs, seed, patients)
     opened: list[ledgers.Tries] = []
     proof = prove(procedure, model, cases, inputs, seed, progress, device=device, whole_study=whole_study,
                   opening=lambda: opened.append(ledgers.open_scores(ledger, entry)))
-    return proof, opened[0]
+    said = verdict(*proof.by_patient(), tries=opened[0].count, newly_missed=proof.newly_missed)
+    return proof, opened[0], said

@@ -55,10 +55,10 @@ def verdict(before: Sequence[float], after: Sequence[float], tries: int = 1, new
     newly_missed: lesions that the base finds and the adapter misses.
     """
     gains = np.asarray(after, float) - np.asarray(before, float)
-    mean = float(gains.mean()) if len(gains) else None
-    found = {"mean_gain": mean, "interval_95": interval(gains), "tries": tries}
     if len(gains) < FEWEST:
-        return Verdict(TOO_FEW, _too_few(len(gains)), **found)
+        return too_few(len(gains))
+    mean = float(gains.mean())
+    found = {"mean_gain": mean, "interval_95": interval(gains), "tries": tries}
     if harm := _harm(gains, newly_missed):
         return Verdict(HARM, f"harm seen on patients held out: {harm}", **found)
     if len(gains) < ENOUGH:
@@ -70,6 +70,13 @@ def verdict(before: Sequence[float], after: Sequence[float], tries: int = 1, new
         return Verdict(ACCEPTED, sentence, **found)
     more = cases_to_decide(mean, float(gains.std(ddof=1)), len(gains), tries)
     return Verdict(NOT_SHOWN, f"not shown to help ({_more(more, mean)})", **found, more=more)
+
+
+def too_few(n: int) -> Verdict:
+    """What is said of fewer than three patients: no score of theirs is opened."""
+    found = "no patient has" if n == 0 else "only one patient has" if n == 1 else f"only {n} patients have"
+    sentence = f"nothing can be said: {found} a contour that did not begin as a model's output; add at least {ENOUGH - n} more"
+    return Verdict(TOO_FEW, sentence, None, None, 0)
 
 
 @cache
@@ -134,11 +141,6 @@ def _harm(gains: np.ndarray, newly_missed: int) -> str:
     if found is not None and found[1] < 0:
         told.append(f"the mean Dice falls by {-gains.mean():.3f}")
     return ", ".join(told)
-
-
-def _too_few(n: int) -> str:
-    what = "no patient" if n == 0 else "one patient" if n == 1 else f"{n} patients"
-    return f"nothing can be said: only {what} with contours of their own; add at least {ENOUGH - n} more".replace("only no", "no")
 
 
 def _more(more: int | None, mean: float) -> str:

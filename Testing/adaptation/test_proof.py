@@ -1,0 +1,163 @@
+"""The proof: who is held out from what, when scores are opened, what the ledger counts, what a stopped run leaves."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pytest
+
+from PEMMASegmentLib.adaptation import ledger, proof
+from PEMMASegmentLib.adaptation.adapt import adapt, check_out, common_inputs, in_words
+from PEMMASegmentLib.adaptation.library import CaseLibrary
+from PEMMASegmentLib.adaptation.proof import dealt, pair, prove, references
+from PEMMASegmentLib.adapters import AdapterCard, load, read_card
+from PEMMASegmentLib.adapters.files import Adapter
+from PEMMASegmentLib.core import Cancelled, Identity, PemmaError
+from PEMMASegmentLib.core.images import array, like
+
+from . import hospital
+
+
+@dataclass
+class Threshold:
+    """A procedure that needs no training and remembers what it was given."""
+
+    at: float = 0.45
+    name: str = "threshold"
+    given: list = field(default_factory=list)
+
+    @property
+    def words(self) -> str:
+        return f"threshold {self.at}"
+
+    def fit(self, model, cases, inputs, seed, progress):
+        progress(0.5, "fitting")
+        self.given.append([case.id for case in cases])
+        return Adapter(AdapterCard("t", "1", None, "", (), model.identity, inputs, threshold=self.at), {})
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return hospital.model(tmp_path_factory.mktemp("model") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def five():
+    return [hospital.case(seed) for seed in range(5)]
+
+
+def test_every_patient_is_held_out_once_with_all_cases_and_only_own_contours_count(model, five):
+    twice, corrected = hospital.case(5, patient="P0"), hospital.case(6, patient="P1", independent=False)
+    only_corrected = hospital.case(7, independent=False)
+    cases = [*five[:3], twice, corrected, only_corrected]
+    how = Threshold()
+    found = prove(how, model, cases, "ct+pet")
+    assert found.folds == 3 and [pair.case for pair in found.pairs] == ["case0", "case1", "case2", "case5"]
+    assert how.given == [["case1", "case2", "case6", "case7"], ["case0", "case2", "case5", "case7"],
+                         ["case0", "case1", "case5", "case6", "case7"]]
+    before, after = found.by_patient()
+    assert len(before) == len(after) == 3
+    assert after[0] == pytest.approx(np.mean([p.after.dice for p in found.pairs if p.patient == "P0"]))
+    many = [hospital.case(0, patient=f"P{n:02}") for n in range(12)]
+    assert [len(fold) for fold in dealt(many)] == [3, 3, 2, 2, 2] and sorted(sum(dealt(many), ())) == [c.patient for c in many]
+
+
+def test_scores_are_opened_once_at_the_end_after_the_ledger(model, five, monkeypatch):
+    order = []
+    how = Threshold()
+    real = proof.scores
+    monkeypatch.setattr(proof, "scores", lambda *labels: order.append("score") or real(*labels))
+    prove(how, model, five[:3], "ct+pet", opening=lambda: order.append(f"opened after {len(how.given)} trainings"))
+    assert order == ["opened after 3 trainings", *["score"] * 6]
+
+
+def test_a_lesion_that_only_the_base_touches_is_newly_missed(five):
+    case = five[0]
+    voxels = array(case.label)
+    voxels[:2, :3, :3] = 1  # a second lesion, in a corner
+    case = replace(case, label=like(voxels, case.label))
+    one_left = voxels.copy()
+    one_left[:2, :3, :3] = 0
+    both, one, none = (like(v, case.label) for v in (voxels, one_left, voxels * 0))
+    assert [pair(case, *two).newly_missed for two in ((both, both), (both, one), (one, both), (both, none), (none, one))] \
+        == [0, 1, 0, 2, 0]  # fmt: skip
+    figures = pair(case, both, none)
+    assert (figures.before.dice, figures.before.missed_ml, figures.after.dice, figures.after.extra_ml) == (1, 0, 0, 0)
+    assert figures.after.missed_ml == pytest.approx(voxels.sum() * 0.216)
+
+
+def test_the_reference_cases_are_the_models_own(model):
+    assert [case.id for case in references(model, "pet")] == ["R90", "R91"]
+    assert references(replace(model, folder=model.folder / "reference"), "ct") == []
+
+
+def test_the_ledger_counts_looks_at_these_patients_and_forgets_nothing(tmp_path):
+    book = CaseLibrary(tmp_path / "library")
+    base = Identity("tiny", "1", "ab")
+    entry = lambda at, patients, seed=0: ledger.about(Threshold(at), base, ["d1"], "ct", seed, patients)  # noqa: E731
+    assert ledger.open_scores(book, entry(0.4, ["P1", "P2"])).count == 1
+    assert ledger.open_scores(book, entry(0.4, ["P1", "P2"])).count == 1  # the same try: the same scores
+    assert ledger.open_scores(book, entry(0.5, ["P2", "P3"])).count == 2
+    assert ledger.open_scores(book, entry(0.5, ["P2", "P3"], seed=1)).count == 3
+    assert ledger.open_scores(book, entry(0.4, ["P8"])).count == 1  # nobody has looked at that patient
+    sorted((book.folder / "tries").glob("*.json"))[0].unlink()
+    again = ledger.open_scores(book, entry(0.6, ["P1"]))
+    assert again.lost == 1 and again.count == 2
+
+
+def test_the_adapter_is_there_before_its_proof_and_the_card_is_written_again(model, five, tmp_path):
+    out, book, seen = tmp_path / "out", CaseLibrary(tmp_path / "book"), []
+    words = []
+    record = adapt(model, five, Threshold(), out, book, progress=lambda f, w: words.append((f, w)),
+                   delivered=lambda: seen.append((read_card(out).verdict, len(book.tries()))))
+    assert seen == [("", 0)] and len(book.tries()) == 1
+    card = read_card(out)
+    assert card.verdict == record["verdict"] and card.scores["mean_gain"] == record["mean_gain"]
+    assert len(record["cases"]) == 5 and len(record["reference"]["cases"]) == 2 and record["tries"] == 1
+    assert [f for f, _ in words] == sorted(f for f, _ in words) and words[-1][0] == pytest.approx(1)
+    assert load(out, model.identity).card.training["patients"] == 5
+    text = (out / "adapter.json").read_text("utf-8")
+    assert "case3" not in text and "P3" not in text
+    assert adapt(model, five, Threshold(0.3), out, book)["tries"] == 2  # another try, and `out` is replaced
+    assert read_card(out).threshold == 0.3
+
+
+def test_a_stopped_proof_leaves_the_adapter_and_opens_no_score(model, five, tmp_path):
+    out, book = tmp_path / "out", CaseLibrary(tmp_path / "book")
+
+    def stop(fraction, words):
+        if "fold 3" in words:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        adapt(model, five, Threshold(), out, book, progress=stop)
+    assert load(out, model.identity).card.verdict == "" and not book.folder.exists()
+    assert [f.name for f in tmp_path.iterdir()] == ["out"]
+
+
+def test_too_few_patients_give_an_adapter_and_say_so(model, five, tmp_path):
+    book = CaseLibrary(tmp_path / "book")
+    record = adapt(model, five[:2], Threshold(), tmp_path / "out", book)
+    assert record["verdict"] == "too few cases" and record["cases"] == [] and "add at least 3 more" in record["sentence"]
+    assert record["tries"] == 0 and not book.folder.exists() and read_card(tmp_path / "out").verdict == "too few cases"
+
+
+def test_what_cannot_be_done_is_refused_with_a_way_out(model, five, tmp_path):
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "thesis.txt").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    book = CaseLibrary(tmp_path / "book")
+    mixed = [hospital.case(0, without="pet"), hospital.case(1, without="ct")]
+    asked = {"out-not-empty": lambda: check_out(foreign), "out-is-a-file": lambda: check_out(tmp_path / "file"),
+             "adapt-cases": lambda: adapt(model, [], Threshold(), tmp_path / "o", book),
+             "adapt-inputs": lambda: common_inputs(model, mixed, "auto")}
+    for code, ask in asked.items():
+        with pytest.raises(PemmaError) as refused:
+            ask()
+        assert refused.value.code == code and refused.value.way_out
+    assert (foreign / "thesis.txt").read_text() == "mine"
+    assert common_inputs(model, [*five, mixed[0]], "auto") == "ct"
+
+
+def test_time_left_in_words():
+    assert [in_words(s) for s in (3, 44, 89, 100, 600)] == ["10 s", "40 s", "90 s", "2 min", "10 min"]
