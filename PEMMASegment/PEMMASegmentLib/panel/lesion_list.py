@@ -50,19 +50,23 @@ class LesionList:
             self.select(selected[0])
 
     def _fill_row(self, row: int, lesion: Lesion, reviewed: bool) -> None:
-        first = qt.QTableWidgetItem(f"{lesion.number}")
+        first = self._item(row, 0)
+        first.setText(f"{lesion.number}")
         first.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable | qt.Qt.ItemIsUserCheckable)
         first.setCheckState(qt.Qt.Checked if lesion.kept else qt.Qt.Unchecked)
-        self._widget.setItem(row, 0, first)
         for column, (key, _words) in enumerate(FIGURES, start=1):
-            item = self._item(figure(getattr(lesion, key)))
+            item = self._item(row, column)
+            item.setText(figure(getattr(lesion, key)))
             item.setTextAlignment(int(qt.Qt.AlignRight | qt.Qt.AlignVCenter))
-            self._widget.setItem(row, column, item)
-        self._widget.setItem(row, len(FIGURES) + 1, self._item(state(lesion, reviewed)))
+        self._item(row, len(FIGURES) + 1).setText(state(lesion, reviewed))
 
-    def _item(self, words: str):
-        item = qt.QTableWidgetItem(words)
-        item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable)
+    def _item(self, row: int, column: int):
+        """The cell's item: the one that is there, because it may be the one whose tick is being handled."""
+        item = self._widget.item(row, column)
+        if item is None:
+            item = qt.QTableWidgetItem("")
+            item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable)
+            self._widget.setItem(row, column, item)
         return item
 
     def _on_changed(self, item) -> None:

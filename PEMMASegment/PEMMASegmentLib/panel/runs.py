@@ -105,7 +105,6 @@ class Run:
 
     def keep(self, number: int, kept: bool) -> None:
         """Keeps or drops a lesion."""
-        self.take_edits()
         drawing = self._drawing
         self._remember("keep")
         self._show(replace(drawing, dropped=drawing.dropped - {number} if kept else drawing.dropped | {number}))

@@ -32,19 +32,19 @@ def draw(node, numbers: np.ndarray, grid: sitk.Image, lesions: Sequence[Lesion],
          reviewed: frozenset[int] = frozenset()) -> None:  # fmt: skip
     """Replaces the segments of lesions by these; empty segments that the user made stay.
 
-    numbers: (z, y, x), the lesion of each voxel of `grid`. Closed surfaces are made when the node had them; names that
-    the user gave stay.
+    numbers: (z, y, x), the lesion of each voxel of `grid`. Closed surfaces are made when the node had them; names,
+    colours and codes that the user gave stay.
     """
     segmentation = node.GetSegmentation()
     surfaces = segmentation.ContainsRepresentation("Closed surface")
-    names = {number: segmentation.GetSegment(segment_id).GetName() for number, segment_id in ids(node).items()}
+    before = {number: segmentation.GetSegment(segment_id) for number, segment_id in ids(node).items()}
     for segment_id in ids(node).values():
         segmentation.RemoveSegment(segment_id)
     if not lesions:
         return
     labelmap = _labelmap(numbers, grid)
     for lesion in lesions:
-        segment = _segment(lesion.number, names.get(lesion.number), labelmap)
+        segment = _segment(lesion.number, before.get(lesion.number), labelmap)
         segmentation.AddSegment(segment, _free_id(segmentation, f"Lesion_{lesion.number}"))
     describe(node, lesions, model, reviewed)
     if surfaces:
@@ -52,11 +52,12 @@ def draw(node, numbers: np.ndarray, grid: sitk.Image, lesions: Sequence[Lesion],
 
 
 def describe(node, lesions: Sequence[Lesion], model: Identity, reviewed: frozenset[int]) -> None:
-    """Brings what the segments tell of the lesions up to date: codes, tracking, who drew them, review state, kept."""
+    """Brings what the segments tell of the lesions up to date: tracking, who drew them, review state, kept."""
     found = ids(node)
     for lesion in lesions:
         segment = node.GetSegmentation().GetSegment(found[lesion.number])
-        segment.SetTerminology(TERMINOLOGY)
+        if _tag(segment, KEPT) != str(int(lesion.kept)):  # else what the user shows and hides stays
+            node.GetDisplayNode().SetSegmentVisibility(found[lesion.number], lesion.kept)
         state = slicer.vtkSlicerSegmentationsModuleLogic
         # flagged until the physician has looked at it
         state.SetSegmentStatus(segment, state.Completed if lesion.number in reviewed else state.Flagged)
@@ -66,7 +67,6 @@ def describe(node, lesions: Sequence[Lesion], model: Identity, reviewed: frozens
         }  # fmt: skip
         for name, value in tags.items():
             segment.SetTag(name, value)
-        node.GetDisplayNode().SetSegmentVisibility(found[lesion.number], lesion.kept)
 
 
 def read(node, reference, free_number: int) -> np.ndarray:
@@ -84,6 +84,7 @@ def read(node, reference, free_number: int) -> np.ndarray:
             continue
         if not segment.HasTag(NUMBER):
             segment.SetTag(NUMBER, str(free_number))
+            segment.SetTerminology(TERMINOLOGY)
             free_number += 1
         numbers[box][inside] = int(_tag(segment, NUMBER))
     return numbers
@@ -156,10 +157,12 @@ def _labelmap(numbers: np.ndarray, grid: sitk.Image):
     return labelmap
 
 
-def _segment(number: int, name: str | None, labelmap):
+def _segment(number: int, before, labelmap):
+    """A new segment that looks like the lesion's earlier one, if there was one."""
     segment = slicer.vtkSegment()
-    segment.SetName(name or f"Tumour {number}")
-    segment.SetColor(*COLOURS[(number - 1) % len(COLOURS)])
+    segment.SetName(before.GetName() if before is not None else f"Tumour {number}")
+    segment.SetColor(*(before.GetColor() if before is not None else COLOURS[(number - 1) % len(COLOURS)]))
+    segment.SetTerminology(_tag(before, "TerminologyEntry") if before is not None else TERMINOLOGY)
     segment.SetTag(NUMBER, str(number))
     segment.SetLabelValue(number)
     segment.AddRepresentation(LABELMAP, labelmap)
