@@ -28,7 +28,8 @@ WAIT_S = 300.0
 
 def main(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as temporary:
-        app, module = opened(Path(temporary))
+        app = application(Path(temporary))
+        module = slicer_app.open_module(ROOT / "PEMMASegment" / "PEMMASegment.py")
         try:
             segment(app, module)
             views = pictures(module, Path(temporary))
@@ -43,8 +44,8 @@ def main(folder: Path) -> None:
             module.cleanup()
 
 
-def opened(temporary: Path):
-    """The application with the bundled patient loaded and the module open."""
+def application(temporary: Path):
+    """The application with the bundled patient loaded."""
     with zipfile.ZipFile(SAMPLE) as archive:
         archive.extractall(temporary)
     app = slicer_app.start(temporary)
@@ -53,7 +54,7 @@ def opened(temporary: Path):
     slicer.dicomDatabase = scene.FolderDatabase(study)
     for kind, name in (("CT", "STS_008 CT"), ("PET", "STS_008 PET")):
         scene.load_series(study / kind, name)
-    return app, slicer_app.open_module(ROOT / "PEMMASegment" / "PEMMASegment.py")
+    return app
 
 
 def segment(app, module) -> None:
@@ -86,13 +87,15 @@ def pictures(module, folder: Path) -> dict[str, QtGui.QImage]:
     """The four views through the largest lesion."""
     from PEMMASegmentLib.panel import logic
 
-    chosen, scene = module.panel.chosen, slicer_app.slicer_scene
+    chosen, scene, message = module.panel.chosen, slicer_app.slicer_scene, module.panel.ui.messageLabel
+    said = message.text
     centre, size, kept = logic.centre_ras(module.panel.run, 1), (VIEW, VIEW), []
     for name in ("Axial", "Coronal", "Sagittal"):
         kept += scene.slice_picture(
             folder / f"{name}.png", scene.application, chosen.ct, chosen.pet, name, centre, chosen.petOpacity, size
         )
     kept += scene.picture_3d(folder / "3D.png", scene.application, size, before=module.panel.ui.viewButton.click)
+    message.text = said
     return {name: QtGui.QImage(str(folder / f"{name}.png")) for name, _ in VIEWS}
 
 

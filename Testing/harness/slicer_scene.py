@@ -35,6 +35,7 @@ class FolderDatabase:
         self.inserted: list[str] = []
         self._files: dict[str, str] = {}
         self._series: dict[str, Path] = {}
+        self._headers: dict[str, pydicom.Dataset] = {}
         if folder is not None:
             self.add(folder)
 
@@ -51,7 +52,9 @@ class FolderDatabase:
         return self._files.get(uid, "")
 
     def instanceValue(self, uid: str, tag: str) -> str:
-        element = pydicom.dcmread(self._files[uid], stop_before_pixels=True).get(int(tag.replace(",", ""), 16))
+        if uid not in self._headers:  # the real one looks into its cache of tags
+            self._headers[uid] = pydicom.dcmread(self._files[uid], stop_before_pixels=True)
+        element = self._headers[uid].get(int(tag.replace(",", ""), 16))
         return str(element.value) if element is not None else ""
 
     def insert(self, path: str) -> None:

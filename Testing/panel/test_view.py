@@ -78,7 +78,6 @@ def test_a_slicer_without_volume_rendering_shows_the_rest_and_says_so(module, la
     click(ui.viewButton)
     assert "Volume Rendering" in ui.messageLabel.text and not ui.petProjectionCheckBox.enabled
     assert layers.GetForegroundVolumeID() == module.panel.chosen.pet.GetID()
-    module.panel._say("")
     click(ui.viewButton)
     assert ui.messageLabel.text == ""
 

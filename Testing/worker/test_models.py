@@ -68,5 +68,5 @@ def test_the_bundled_patient_gives_the_stored_figures():
 
 def test_other_figures_do_not_agree():
     stored = dict.fromkeys(checkup.FIGURES, 1.0)
-    assert checkup.agree(stored | {"tlg": 1.04}, stored)
-    assert not checkup.agree(stored | {"tlg": 1.06}, stored) and not checkup.agree(stored | {"number": 2.0}, stored)
+    assert checkup.agree(stored | {"tlg": 1.01}, stored)
+    assert not checkup.agree(stored | {"tlg": 1.03}, stored) and not checkup.agree(stored | {"number": 2.0}, stored)

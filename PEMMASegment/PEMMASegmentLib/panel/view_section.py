@@ -8,10 +8,13 @@ from . import view
 
 
 class ViewSection:
-    """guarded(act, *arguments): does it and says errors in the panel. study(): reads the chosen one."""
+    """guarded(act, *arguments): does it and says errors in the panel. say(words). study(): reads the chosen one.
+    looked_at(): called when the user has asked to see it.
+    """
 
-    def __init__(self, ui, guarded: Callable, study: Callable[[], PetCtStudy]):
-        self._ui, self._guarded, self._study = ui, guarded, study
+    def __init__(self, ui, guarded: Callable, say: Callable[[str], None], study: Callable[[], PetCtStudy],
+                 looked_at: Callable[[], None]):  # fmt: skip
+        self._ui, self._guarded, self._say, self._study, self._looked_at = ui, guarded, say, study, looked_at
         self._shown: tuple | None = None  # CT node, PET node, what the PET's voxels hold for an SUV of 1
         ui.viewButton.connect("clicked(bool)", self._on_view)
         ui.petWindowComboBox.connect("currentTextChanged(QString)", self._on_window)
@@ -39,7 +42,10 @@ class ViewSection:
             self.show(ct, pet)
 
     def _on_view(self, _checked=False) -> None:
+        self._say("")
         self._guarded(self.show, self._ui.ctSelector.currentNode(), self._ui.petSelector.currentNode())
+        if self._shown is not None:
+            self._looked_at()
 
     def _on_window(self, words: str) -> None:
         free = view.WINDOWS.get(words) is None and bool(words)

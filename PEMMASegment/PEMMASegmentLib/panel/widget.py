@@ -54,7 +54,7 @@ class Panel:
         self._timer.connect("timeout()", self.poll)
         self._answers: dict[int, tuple[Callable, Callable | None]] = {}
         self._study_section = StudySection(ui)
-        self._view_section = ViewSection(ui, self._guarded, self._study)
+        self._view_section = ViewSection(ui, self._guarded, self._say, self._study, self._warm_up)
         self._segment_section = SegmentSection(ui, self._guarded)
         self._setup_section = SetupSection(ui, self._ask, self._guarded, self._say, self._segment_section.refill)
         ui.segmentButton.connect("clicked(bool)", self._on_segment)
@@ -133,6 +133,12 @@ class Panel:
         self._say("")
         self._answers[self.worker.request(do, **fields)] = on_answer, on_error
         self._timer.start()
+
+    def _warm_up(self) -> None:
+        """Loads torch and the model while the user looks at the study; what comes of it shows at the first run."""
+        if not self.worker.running and not packages.missing():
+            self.worker.request("load_model", model=self.chosen.model or None)
+            self._timer.start()
 
     def _answer(self, event) -> None:
         if isinstance(event, Progress):

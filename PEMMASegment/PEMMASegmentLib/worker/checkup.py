@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 PACKAGES = ("torch", "monai", "numpy", "scipy", "SimpleITK", "pydicom", "highdicom", "safetensors")
 FIGURES = ("number", "volume_ml", "mtv_ml", "tlg", "suv_max")
-#: A GPU's lower precision moves a contour by some voxels; what is wrong moves it by more.
-TOLERANCE = 0.05
+#: bfloat16 instead of float32 changes the bundled patient's volume by 0.4 % (seen on a CPU); what is wrong changes more.
+TOLERANCE = 0.02
 EXPECTED = "expected.json"
 REPORTED = 0.05  # share of the progress
 
