@@ -48,7 +48,7 @@ LAZY = {
 }
 
 #: the files of `worker` that only the background process imports
-WORKER_SIDE = {"adapters.py", "__main__.py", "server.py", "commands.py", "cases.py", "models.py", "checkup.py"}
+WORKER_SIDE = {"adapt.py", "adapters.py", "__main__.py", "server.py", "commands.py", "cases.py", "models.py", "checkup.py"}
 
 
 def files() -> list[Path]:

@@ -18,7 +18,7 @@ from ..network.files import Model
 from ..study import scanner
 from . import ledger as ledgers
 from .fewshot import check_case, digest
-from .proof import Proof, dealt, labels, pair, prove, references
+from .proof import Proof, Seen, dealt, labels, pair, prove, references
 from .record import as_record, without_cases
 from .types import Fitted, Procedure, SiteCase
 from .verdict import FEWEST, Verdict, too_few, verdict
@@ -32,12 +32,12 @@ _TOLD_AFTER_S = 5.0
 def adapt(model: Model, cases: Sequence[SiteCase], procedure: Procedure, out: Path, ledger: ledgers.Ledger, *,
           inputs: str = "auto", seed: int = 0, name: str = "", facts: Sequence[dict[str, str]] | None = None,
           device: str = "auto", whole_study: bool = False, progress: Progress = no_progress,
-          delivered: Callable[[], None] = lambda: None) -> dict:
+          delivered: Callable[[], None] = lambda: None, seen: Seen = lambda *_: None) -> dict:
     """Makes an adapter of all cases in `out`, proves the procedure on patients held out; gives `record.as_record`.
 
     The adapter is there, without a verdict, before the proof begins; `delivered` is called then, and at the end its card
     is written again. A stopped run goes on with the same call where `procedure` keeps its unfinished work.
-    facts: what the headers of each case state (`study.scanner.facts`), None: read from the cases.
+    facts: what the headers of each case state (`study.scanner.facts`), None: read from the cases. seen: as for `prove`.
     Raises PemmaError for what the user can put right, and what `progress` raises.
     """
     started = time.monotonic()
@@ -52,7 +52,7 @@ def adapt(model: Model, cases: Sequence[SiteCase], procedure: Procedure, out: Pa
     fitted = _deliver(out, fitted, cases, procedure, name, facts or [scanner.facts(case.study) for case in cases])
     delivered()
     proof, tries, said = _judged(procedure, model, cases, inputs, seed, ledger,
-                                 spans.next("the adapter is there; its proof"), device, whole_study)
+                                 spans.next("the adapter is there; its proof"), device, whole_study, seen)
     kept = labels(model, fitted, own, inputs, spans.next("what is forgotten"), device)
     record = as_record(said, proof, [pair(*one) for one in kept], tries, fitted.card, time.monotonic() - started)
     write_card(out, replace(fitted.card, scores=without_cases(record), verdict=said.word))
@@ -142,14 +142,14 @@ def _deliver(out: Path, fitted: Fitted, cases: Sequence[SiteCase], procedure: Pr
 
 
 def _judged(procedure: Procedure, model: Model, cases: Sequence[SiteCase], inputs: str, seed: int, ledger: ledgers.Ledger,
-            progress: Progress, device: str, whole_study: bool) -> tuple[Proof, ledgers.Tries, Verdict]:
+            progress: Progress, device: str, whole_study: bool, seen: Seen) -> tuple[Proof, ledgers.Tries, Verdict]:
     """Proof, tries and verdict; with fewer than three patients nothing is tried."""
     patients = [patient for fold in dealt(cases) for patient in fold]
     if len(patients) < FEWEST:
         return Proof((), 0), ledgers.Tries(0), too_few(len(patients))
     entry = ledgers.about(procedure, model.identity, [digest(case) for case in cases], inputs, seed, patients)
     opened: list[ledgers.Tries] = []
-    proof = prove(procedure, model, cases, inputs, seed, progress, device=device, whole_study=whole_study,
+    proof = prove(procedure, model, cases, inputs, seed, progress, seen=seen, device=device, whole_study=whole_study,
                   opening=lambda: opened.append(ledgers.open_scores(ledger, entry)))
     said = verdict(*proof.by_patient(), tries=opened[0].count, newly_missed=proof.newly_missed)
     return proof, opened[0], said

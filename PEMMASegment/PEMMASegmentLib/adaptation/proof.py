@@ -28,6 +28,9 @@ LESION_ML = 0.5
 #: A segmentation takes about this share of the time of a training; for the progress only.
 _SEGMENTING = 0.03
 
+#: seen(case, label of the base, label of the adapter): for those who want to look at a held-out case.
+Seen = Callable[[SiteCase, sitk.Image, sitk.Image], None]
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -70,11 +73,12 @@ class Proof:
 
 def prove(procedure: Procedure, model: Model, cases: Sequence[SiteCase], inputs: str, seed: int = 0,
           progress: Progress = no_progress, folds: int | None = None, *, opening: Callable[[], None] = lambda: None,
-          device: str = "auto", whole_study: bool = False) -> Proof:
+          seen: Seen = lambda *_: None, device: str = "auto", whole_study: bool = False) -> Proof:
     """Runs `procedure` once a fold, without the fold's patients, and scores it on their independent cases.
 
     folds: None for one a patient (up to six patients) or five. opening: called once, after all segmentations and before
-    the first score; it writes the ledger. Raises what `procedure.fit`, `inference.segment` and `progress` raise.
+    the first score; it writes the ledger. seen: given what was segmented, once the scores are open. Raises what
+    `procedure.fit`, `inference.segment` and `progress` raise.
     """
     parts = dealt(cases, folds)
     found = []
@@ -87,6 +91,8 @@ def prove(procedure: Procedure, model: Model, cases: Sequence[SiteCase], inputs:
         found += labels(model, fitted, test, inputs, scoring, device, whole_study)
     opening()
     found.sort(key=lambda one: one[0].id)
+    for one in found:
+        seen(*one)
     return Proof(tuple(pair(*one) for one in found), len(parts))
 
 

@@ -9,6 +9,7 @@ from . import options as shared
 if TYPE_CHECKING:
     from ..adaptation.fewshot import WeightUpdate
     from ..adaptation.ledger import Ledger
+    from ..adaptation.proof import Seen
     from ..adaptation.types import SiteCase
     from ..core import Progress
     from ..network.files import Model
@@ -66,8 +67,13 @@ def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
     return True
 
 
-def adapt(model: "Model", options: argparse.Namespace, out: Path, progress: "Progress") -> dict:
-    """Reads the cases, adapts and proves; the keys of the answer. An unfinished run lies beside `out` until it is done."""
+def adapt(
+    model: "Model", options: argparse.Namespace, out: Path, progress: "Progress", seen: "Seen" = lambda *_: None
+) -> dict:
+    """Reads the cases, adapts and proves; the keys of the answer. An unfinished run lies beside `out` until it is done.
+
+    seen: given the held-out cases with both labels.
+    """
     import shutil
 
     from ..adaptation import adapt as adaptation
@@ -79,7 +85,7 @@ def adapt(model: "Model", options: argparse.Namespace, out: Path, progress: "Pro
     inputs = adaptation.common_inputs(model, cases, options.inputs)
     answer = adaptation.adapt(
         model, cases, procedure(options, model, cases, inputs, work), out, ledger, inputs=inputs, seed=options.seed,
-        name=options.name, facts=facts, device=options.device, whole_study=options.whole_study,
+        name=options.name, facts=facts, device=options.device, whole_study=options.whole_study, seen=seen,
         progress=part(progress, READ, 1.0),
     )  # fmt: skip
     shutil.rmtree(work, ignore_errors=True)

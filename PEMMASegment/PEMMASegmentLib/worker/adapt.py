@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 from . import commands
 
 if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+    from ..adaptation.types import SiteCase
     from ..core import Progress
 
 #: Fields of the request that are no options of `adapt`.
@@ -17,7 +20,8 @@ def adapt(request: dict, progress: "Progress", warm: "commands.WarmModel") -> di
 
     Words of progress hold "step 12 of 110, loss 0.412" while something is trained, and begin with "the adapter is there"
     from when `out` can be used. `action` "estimate": `words` and `seconds` of adapter and proof, nothing is written.
-    Stopped, the same request goes on. Raises PemmaError.
+    Stopped, the same request goes on. With a private `folder` the held-out cases' labels are written there, and the result
+    names them: `held_out` {case: {"before": file, "after": file}}. Raises PemmaError.
     """
     from ..cli import adapt as command
     from ..core import PemmaError
@@ -28,7 +32,26 @@ def adapt(request: dict, progress: "Progress", warm: "commands.WarmModel") -> di
         raise PemmaError("bad-request", "`adapt` takes either `library` or `studies`, and `action` only as estimate")
     if request.get("action") == "estimate":
         return command.estimate(warm.get(options.model), options, progress)
-    return command.adapt(warm.get(options.model), options, _out(request), progress)
+    held_out = HeldOut(request)
+    answer = command.adapt(warm.get(options.model), options, _out(request), progress, held_out.take)
+    return {**answer, "held_out": held_out.files}
+
+
+class HeldOut:
+    """Writes the labels of held-out cases into the request's private folder, if it has one. files: their names by case."""
+
+    def __init__(self, request: dict):
+        self._folder = commands.private_folder(request) if request.get("folder") else None
+        self.files: dict[str, dict[str, str]] = {}
+
+    def take(self, case: "SiteCase", before: "sitk.Image", after: "sitk.Image") -> None:
+        """Numbered, because a case may have any name. Raises PemmaError "cannot-write"."""
+        if self._folder is None:
+            return
+        number = len(self.files) + 1
+        self.files[case.id] = {"before": f"before-{number}.nrrd", "after": f"after-{number}.nrrd"}
+        for image, name in zip((before, after), self.files[case.id].values(), strict=True):
+            commands.write_image(image, self._folder / name, compressed=True)
 
 
 def _out(request: dict) -> Path:

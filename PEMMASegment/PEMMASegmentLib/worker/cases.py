@@ -1,26 +1,32 @@
 """The background process' side of the case library: what `pemma-segment cases ACTION --json` prints."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import commands
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..adaptation.cards import Origin
     from ..adaptation.library import CaseLibrary
     from ..core import Progress
+    from ..study.types import PetCtStudy
 
 #: Fields of the request that are no options of `cases add`.
-_OWN = {"action", "library", "label", "made_by", "cases", "file"}
+_OWN = {"action", "library", "label", "made_by", "cases", "file", "headers", "suv_typed"}
 
 
 def cases(request: dict, progress: "Progress", warm: "commands.WarmModel") -> dict:
-    """Does `action` (list, show, remove, import, export, add) on the case library in the folder `library`.
+    """Does `action` (list, show, read, remove, import, export, add) on the case library in the folder `library`.
 
-    show, remove: ids in `cases`; import: `file`; export: `cases` (empty: all) and `file`. add: `study` or `volumes` as
-    for segment, and the options of `cases add`; the annotation is `label`, an image of the private folder, or the one in
-    the study's folder; `made_by` ({"model": identity, "adapter": identity or null}) where it began as the output of a
-    model. Its result: `case` and `warnings`. Raises PemmaError.
+    show, read, remove: ids in `cases`; import: `file`; export: `cases` (empty: all) and `file`. read: writes the images
+    into the private folder and gives their names by "ct", "pet", "mask". add: `study` or `volumes` as for segment, and
+    the options of `cases add`; the annotation is `label`, an image of the private folder, or the one in the study's
+    folder; `made_by` ({"model": identity, "adapter": identity or null}) where it began as the output of a model. With
+    `volumes`, `headers` names a DICOM file of "ct" and "pet" in the private folder (patient, scanner, tracer), and
+    `suv_typed` what a user typed. Its result: `case` and `warnings`. Raises PemmaError.
     """
     from ..adaptation.library import CaseLibrary
     from ..cli import cases as command
@@ -33,6 +39,8 @@ def cases(request: dict, progress: "Progress", warm: "commands.WarmModel") -> di
             return command.as_answer(*command.checked(library))
         case "show":
             return command.show(library, "".join(ids))[1]
+        case "read":
+            return _read(library, "".join(ids), commands.private_folder(request))
         case "remove":
             return command.remove(library, ids)
         case "import":
@@ -41,7 +49,7 @@ def cases(request: dict, progress: "Progress", warm: "commands.WarmModel") -> di
             return command.export(library, ids, file)
         case "add":
             return _add(library, request, progress, warm)
-    raise PemmaError("bad-request", "`library` is missing, or `action` is not list, show, remove, import, export or add")
+    raise PemmaError("bad-request", "`library` is missing, or `action` is none of those")
 
 
 def _add(library: "CaseLibrary", request: dict, progress: "Progress", warm: "commands.WarmModel") -> dict:
@@ -54,11 +62,37 @@ def _add(library: "CaseLibrary", request: dict, progress: "Progress", warm: "com
         return model, warm.adapter(options, model)
 
     card, warnings = command.add_case(
-        library, commands.loader(request, options), _annotation(request), options, load, progress,
+        library, _with_headers(request, commands.loader(request, options)), _annotation(request), options, load, progress,
         _made_by(request.get("made_by")),
     )  # fmt: skip
     told = [{"code": w.code, "sentence": w.sentence, "way_out": w.way_out} for w in warnings]
     return {"case": command.show(library, card.id)[1], "warnings": told}
+
+
+def _read(library: "CaseLibrary", id: str, folder: Path) -> dict:
+    case, names = library.read(id), {}
+    for name, image in (("ct", case.study.ct), ("pet", case.study.pet), ("mask", case.label)):
+        if image is not None:
+            names[name] = f"{name}.nrrd"
+            commands.write_image(image, folder / names[name])
+    return names
+
+
+def _with_headers(request: dict, load: "Callable[[Progress], PetCtStudy]") -> "Callable[[Progress], PetCtStudy]":
+    """Volumes of the panel with what their DICOM headers tell; they never leave the private folder."""
+    named = request.get("headers") or {}
+    if "volumes" not in request:
+        return load
+
+    def loaded(progress: "Progress") -> "PetCtStudy":
+        import pydicom
+
+        folder, study = commands.private_folder(request), load(progress)
+        found = {f"{name}_headers": (pydicom.dcmread(folder / Path(str(named[name])).name),) for name in named}
+        typed = tuple(map(str, request.get("suv_typed") or ()))
+        return replace(study, suv=replace(study.suv, typed=typed) if study.suv else None, **found)
+
+    return loaded
 
 
 def _annotation(request: dict) -> Path | None:

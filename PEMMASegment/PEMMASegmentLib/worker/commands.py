@@ -116,8 +116,8 @@ def segment(request: dict, progress: "Progress", warm: WarmModel) -> dict:
     adapter = warm.adapter(options, model)
     done = work.segment_study(loader(request, options), model, adapter, options, part(progress, MODEL_LOADED, MEASURED))
     progress(MEASURED, "writing the result")
-    _write_image(done.segmentation.probability, folder / PROBABILITY)
-    _write_image(done.segmentation.label, folder / LABEL)
+    write_image(done.segmentation.probability, folder / PROBABILITY)
+    write_image(done.segmentation.label, folder / LABEL)
     return {**_record(done, out, options), "probability": PROBABILITY, "label": LABEL}
 
 
@@ -196,14 +196,14 @@ def private_folder(request: dict) -> Path:
     return folder
 
 
-def _write_image(image: "sitk.Image", path: Path) -> None:
-    """Uncompressed, so that the panel has it at once. Raises PemmaError "cannot-write"."""
+def write_image(image: "sitk.Image", path: Path, compressed: bool = False) -> None:
+    """For the panel, which has it sooner when it is not compressed. Raises PemmaError "cannot-write"."""
     import SimpleITK as sitk
 
     from ..core import PemmaError
 
     try:
-        sitk.WriteImage(image, str(path), useCompression=False)
+        sitk.WriteImage(image, str(path), useCompression=compressed)
     except RuntimeError as error:  # ITK's only kind; the image itself is sound, so it is the disk
-        sentence = "the probability can't be written to the folder for temporary files"
+        sentence = "the result can't be written to the folder for temporary files"
         raise PemmaError("cannot-write", sentence, "free some space on its disk") from error
