@@ -12,6 +12,7 @@
 
 import argparse
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from math import sqrt
@@ -100,6 +101,7 @@ def real_runs(out: Path, count: int, steps: int, folds: int) -> Iterator[dict]:
                   "after": after, "newly_missed": proof.newly_missed, "verdict": said.word}
         with file.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(record) + "\n")
+        shutil.rmtree(out / "work", ignore_errors=True)
         yield record
 
 
@@ -126,15 +128,11 @@ def at_second_site(names: list[str]) -> list:
     from dataclasses import replace
 
     import SimpleITK as sitk
-    from scoring import SHARED as shared_folder
-    from scoring import cases
-
-    sys.path.append(str(shared_folder / "tools"))
-    from second_site import second_site
+    from scoring import cases, tool
 
     out = []
     for case in cases(names, cut=False):
-        ct, pet = second_site(sitk.Cast(case.study.ct, sitk.sitkFloat32), case.study.pet, case.name)
+        ct, pet = tool("second_site").second_site(sitk.Cast(case.study.ct, sitk.sitkFloat32), case.study.pet, case.name)
         study = replace(case.study, ct=sitk.Cast(ct, sitk.sitkInt16), pet=pet, study_key=f"second site {case.name}")
         out.append(replace(case, study=study))
     return out

@@ -113,8 +113,9 @@ class _Run:
 
     @cached_property
     def targets(self) -> tuple[str, ...]:
-        window = self.model.card.architecture.window
-        return adapters.choose(self.model.net, self.how.pattern, {name: torch.zeros(1, 1, *window) for name in self._names})
+        net, window = self.model.net, self.model.card.architecture.window
+        here = next(net.parameters()).device  # a segmentation may have taken the base to the GPU
+        return adapters.choose(net, self.how.pattern, {name: torch.zeros(1, 1, *window, device=here) for name in self._names})
 
     @property
     def _names(self) -> tuple[str, ...]:
