@@ -1,0 +1,130 @@
+"""`adapt`: the keys of its answer, its table, the ledger of tries, and that a killed run goes on to the same adapter."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from PEMMASegmentLib.adaptation import fewshot
+from PEMMASegmentLib.adapters import read_card
+from PEMMASegmentLib.cli import main
+
+from ..adaptation import hospital
+
+KEYS = {"verdict", "sentence", "cases", "mean_gain", "interval_95", "reference", "tries", "trained_share", "seconds"}
+CASE = {"case", "before", "after", "missed_ml", "extra_ml"}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    hospital.model(folder / "tiny")
+    for seed in range(3):
+        hospital.write(folder / f"Doe_Jane_{seed}", seed)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch):
+    monkeypatch.setitem(fewshot.EFFORTS, "quick", 2)
+
+
+def arguments(place: Path, out: Path, *more: str) -> list[str]:
+    studies = [str(place / f"Doe_Jane_{seed}") for seed in range(3)]
+    return ["adapt", *studies, "--out", str(out), "--model", str(place / "tiny"), "--method", "lora", "--effort", "quick",
+            "--quiet", *more]
+
+
+def test_the_answer_its_table_and_what_lies_in_the_folder(place, tmp_path, capsys):
+    out = tmp_path / "adapter"
+    assert main(arguments(place, out, "--json")) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert set(answer) >= KEYS and set(answer["reference"]) >= {"cases", "mean_gain", "interval_95"}
+    assert [case["case"] for case in answer["cases"]] == [f"Doe_Jane_{seed}" for seed in range(3)]
+    assert all(set(case) >= CASE for case in answer["cases"] + answer["reference"]["cases"])
+    assert answer["verdict"] in ("not shown", "harm seen") and answer["tries"] == 1 and 0 < answer["trained_share"] < 0.2
+    assert sorted(f.name for f in out.iterdir()) == ["adapter.json", "adapter.safetensors"]
+    assert sorted(f.name for f in tmp_path.iterdir()) == ["adapter", "adapter.tries"]  # nothing unfinished is left
+    assert not any(b"Doe" in f.read_bytes() for f in tmp_path.rglob("*") if f.is_file())
+    assert main(arguments(place, out, "--seed", "1")) == 0
+    shown = capsys.readouterr().out
+    assert "Dice before" in shown and "try 2 on these patients" in shown and "trained on all cases" in shown
+    assert main(["segment", str(place / "Doe_Jane_0"), "--model", str(place / "tiny"), "--adapter", str(out), "--out",
+                 str(tmp_path / "result"), "--quiet"]) == 0
+    result = json.loads((tmp_path / "result/result.json").read_text("utf-8"))
+    assert result["adapter"]["sha256"] == read_card(out).sha256
+
+
+def test_from_a_library(place, tmp_path, capsys):
+    library = str(tmp_path / "library")
+    for seed in range(3):
+        added = ["cases", "add", str(place / f"Doe_Jane_{seed}"), "--library", library, "--no-blind", "a test", "--quiet",
+                 "--origin", "corrected" if seed == 2 else "scratch", "--model", str(place / "tiny")]
+        assert main(added) == 0
+    assert main(["adapt", "--library", library, *arguments(place, tmp_path / "out", "--json")[4:]]) == 0
+    answer = json.loads(capsys.readouterr().out[-20000:].partition("\n{")[2].join(("{", "")))
+    assert answer["verdict"] == "too few cases" and "only 2 patients" in answer["sentence"]  # one contour is the model's own
+    assert read_card(tmp_path / "out").training["cases"] == 3
+
+
+def test_killed_at_any_step_the_same_command_goes_on(place, tmp_path, monkeypatch, capsys):
+    """The first run dies without a word in the second fold's training; a second one ends with what one run gives."""
+    code = """import os, sys
+from PEMMASegmentLib.adaptation import fewshot
+from PEMMASegmentLib.cli import adapt, main
+fewshot._CHECKPOINT_SECONDS, fewshot.EFFORTS["quick"] = 0.0, 3
+real = adapt.adapt
+def dying(model, options, out, told):
+    return real(model, options, out, lambda fraction, words: "fold 2" in words and "step 2" in words and os._exit(9))
+adapt.adapt = dying
+main(sys.argv[1:])"""
+    library = next(p for p in sys.path if os.path.isdir(os.path.join(p, "PEMMASegmentLib")))
+    died = subprocess.run([sys.executable, "-c", code, *arguments(place, tmp_path / "out")],
+                          env=os.environ | {"PYTHONPATH": library}, capture_output=True)
+    assert died.returncode == 9
+    assert read_card(tmp_path / "out").verdict == ""  # it can be used already
+    monkeypatch.setitem(fewshot.EFFORTS, "quick", 3)
+    answers = []
+    for out in ("out", "straight"):
+        assert main(arguments(place, tmp_path / out, "--json")) == 0
+        answers.append(json.loads(capsys.readouterr().out))
+    assert answers[0]["cases"] == answers[1]["cases"] and answers[0]["reference"] == answers[1]["reference"]
+    assert read_card(tmp_path / "out").sha256 == read_card(tmp_path / "straight").sha256
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_the_background_process_adapts_and_tells_how_long_it_takes(place, tmp_path):
+    from PEMMASegmentLib.core import PemmaError
+    from PEMMASegmentLib.worker.adapt import adapt
+    from PEMMASegmentLib.worker.commands import WarmModel
+
+    asked = {"id": 1, "do": "adapt", "studies": [str(place / f"Doe_Jane_{n}") for n in range(2)], "model": str(place / "tiny"),
+             "method": "lora", "effort": "quick"}
+    told, warm = [], WarmModel()
+    guess = adapt(asked | {"action": "estimate"}, lambda *_: None, warm)
+    assert guess["cases"] == 2 and 0 < guess["seconds"] < guess["seconds_proof"] and "LORA" in guess["words"]
+    answer = adapt(asked | {"out": str(tmp_path / "out")}, lambda fraction, words: told.append(words), warm)
+    assert answer["verdict"] == "too few cases" and any("step 2 of 2, loss" in words for words in told)
+    for wrong in ({"studies": []}, {"library": "x"}, {"action": "dance"}, {}):
+        with pytest.raises(PemmaError) as refused:
+            adapt(asked | wrong, lambda *_: None, warm)
+        assert refused.value.code in ("bad-request", "adapt-out")
+
+
+def test_wrong_usage_and_refusals(place, tmp_path, capsys):
+    for wrong in (["adapt", "--out", str(tmp_path / "o")], arguments(place, tmp_path / "o", "--library", "x"),
+                  arguments(place, tmp_path / "o", "--seed", "-1"), arguments(place, tmp_path / "o", "--minutes", "0")):
+        with pytest.raises(SystemExit) as ended:
+            main(wrong)
+        assert ended.value.code == 2
+    (place / "Doe_Jane_0" / "mask.nii.gz").rename(place / "hidden")
+    try:
+        assert main(arguments(place, tmp_path / "o")) == 1
+    finally:
+        (place / "hidden").rename(place / "Doe_Jane_0" / "mask.nii.gz")
+    assert "[no-annotation]" in capsys.readouterr().err
+    assert main(arguments(place, place / "tiny")) == 1 and "[out-not-empty]" in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()
