@@ -1,11 +1,14 @@
 """The verdict's rule on gains worked out by hand, its bar, and how seldom it takes nothing for something."""
 
 from math import inf, sqrt
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from PEMMASegmentLib.adaptation.verdict import bar, cases_to_decide, forgotten, interval, t_of, verdict
+from PEMMASegmentLib.core.images import array
+from PEMMASegmentLib.core.metrics import dice
 
 from ..evidence import false_proof
 
@@ -71,3 +74,13 @@ def test_chance_is_seldom_accepted_and_a_true_gain_often():
     assert max(false_proof.flips(runs, draws=400).values()) < 0.04  # 0.025 and three standard errors
     found = false_proof.power([rng.normal(size=10) * 0.05], draws=200)
     assert found[5, 0.15] > 0.9 and found[10, 0.08] > 0.9 and found[10, 0.03] < found[10, 0.05] < found[10, 0.08]
+
+
+def test_contours_of_other_patients_are_pasted_in(shared, monkeypatch):
+    monkeypatch.syspath_prepend(Path(false_proof.__file__).parent)
+    names = ["STS_019", "STS_042"]
+    put = false_proof.pasted(names, np.random.default_rng(0))
+    own = false_proof.at_second_site(names)
+    for case, as_drawn in zip(put, own, strict=True):
+        assert case.label.GetSize() == case.study.ct.GetSize() and array(case.label).any()
+        assert dice(case.label, as_drawn.label) < 0.9

@@ -75,7 +75,8 @@ def table(found: dict[tuple[int, float], float], title: str) -> str:
     """Markdown: a row for each number of patients."""
     columns = sorted({column for _, column in found})
     rows = [f"| {n} | " + " | ".join(f"{found[n, c]:.2%}" for c in columns) + " |" for n in sorted({n for n, _ in found})]
-    return "\n".join([f"| patients | {' | '.join(f'{title} {c:g}' for c in columns)} |", "|---" * (len(columns) + 1) + "|", *rows])
+    head = [f"| patients | {' | '.join(f'{title} {c:g}' for c in columns)} |", "|---" * (len(columns) + 1) + "|"]
+    return "\n".join([*head, *rows])
 
 
 def real_runs(out: Path, count: int, steps: int, folds: int) -> Iterator[dict]:
@@ -106,20 +107,27 @@ def real_runs(out: Path, count: int, steps: int, folds: int) -> Iterator[dict]:
 
 
 def pasted(names: list[str], rng: np.random.Generator) -> list:
-    """Cases of the second site, each with another one's contour in the middle of its image: nothing can be learned."""
-    import SimpleITK as sitk
-
+    """Cases of the second site, each with another one's contour anywhere in its image: nothing can be learned."""
     from PEMMASegmentLib.adaptation.types import SiteCase
+    from PEMMASegmentLib.core.images import array, like
 
     given = at_second_site(names)
     turned = np.roll(np.arange(len(given)), int(rng.integers(1, len(given))))
     out = []
     for case, other in zip(given, turned, strict=True):
-        label = given[other].label
-        moved = sitk.CenteredTransformInitializer(case.study.ct, label, sitk.TranslationTransform(3),
-                                                  sitk.CenteredTransformInitializerFilter.GEOMETRY)
-        put = sitk.Resample(label, case.study.ct, moved, sitk.sitkNearestNeighbor, 0)
-        out.append(SiteCase(case.name, case.name, case.study, put))
+        label = like(elsewhere(array(given[other].label), array(case.label).shape, rng), case.study.ct)
+        out.append(SiteCase(case.name, case.name, case.study, label))
+    return out
+
+
+def elsewhere(mask: np.ndarray, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """The contour of a mask at a place drawn anew in an image of this shape (z, y, x), cut where it is too large."""
+    used = np.argwhere(mask)
+    low, high = used.min(0), np.minimum(used.max(0) + 1, used.min(0) + shape)
+    contour = mask[tuple(map(slice, low, high))]
+    start = rng.integers(0, np.array(shape) - contour.shape + 1)
+    out = np.zeros(shape, np.uint8)
+    out[tuple(map(slice, start, start + contour.shape))] = contour
     return out
 
 
