@@ -27,7 +27,7 @@ class Case:
 
 def cases(names: list[str], cut: bool = True) -> list[Case]:
     """Patients of shared/data/sts, cut by the rule of shared/tools/cut_case.py (one side narrow, the other wide)."""
-    rule = _tool("cut_case")
+    rule = tool("cut_case")
     out = []
     for name in names:
         folder = SHARED / "data/sts" / name
@@ -40,7 +40,7 @@ def cases(names: list[str], cut: bool = True) -> list[Case]:
 
 def blind(patients: list[Case]) -> list[float]:
     """Dice of the best fixed ellipsoid in the middle, one size for all of these cases."""
-    rule = _tool("cut_case")
+    rule = tool("cut_case")
     masks = [sitk.GetArrayFromImage(c.label) > 0 for c in patients]
     table = [[rule.blind_dice(m, share) for m in masks] for share in np.arange(0.3, 1.01, 0.05)]
     return max(table, key=np.mean)
@@ -66,7 +66,8 @@ def row(title: str, values: list[float]) -> str:
     return f"| {title} | {np.mean(values):.3f} | {low:.3f} to {high:.3f} | {' '.join(f'{v:.2f}' for v in values)} |"
 
 
-def _tool(name: str):
+def tool(name: str):
+    """A tool of the shared folder as a fresh module."""
     spec = importlib.util.spec_from_file_location(name, SHARED / f"tools/{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
