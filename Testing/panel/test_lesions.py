@@ -255,6 +255,25 @@ def test_the_seg_of_an_edited_run_holds_what_is_kept_and_who_drew_it(run, case, 
     assert slicer.dicomDatabase.inserted == [str(path)] and not list((tmp_path / "database").iterdir())
 
 
+def test_surfaces_are_made_for_what_changed_and_not_while_a_slider_moves(run):
+    segmentation = run.node.GetSegmentation()
+    first = segments.surfaces(run.node)[1]
+    run.add(at(run.segmentation.probability, SEEN))
+    assert segments.surfaces(run.node)[1] is first and segments.surfaces(run.node)[2].GetNumberOfPoints() > 0
+    run.redraw(threshold=0.5)
+    assert segments.surfaces(run.node) == {}
+    run.make_surfaces()
+    assert set(segments.surfaces(run.node)) == {1, 2} and segments.surfaces(run.node)[1] is not first
+    run.redraw(threshold=1.1)  # nothing is left of the network's
+    run.redraw(threshold=0.8)
+    run.make_surfaces()
+    assert set(segments.surfaces(run.node)) == {1, 2}
+    segmentation.RemoveRepresentation(segments.SURFACE)  # "Show 3D" switched off
+    run.keep(2, False)
+    run.cut(at(run.segmentation.probability, IN_TUMOUR))
+    assert segments.surfaces(run.node) == {}
+
+
 @pytest.fixture
 def panel(module, command_line):
     """The panel with the starter's answer in it."""

@@ -113,7 +113,7 @@ def _is_one(found: np.ndarray, sizes: np.ndarray) -> bool:
 
 def _give_way(numbers: np.ndarray, boxes: list[Box], before: Drawing, step, smallest: int) -> None:
     """In place: of a component that runs into a touched lesion stays what lies nearer to a lesion of the network."""
-    mine = np.isin(before.numbers, list(before.touched))
+    mine = _of_user(before)
     for number in np.unique(numbers[mine]).tolist():
         if not number:
             continue
@@ -133,11 +133,20 @@ def _distance(marked: np.ndarray, step) -> np.ndarray:
 
 def _beside(numbers: np.ndarray, before: Drawing) -> np.ndarray:
     """Components under numbers that no touched lesion has, and the touched lesions."""
-    present = np.flatnonzero(np.bincount(numbers.ravel()))[1:]
+    present = np.unique(numbers[numbers > 0]).tolist()
     free = (n for n in range(1, 2**16) if n not in before.touched)
-    new = np.zeros(int(numbers.max(initial=0)) + 1, np.uint16)
+    new = np.zeros(max(present, default=0) + 1, np.uint16)
     new[present] = [next(free) for _ in present]
-    return np.where(np.isin(before.numbers, list(before.touched)), before.numbers, new[numbers])
+    out, mine = new[numbers], _of_user(before)
+    out[mine] = before.numbers[mine]
+    return out
+
+
+def _of_user(drawing: Drawing) -> np.ndarray:
+    """Voxels (z, y, x) of the touched lesions."""
+    touched = np.zeros(int(drawing.numbers.max(initial=0)) + 1, bool)
+    touched[[number for number in drawing.touched if number < len(touched)]] = True
+    return touched[drawing.numbers]
 
 
 def _dropped(before: Drawing, numbers: np.ndarray) -> frozenset[int]:

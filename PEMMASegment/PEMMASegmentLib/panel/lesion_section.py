@@ -11,7 +11,7 @@ from . import lesion_edits, logic, runs
 from .lesion_list import LesionList, in_words
 from .table import as_tsv
 
-SETTLED_MS = 300  # after the last stroke in the Segment Editor the figures follow
+SETTLED_MS = 300  # after the last stroke in the Segment Editor the figures follow, after the slider the 3D view
 ACTS = {
     "threshold": _("threshold"), "keep": _("tick"), "add": _("added lesion"), "cut": _("split"), "merge": _("merge"),
     "edit": _("edit"),
@@ -33,7 +33,7 @@ class LesionSection(VTKObservationMixin):
         self._settled = qt.QTimer(parent)
         self._settled.setSingleShot(True)
         self._settled.setInterval(SETTLED_MS)
-        self._settled.connect("timeout()", self._take_edits)
+        self._settled.connect("timeout()", self._settle)
         ui.lesionTable.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
         ui.thresholdSlider.connect("valueChanged(double)", self._on_threshold)
         ui.mtvRuleComboBox.connect("currentTextChanged(QString)", self._on_rule)
@@ -75,6 +75,7 @@ class LesionSection(VTKObservationMixin):
     def _on_threshold(self, value: float) -> None:
         if self.run is not None and abs(value - self.run.threshold) > 1e-6:
             self._do(lambda: self.run.redraw(threshold=value))
+            self._settled.start()
 
     def _on_rule(self, rule: str) -> None:
         if self.run is not None and rule and rule != self.run.mtv_rule:
@@ -126,9 +127,11 @@ class LesionSection(VTKObservationMixin):
         if not self._acting:
             self._settled.start()
 
-    def _take_edits(self) -> None:
+    def _settle(self) -> None:
+        """What can wait until the slider stands still, or the stroke is drawn."""
         if self.run is not None and slicer.mrmlScene.GetNodeByID(self.run.node_id) is not None:
             self._do(self.run.take_edits)
+            self._do(self.run.make_surfaces)
 
     def _refresh(self) -> None:
         run, ui = self.run, self._ui

@@ -45,6 +45,8 @@ class Run:
     lesions: list[Lesion] = field(default_factory=list)
     _drawing: Drawing | None = None
     _undo: list[tuple[str, Packed]] = field(default_factory=list)
+    _in_3d: bool = True
+    _surfaces: dict | None = None  # those that are still right, while the others wait to be made
 
     @property
     def node(self):
@@ -89,7 +91,8 @@ class Run:
     def redraw(self, *, threshold: float | None = None, mtv_rule: str | None = None) -> None:
         """Draws the network's lesions from the kept probability, and their figures by another rule.
 
-        Lesions that the user touched stay as they are; a lesion made of dropped ones stays dropped.
+        Lesions that the user touched stay as they are; a lesion made of dropped ones stays dropped. A slider wants to be
+        quick: the surfaces for the 3D view are left to `make_surfaces`.
         """
         self.take_edits()
         self.mtv_rule = mtv_rule or self.mtv_rule
@@ -102,6 +105,12 @@ class Run:
         if before is not None and self.last_act != "threshold":  # a slider that moves on is one act
             self._remember("threshold")
         self._draw(after)
+
+    def make_surfaces(self) -> None:
+        """Makes the surfaces that are missing, unless the user has switched them off."""
+        if self._surfaces is not None:
+            segments.make_surfaces(self.node, self._surfaces)
+            self._surfaces = None
 
     def keep(self, number: int, kept: bool) -> None:
         """Keeps or drops a lesion."""
@@ -170,6 +179,7 @@ class Run:
         act, before = self._undo.pop() if self._undo else ("", None)
         if before is not None:
             self._draw(before.unpacked())
+            self.make_surfaces()
         return act
 
     def remove(self) -> None:
@@ -192,7 +202,7 @@ class Run:
         """Other voxels: the lesions concerned are the user's from now on, and want to be reviewed again."""
         before = self._drawing
         differ = changed(before.numbers, numbers)
-        there = frozenset(np.unique(numbers).tolist()) - {0}
+        there = frozenset(np.unique(numbers[numbers > 0]).tolist())
         decided = {"reviewed": before.reviewed, "dropped": before.dropped} | decided
         after = replace(
             before,
@@ -206,13 +216,24 @@ class Run:
         )
         self._remember(act)
         (self._draw if redraw else self._show)(after)
+        self.make_surfaces()
 
     def _draw(self, drawing: Drawing) -> None:
-        """Segments, table and record of this drawing."""
+        """Segments, table and record of this drawing; the surfaces wait."""
         lesions = self._measured(drawing)
         grid, model = self.segmentation.probability, self.segmentation.model
+        self._keep_surfaces(drawing)
         segments.draw(self.node, drawing.numbers, grid, lesions, model, drawing.reviewed)
         self._become(drawing, lesions)
+
+    def _keep_surfaces(self, drawing: Drawing) -> None:
+        """Surfaces of lesions that have the same voxels in the new drawing."""
+        known = segments.surfaces(self.node)
+        if self._surfaces is None and segments.ids(self.node):
+            self._in_3d = bool(known)
+        differ = changed(self._drawing.numbers, drawing.numbers) if self._drawing is not None else ()
+        known = {n: surface for n, surface in (known | (self._surfaces or {})).items() if n not in differ}
+        self._surfaces = known if self._in_3d else None
 
     def _show(self, drawing: Drawing) -> None:
         """As `_draw` when the segments have these voxels already."""
@@ -263,7 +284,7 @@ def create(study: PetCtStudy, fields: Mapping[str, Any], probability: sitk.Image
         node.SetNodeReferenceID(role, part.GetID() if part is not None else None)
     run = Run(study, _segmentation(fields, probability), node.GetID(), min_volume_ml, mtv_rule)
     run.redraw(threshold=fields["threshold"])
-    node.CreateClosedSurfaceRepresentation()
+    run.make_surfaces()
     for part in (node, lesion_table, kept):
         _below_study_of(reference, part)
     return run
@@ -288,7 +309,7 @@ def _drawing_of(run: Run, record: Mapping[str, Any]) -> Drawing:
     """What the segments show. Lesions that are no component of the network's label are the user's."""
     node, highest = run.node, record.get("highest", 0)
     numbers = segments.read(node, run.reference, max([highest, *segments.ids(node)]) + 1)
-    there = frozenset(np.unique(numbers).tolist()) - {0}
+    there = frozenset(np.unique(numbers[numbers > 0]).tolist())
     touched = there - drawn_by_network(numbers, run.segmentation.label)
     touched |= segments.with_tag(node, segments.ALGORITHM_TYPE, "SEMIAUTOMATIC") & there
     return Drawing(

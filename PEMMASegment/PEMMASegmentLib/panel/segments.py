@@ -25,20 +25,19 @@ TERMINOLOGY = (
 NUMBER, KEPT = "PEMMASegment.Lesion", "PEMMASegment.Kept"
 ALGORITHM_TYPE, ALGORITHM_NAME = "DICOM.SegmentAlgorithmType", "DICOM.SegmentAlgorithmName"
 TRACKING_ID, TRACKING_UID = "DICOM.TrackingIdentifier", "DICOM.TrackingUniqueIdentifier"
-LABELMAP = "Binary labelmap"
+LABELMAP, SURFACE = "Binary labelmap", "Closed surface"
 
 
 def draw(node, numbers: np.ndarray, grid: sitk.Image, lesions: Sequence[Lesion], model: Identity,
          reviewed: frozenset[int] = frozenset()) -> None:  # fmt: skip
-    """Replaces the segments of lesions by these; empty segments that the user made stay.
+    """Replaces the segments of lesions by these, without surfaces; empty segments that the user made stay.
 
-    numbers: (z, y, x), the lesion of each voxel of `grid`. Closed surfaces are made when the node had them; names,
-    colours and codes that the user gave stay.
+    numbers: (z, y, x), the lesion of each voxel of `grid`. Names, colours and codes that the user gave stay.
     """
     segmentation = node.GetSegmentation()
-    surfaces = segmentation.ContainsRepresentation("Closed surface")
     before = {number: segmentation.GetSegment(segment_id) for number, segment_id in ids(node).items()}
-    for segment_id in ids(node).values():
+    for number, segment_id in ids(node).items():
+        before[number].RemoveRepresentation(LABELMAP)  # else it would be cleared out of the labelmap that all share
         segmentation.RemoveSegment(segment_id)
     if not lesions:
         return
@@ -47,8 +46,21 @@ def draw(node, numbers: np.ndarray, grid: sitk.Image, lesions: Sequence[Lesion],
         segment = _segment(lesion.number, before.get(lesion.number), labelmap)
         segmentation.AddSegment(segment, _free_id(segmentation, f"Lesion_{lesion.number}"))
     describe(node, lesions, model, reviewed)
-    if surfaces:
-        node.CreateClosedSurfaceRepresentation()
+
+
+def surfaces(node) -> dict[int, vtk.vtkPolyData]:
+    """Lesion number -> its closed surface, as far as there are any."""
+    segmentation = node.GetSegmentation()
+    found = {n: segmentation.GetSegment(i).GetRepresentation(SURFACE) for n, i in ids(node).items()}
+    return {number: surface for number, surface in found.items() if surface is not None}
+
+
+def make_surfaces(node, known: Mapping[int, vtk.vtkPolyData]) -> None:
+    """Gives each segment its closed surface, those that are known without making them anew."""
+    segmentation, found = node.GetSegmentation(), ids(node)
+    for number in found.keys() & known.keys():
+        segmentation.GetSegment(found[number]).AddRepresentation(SURFACE, known[number])
+    node.CreateClosedSurfaceRepresentation()
 
 
 def describe(node, lesions: Sequence[Lesion], model: Identity, reviewed: frozenset[int]) -> None:
