@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from PEMMASegmentLib.adaptation import ledger, proof
-from PEMMASegmentLib.adaptation.adapt import adapt, check_out, common_inputs, in_words
+from PEMMASegmentLib.adaptation.adapt import adapt, check_out, climb, common_inputs, in_words
 from PEMMASegmentLib.adaptation.library import CaseLibrary
 from PEMMASegmentLib.adaptation.proof import dealt, pair, prove, references
 from PEMMASegmentLib.adapters import AdapterCard, load, read_card
 from PEMMASegmentLib.adapters.files import Adapter
 from PEMMASegmentLib.core import Cancelled, Identity, PemmaError
 from PEMMASegmentLib.core.images import array, like
+from PEMMASegmentLib.inference import segment
 
 from . import hospital
 
@@ -157,6 +158,19 @@ def test_what_cannot_be_done_is_refused_with_a_way_out(model, five, tmp_path):
         assert refused.value.code == code and refused.value.way_out
     assert (foreign / "thesis.txt").read_text() == "mine"
     assert common_inputs(model, [*five, mixed[0]], "auto") == "ct"
+
+
+def test_the_ladder_delivers_the_rung_that_it_recommends_or_nothing(model, five, tmp_path):
+    marked = [replace(case, label=segment(case.study, model, threshold=0.45).label) for case in five]
+    assert 0.02 < np.mean([array(case.label).mean() for case in marked]) < 0.98
+    out, book = tmp_path / "out", CaseLibrary(tmp_path / "book")
+    record = climb(model, marked, [Threshold(0.45, "right"), Threshold(0.46, "near")], out, book)
+    assert record["recommended"] == "right" and record["verdict"] == "accepted" and len(record["ladder"]) == 2
+    assert read_card(out).threshold == 0.45 and read_card(out).verdict == "accepted" and record["tries"] == 2
+    assert record["ladder"][0]["after"] == [1.0] * 5
+    none = climb(model, marked, [Threshold(0.5, "base")], tmp_path / "other", book)
+    assert none["recommended"] is None and none["cases"] == [] and not (tmp_path / "other").exists()
+    assert set(none) - {"ladder", "recommended"} == set(record) - {"ladder", "recommended"}
 
 
 def test_time_left_in_words():

@@ -16,10 +16,11 @@ from ..core.files import umask
 from ..inference.segment import choose_inputs
 from ..network.files import Model
 from ..study import scanner
+from . import ladder as ladders
 from . import ledger as ledgers
 from .fewshot import check_case, digest
 from .proof import Proof, Seen, dealt, labels, pair, prove, references
-from .record import as_record, without_cases
+from .record import as_record, nothing_recommended, of_ladder, without_cases
 from .types import Fitted, Procedure, SiteCase
 from .verdict import FEWEST, Verdict, too_few, verdict
 
@@ -41,11 +42,7 @@ def adapt(model: Model, cases: Sequence[SiteCase], procedure: Procedure, out: Pa
     Raises PemmaError for what the user can put right, and what `progress` raises.
     """
     started = time.monotonic()
-    check_out(out)
-    cases = sorted(cases, key=lambda case: case.id)
-    inputs = common_inputs(model, cases, inputs)
-    for case in cases:
-        check_case(case, inputs)
+    cases, inputs = checked(model, cases, out, inputs)
     own, folds, tested = references(model, inputs), len(dealt(cases)), sum(case.independent for case in cases)
     spans = Spans(with_time_left(progress), [1.0, folds + 2 * tested * _SEGMENTING, 2 * len(own) * _SEGMENTING])
     fitted = procedure.fit(model, cases, inputs, seed, spans.next("training the adapter"))
@@ -57,6 +54,41 @@ def adapt(model: Model, cases: Sequence[SiteCase], procedure: Procedure, out: Pa
     record = as_record(said, proof, [pair(*one) for one in kept], tries, fitted.card, time.monotonic() - started)
     write_card(out, replace(fitted.card, scores=without_cases(record), verdict=said.word))
     return record
+
+
+def climb(model: Model, cases: Sequence[SiteCase], rungs: Sequence[Procedure], out: Path, ledger: ledgers.Ledger, *,
+          inputs: str = "auto", seed: int = 0, name: str = "", facts: Sequence[dict[str, str]] | None = None,
+          device: str = "auto", whole_study: bool = False, progress: Progress = no_progress) -> dict:
+    """The ladder: proves every rung on the same patients and makes an adapter, of all cases, by the one it recommends.
+
+    Gives the record of that rung with `ladder`, a row for each, and `recommended`; where no rung is shown to help nothing
+    is written and `recommended` is None. Otherwise as `adapt`.
+    """
+    started = time.monotonic()
+    cases, inputs = checked(model, cases, out, inputs)
+    spans = Spans(with_time_left(progress), [len(rungs) * len(dealt(cases)), 1.0])
+    found = ladders.ladder(model, cases, rungs, inputs, ledger, seed, spans.next("the ladder"), device=device,
+                           whole_study=whole_study)
+    lost = sum("lost" in one for one in ledger.tries())
+    if found.recommended is None:
+        return nothing_recommended(found, lost, inputs, time.monotonic() - started)
+    rung, span = found.rungs[found.recommended], spans.next("the recommended adapter")
+    fitted = rung.procedure.fit(model, cases, inputs, seed, span)
+    fitted = _deliver(out, fitted, cases, rung.procedure, name, facts or [scanner.facts(case.study) for case in cases])
+    kept = [pair(*one) for one in labels(model, fitted, references(model, inputs), inputs, device=device)]
+    record = as_record(rung.verdict, rung.proof, kept, ledgers.Tries(rung.verdict.tries), fitted.card,
+                       time.monotonic() - started) | of_ladder(found, lost)
+    write_card(out, replace(fitted.card, scores=without_cases(record), verdict=rung.verdict.word))
+    return record
+
+
+def checked(model: Model, cases: Sequence[SiteCase], out: Path, inputs: str) -> tuple[list[SiteCase], str]:
+    """The cases in their order and the inputs to use; refuses `out` and cases that won't do before anything is done."""
+    check_out(out)
+    inputs = common_inputs(model, cases, inputs)
+    for case in cases:
+        check_case(case, inputs)
+    return sorted(cases, key=lambda case: case.id), inputs
 
 
 def common_inputs(model: Model, cases: Sequence[SiteCase], inputs: str) -> str:

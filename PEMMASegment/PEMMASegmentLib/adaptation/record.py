@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..adapters import AdapterCard
+from .ladder import Ladder
 from .ledger import Tries
 from .proof import Pair, Proof
-from .verdict import Verdict, forgotten, interval
+from .verdict import NOT_SHOWN, Verdict, forgotten, interval
 
 OF_THE_PROCEDURE = "the proof is of the procedure, run without each patient in turn; this adapter was trained on all cases"
 
@@ -24,6 +25,28 @@ def as_record(said: Verdict, proof: Proof, reference: Sequence[Pair], tries: Tri
         "tries": tries.count, "tries_lost": tries.lost, "trained_share": card.trained_share, "inputs": card.inputs,
         "method": card.method.name if card.method else None, "note": OF_THE_PROCEDURE, "seconds": round(seconds, 1),
     }  # fmt: skip
+
+
+def of_ladder(found: Ladder, lost: int) -> dict:
+    """What a record has beside the recommended rung: a row for every rung, the choice and the words for it.
+
+    lost: tries that were deleted from the ledger.
+    """
+    rows = [{"procedure": rung.procedure.name, "words": rung.procedure.words, "verdict": rung.verdict.word,
+             "mean_gain": rung.verdict.mean_gain, "interval_95": _listed(rung.verdict.interval_95),
+             "before": rung.proof.by_patient()[0], "after": rung.proof.by_patient()[1]} for rung in found.rungs]
+    best = None if found.recommended is None else rows[found.recommended]["procedure"]
+    return {"ladder": rows, "recommended": best, "sentence": found.sentence + _of_lost(lost), "tries_lost": lost}
+
+
+def nothing_recommended(found: Ladder, lost: int, inputs: str, seconds: float) -> dict:
+    """A record without an adapter: the base stays as it is."""
+    return {
+        "verdict": NOT_SHOWN, "cases": [], "mean_gain": None, "interval_95": None, "more_cases": None,
+        "folds": found.rungs[0].proof.folds, "reference": {"cases": [], "mean_gain": None, "interval_95": None, "sentence": ""},
+        "tries": found.rungs[0].verdict.tries, "trained_share": 0.0, "inputs": inputs, "method": None,
+        "note": "no adapter was written", "seconds": round(seconds, 1),
+    } | of_ladder(found, lost)  # fmt: skip
 
 
 def without_cases(record: dict) -> dict:
@@ -46,9 +69,12 @@ def _sentence(said: Verdict, tries: Tries) -> str:
     told = said.sentence
     if tries.count > 1:
         told += f"; try {tries.count} on these patients, which raises the bar"
-    if tries.lost:
-        told += f"; {tries.lost} tries were deleted from the ledger and count all the same"
-    return told
+    return told + _of_lost(tries.lost)
+
+
+def _of_lost(lost: int) -> str:
+    words = "one try was" if lost == 1 else f"{lost} tries were"
+    return f"; {words} deleted from the ledger and count all the same" if lost else ""
 
 
 def _listed(pair: tuple[float, float] | None) -> list[float] | None:

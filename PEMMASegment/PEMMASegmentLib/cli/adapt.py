@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 from . import options as shared
 
 if TYPE_CHECKING:
-    from ..adaptation.fewshot import WeightUpdate
     from ..adaptation.ledger import Ledger
     from ..adaptation.proof import Seen
-    from ..adaptation.types import SiteCase
+    from ..adaptation.types import Procedure, SiteCase
     from ..core import Progress
     from ..network.files import Model
     from .terminal import Terminal
@@ -18,7 +17,9 @@ if TYPE_CHECKING:
     #: Cases, what their headers state, and the ledger of tries.
     Given = tuple[list[SiteCase], list[dict[str, str]], Ledger]
 
-METHODS = ("salt", "lora", "dora", "svd")
+WEIGHTS = ("salt", "lora", "dora", "svd")
+#: Without weights, or with whole parameters; "ladder": all that is usual, from cheap to rich, and which of it to use.
+OTHERS = ("threshold", "maps", "flips", "norm+out", "all-weights", "ladder")
 EFFORTS = ("quick", "standard", "thorough")
 READ = 0.03  # share of the progress
 
@@ -37,7 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", default="", metavar="NAME", help="what the adapter is called (default: method and cases)")
     shared.add_annotation_options(parser)
     training = parser.add_argument_group("training")
-    training.add_argument("--method", choices=METHODS, default="salt", help="default: salt")
+    training.add_argument("--method", choices=(*WEIGHTS, *OTHERS), default="salt", help="default: salt")
     training.add_argument("--targets", default="all", metavar="PATTERN", help="weights: qv, attn, attn+mlp, all, or names")
     how_long = training.add_mutually_exclusive_group()
     how_long.add_argument("--effort", choices=EFFORTS, default="standard", help="default: standard")
@@ -82,20 +83,24 @@ def adapt(
     adaptation.check_out(out)
     cases, facts, ledger = _given(options, out, part(progress, 0.0, READ))
     work = unfinished(out)
-    inputs = adaptation.common_inputs(model, cases, options.inputs)
-    answer = adaptation.adapt(
-        model, cases, procedure(options, model, cases, inputs, work), out, ledger, inputs=inputs, seed=options.seed,
-        name=options.name, facts=facts, device=options.device, whole_study=options.whole_study, seen=seen,
-        progress=part(progress, READ, 1.0),
-    )  # fmt: skip
+    cases, inputs = adaptation.checked(model, cases, out, options.inputs)
+    how = procedure(options, model, cases, inputs, work)
+    told = {"inputs": inputs, "seed": options.seed, "name": options.name, "facts": facts, "device": options.device,
+            "whole_study": options.whole_study, "progress": part(progress, READ, 1.0)}
+    if options.method == "ladder":
+        from ..adaptation.ladder import procedures
+
+        answer = adaptation.climb(model, cases, procedures(model, inputs, (how,)), out, ledger, **told)
+    else:
+        answer = adaptation.adapt(model, cases, how, out, ledger, seen=seen, **told)
     shutil.rmtree(work, ignore_errors=True)
     return answer
 
 
 def estimate(model: "Model", options: argparse.Namespace, progress: "Progress") -> dict:
-    """What would be trained, in words, and about how many seconds adapter and proof take here."""
+    """What would be trained, in words, and about how many seconds adapter and proof take here; None: no long training."""
     from ..adaptation import adapt as adaptation
-    from ..adaptation.fewshot import step_seconds
+    from ..adaptation.fewshot import WeightUpdate, step_seconds
     from ..adaptation.proof import dealt
     from ..core.progress import part
 
@@ -103,8 +108,9 @@ def estimate(model: "Model", options: argparse.Namespace, progress: "Progress") 
     inputs = adaptation.common_inputs(model, cases, options.inputs)
     how = procedure(options, model, cases, inputs, None)
     progress(0.4, "trying a few steps")
-    seconds = how.steps * step_seconds(how, model, cases, inputs)
-    return {"words": how.words, "seconds": seconds, "seconds_proof": seconds * len(dealt(cases)), "cases": len(cases)}
+    seconds = how.steps * step_seconds(how, model, cases, inputs) if isinstance(how, WeightUpdate) else None
+    return {"words": how.words, "seconds": seconds, "seconds_proof": seconds and seconds * len(dealt(cases)),
+            "cases": len(cases)}
 
 
 def unfinished(out: Path) -> Path:
@@ -114,13 +120,26 @@ def unfinished(out: Path) -> Path:
 
 def procedure(
     options: argparse.Namespace, model: "Model", cases: "list[SiteCase]", inputs: str, work: Path | None
-) -> "WeightUpdate":
-    """What is trained, and for how many steps."""
+) -> "Procedure":
+    """What is fitted or trained; of the ladder its rung that trains weights."""
+    from ..adaptation import fixes, maps, whole
     from ..adaptation.fewshot import EFFORTS, WeightUpdate, steps_in
     from ..adapters import method
+    from ..core import PemmaError
 
-    how = WeightUpdate(method(options.method), options.targets, EFFORTS[options.effort], options.device, work)
-    return how if options.minutes is None else steps_in(how, options.minutes, model, cases, inputs)
+    steps, device = EFFORTS[options.effort], options.device
+    if options.method in (*WEIGHTS, "ladder"):
+        name = "salt" if options.method == "ladder" else options.method
+        how = WeightUpdate(method(name), options.targets, steps, device, work)
+        return how if options.minutes is None else steps_in(how, options.minutes, model, cases, inputs)
+    if options.minutes is not None:
+        raise PemmaError("option", "--minutes goes with methods that train an update", f"choose one of {', '.join(WEIGHTS)}")
+    makers = {
+        "threshold": lambda: fixes.Threshold(device), "maps": maps.Maps, "flips": fixes.Flips,
+        "norm+out": lambda: whole.WholeParameters(False, steps, device),
+        "all-weights": lambda: whole.WholeParameters(True, steps, device),
+    }  # fmt: skip
+    return makers[options.method]()
 
 
 def _given(options: argparse.Namespace, out: Path, progress: "Progress") -> "Given":
@@ -173,5 +192,10 @@ def in_words(answer: dict, out: Path) -> str:
     rows = [(row["case"], *(f"{row[key]:.3f}" for key in ("before", "after", "surface_dice_5mm_before", "surface_dice_5mm")),
              *(f"{row[f'{key}_before']:.1f} -> {row[key]:.1f}" for key in ("missed_ml", "extra_ml"))) for row in answer["cases"]]
     shown = table(head, rows) + "\n" if rows else ""
+    if "ladder" in answer:
+        gains = [(rung["procedure"], f"{rung['mean_gain']:+.3f}", rung["verdict"]) for rung in answer["ladder"]]
+        shown = f"{table(('rung', 'Dice gain', 'verdict'), gains)}\n{shown}"
+    if answer.get("recommended", "") is None:
+        return f"{shown}{answer['sentence']}; no adapter was written"
     return (f"{shown}{answer['verdict']}: {answer['sentence']}\n{answer['reference']['sentence']}\n"
             f"{answer['note']}\nadapter written to {out} ({answer['trained_share']:.1%} of the weights)")
