@@ -180,6 +180,9 @@ def install(custom_qt: dict, custom_ctk: dict, slicer_widgets: dict):
 def slicer_look(application) -> None:
     """Fusion in Slicer's light colours, a font as large as on a screen."""
     application.setStyle("Fusion")
+    font = QtWidgets.QApplication.font()
+    font.setPointSize(10)
+    application.setFont(font)
     palette = QtGui.QPalette()
     for role, colour in (
         ("Window", "#f2f2f4"), ("Button", "#e3e6ee"), ("Base", "#ffffff"), ("Highlight", "#3b6ea8"),

@@ -74,6 +74,7 @@ def test_a_model_is_imported_verified_chosen_and_deleted(app, ui, module, short,
     click(ui.deleteModelButton)
     wait(app, lambda: "Removed" in ui.messageLabel.text)
     assert len(titles(ui.libraryComboBox)) == 1
+    assert module.panel.chosen.model == "" and ui.modelComboBox.currentText.startswith("sts-starter")
 
 
 def test_check_my_system_reports_without_a_patient_and_agrees(app, ui):

@@ -37,3 +37,20 @@ def test_the_module_file_imports_only_what_slicer_has():
     names = {alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module.split(".")[0] for node in tree.body if isinstance(node, ast.ImportFrom)}
     assert names <= {"re", "sys", "time", "zipfile", "pathlib", "slicer"}
+
+
+def test_every_shortcut_stands_in_its_tooltip_and_is_given_once():
+    found = []
+    for widget in UI.iter("widget"):
+        told = {p.get("name"): p.findtext("string") for p in widget.findall("property")}
+        if "shortcut" in told:
+            assert f"({told['shortcut']})" in told["toolTip"], widget.get("name")
+            found.append(told["shortcut"])
+    assert len(found) >= 4 and len(found) == len(set(found))
+
+
+def test_what_has_no_text_of_its_own_has_a_name_for_a_screen_reader():
+    for widget in UI.iter("widget"):
+        told = {p.get("name") for p in widget.findall("property")}
+        if widget.get("class") in ("QComboBox", "QLineEdit", "QDoubleSpinBox", "ctkPathLineEdit", "qMRMLNodeComboBox"):
+            assert "accessibleName" in told, widget.get("name")

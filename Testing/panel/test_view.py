@@ -44,6 +44,15 @@ def test_one_button_shows_the_pet_over_the_ct_and_the_rest_follows_at_once(modul
     assert display.GetWindowLevelMax() == pytest.approx(10) and ui.petLowestSpinBox.isHidden()
 
 
+@pytest.mark.parametrize("alone", ["ct", "pet"])
+def test_one_of_the_two_is_shown_alone(module, layers, alone):
+    chosen = module.panel.chosen
+    setattr(chosen, "pet" if alone == "ct" else "ct", None)
+    click(module.panel.ui.viewButton)
+    assert layers.GetBackgroundVolumeID() == getattr(chosen, alone).GetID() and layers.GetForegroundVolumeID() is None
+    assert module.panel.ui.messageLabel.text == ""
+
+
 def test_a_window_in_suv_holds_for_a_pet_in_bq_per_ml(module, layers):
     import slicer
 

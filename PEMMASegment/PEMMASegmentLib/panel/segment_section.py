@@ -33,6 +33,8 @@ class SegmentSection:
         """Reads anew what is installed; a folder that the scene names is listed although it is not."""
         if self._chosen is None:
             return
+        if any(str(one.folder) == self._chosen.model and not one.folder.is_dir() for one in self._models):
+            self._chosen.model = ""  # deleted a moment ago; one that a scene brings is listed, and refused when it runs
         self._models = _with(library.models(), self._chosen.model)
         at = _at(self._models, self._chosen.model)
         _fill(self._ui.modelComboBox, [model.title for model in self._models] or [_("no model installed")], at)

@@ -2,6 +2,7 @@
 
 import qt
 import slicer
+from slicer.i18n import tr as _
 
 from ..core import PemmaError
 from ..study.types import PetCtStudy
@@ -25,7 +26,7 @@ class StudySection:
         for selector in (ui.ctSelector, ui.petSelector):
             selector.connect("currentNodeChanged(vtkMRMLNode*)", self._on_chosen)
         ui.candidatesTable.setColumnCount(3)
-        ui.candidatesTable.setHorizontalHeaderLabels(["Volume", "Is", "Why"])
+        ui.candidatesTable.setHorizontalHeaderLabels([_("Volume"), _("Is"), _("Why")])
         ui.candidatesTable.horizontalHeader().setStretchLastSection(True)
         ui.candidatesGroupBox.connect("toggled(bool)", self._on_opened)
 

@@ -124,6 +124,16 @@ def _gpu() -> list[list[str]]:
 
 
 def _memory() -> str:
-    if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:  # Windows
-        return "unknown"
+    if os.name == "nt":
+        return f"{_windows_memory() / 2**30:.1f} GiB"
     return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GiB"
+
+
+def _windows_memory() -> int:
+    """Bytes of memory, from GlobalMemoryStatusEx: its structure is two 32-bit and seven 64-bit numbers."""
+    import ctypes
+
+    status = (ctypes.c_uint64 * 8)()
+    ctypes.cast(status, ctypes.POINTER(ctypes.c_uint32))[0] = ctypes.sizeof(status)
+    ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
+    return status[1]
