@@ -151,7 +151,7 @@ def _built(tree, custom):
 
 class _Widgets:
     def search(self, name):
-        found = getattr(QtWidgets, name, None)
+        found = getattr(QtWidgets, name, None) or getattr(QtGui, name, None)
         return adapt(found) if isinstance(found, type) and issubclass(found, QtCore.QObject) else found
 
 

@@ -1,5 +1,6 @@
 """Stand-ins for the widgets of CTK and MRML that the panel uses: their properties, methods and signals, no more."""
 
+from plot_view import PlotView
 from PyQt5 import QtCore, QtWidgets
 from pythonqt import PythonQt, _Meta, adapt
 
@@ -226,6 +227,7 @@ CTK = {
     )
 }  # fmt: skip
 MRML = {
-    name: stand_in(name, base) for name, base in (("qMRMLWidget", _MRMLWidget), ("qMRMLNodeComboBox", _NodeComboBox))
+    name: stand_in(name, base)
+    for name, base in (("qMRMLWidget", _MRMLWidget), ("qMRMLNodeComboBox", _NodeComboBox), ("qMRMLPlotView", PlotView))
 }
 QVBoxLayout = adapt(QtWidgets.QVBoxLayout)

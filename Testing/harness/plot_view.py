@@ -1,0 +1,84 @@
+"""Stand-in for qMRMLPlotView: draws the chart of its view node with VTK's charts, as Slicer's own does."""
+
+import slicer
+import vtk
+from PyQt5 import QtCore, QtGui, QtWidgets
+from vtk.util.numpy_support import vtk_to_numpy
+
+_LINES = {"none": vtk.vtkPen.NO_PEN, "solid": vtk.vtkPen.SOLID_LINE}
+_MARKERS = {"none": vtk.vtkPlotPoints.NONE, "circle": vtk.vtkPlotPoints.CIRCLE}
+
+
+class PlotView(QtWidgets.QWidget):
+    """Draws anew when it is shown and something has changed."""
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        self.__dict__.update(scene=None, node=None, drawn=None, image=None)
+
+    def setMRMLScene(self, scene):
+        self.__dict__["scene"] = scene
+
+    def setMRMLPlotViewNode(self, node):
+        assert node is None or node.IsA("vtkMRMLPlotViewNode")
+        self.__dict__["node"] = node
+        QtWidgets.QWidget.update(self)
+
+    def mrmlPlotViewNode(self):
+        return self.__dict__["node"]
+
+    def fitToContent(self):
+        QtWidgets.QWidget.update(self)
+
+    def paintEvent(self, event):
+        painter = QtGui.QPainter(self)
+        size = QtWidgets.QWidget.size(self)
+        painter.fillRect(0, 0, size.width(), size.height(), QtCore.Qt.white)
+        node, scene = self.__dict__["node"], self.__dict__["scene"]
+        chart = scene.GetNodeByID(node.GetPlotChartNodeID() or "") if node is not None and scene is not None else None
+        if chart is not None:
+            painter.drawImage(0, 0, self._image(chart, size))
+        painter.end()
+
+    def _image(self, chart, size):
+        series = [chart.GetNthPlotSeriesNode(n) for n in range(chart.GetNumberOfPlotSeriesNodes())]
+        key = (chart.GetMTime(), *(one.GetMTime() for one in series), *(one.GetTableNode().GetTable().GetMTime() for one in series),
+               size.width(), size.height())  # fmt: skip
+        if self.__dict__["drawn"] != key:
+            self.__dict__.update(drawn=key, image=_drawn(chart, series, size.width(), size.height()))
+        return self.__dict__["image"]
+
+
+def _drawn(chart, series, width: int, height: int) -> QtGui.QImage:
+    view = vtk.vtkContextView()
+    window = view.GetRenderWindow()
+    window.SetOffScreenRendering(1)
+    window.SetSize(width, height)
+    view.GetRenderer().SetBackground(1, 1, 1)
+    view.GetScene().AddItem(_chart(chart, series))
+    window.Render()
+    picture = vtk.vtkWindowToImageFilter()
+    picture.SetInput(window)
+    picture.ReadFrontBufferOff()
+    picture.Update()
+    pixels = vtk_to_numpy(picture.GetOutput().GetPointData().GetScalars()).reshape(height, width, 3)[::-1].copy()
+    return QtGui.QImage(pixels.data, width, height, 3 * width, QtGui.QImage.Format_RGB888).copy()
+
+
+def _chart(node, series):
+    chart = vtk.vtkChartXY()
+    chart.SetTitle(node.GetTitle())
+    chart.SetShowLegend(node.GetLegendVisibility())
+    chart.GetAxis(1).SetTitle(node.GetXAxisTitle())
+    chart.GetAxis(0).SetTitle(node.GetYAxisTitle())
+    for one in series:
+        plot = chart.AddPlot(vtk.vtkChart.LINE)
+        plot.SetInputData(one.GetTableNode().GetTable(), one.GetXColumnName(), one.GetYColumnName())
+        plot.SetLabel(one.GetName())
+        plot.SetColorF(*one.GetColor())
+        plot.SetWidth(2)
+        plot.GetPen().SetLineType(_LINES[one.GetLineStyleAsString(one.GetLineStyle())])
+        plot.SetMarkerStyle(_MARKERS[one.GetMarkerStyleAsString(one.GetMarkerStyle())])
+        plot.SetMarkerSize(one.GetMarkerSize())
+    assert slicer.mrmlScene is node.GetScene()
+    return chart
