@@ -27,7 +27,7 @@ MAY_IMPORT = {
     },
     "report": {"core", "results", "network"},
     "panel": {
-        "worker", "results", "study", "core", "pydicom", "numpy", "SimpleITK", "qt", "ctk", "slicer", "vtk",
+        "worker", "results", "study", "core", "pydicom", "numpy", "scipy", "SimpleITK", "qt", "ctk", "slicer", "vtk",
         "PyTorchUtils",  # the extension that brings torch
     },  # fmt: skip
     "cli": ANY,

@@ -73,6 +73,7 @@ def at_threshold(before: Drawing | None, probability: sitk.Image, threshold: flo
     """
     label = like((array(probability) >= threshold).astype(np.uint8), probability)
     numbers, boxes = components(label, max(smallest, 1))
+    numbers[numbers > np.iinfo(np.uint16).max] = 0  # specks of a threshold near zero; nobody looks at that many
     if before is None:
         return Drawing(numbers.astype(np.uint16), threshold)
     if before.touched:
