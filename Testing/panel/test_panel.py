@@ -128,7 +128,7 @@ def test_from_volumes_to_a_seg_by_clicks(app, module, command_line, tmp_path):
     assert not ui.exportButton.enabled and "no lesion is kept" in ui.exportLabel.text
     click(ui.removeButton)
     assert runs.in_scene() == [] and ui.lesionTable.rowCount == 0 and not ui.exportButton.enabled
-    assert slicer.modules.markups.logic().jumps == []
+    assert len(slicer.modules.markups.logic().jumps) == 1  # to the largest lesion when it was found
     click(ui.segmentButton)
     wait(app, lambda: ui.progressBar.value > 0)
     slicer.mrmlScene.Clear(0)  # in mid-run

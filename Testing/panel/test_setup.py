@@ -92,6 +92,18 @@ def test_check_my_system_reports_without_a_patient_and_agrees(app, ui):
     click(ui.copyReportButton)
 
 
+def test_a_missing_package_is_named_with_what_to_do(app, ui, tmp_path, monkeypatch):
+    """A torch that can't be imported stands in for none."""
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "torch.py").write_text("raise ImportError('no torch', name='torch')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "broken"))
+    unfold(app, ui.setupSection)
+    click(ui.checkButton)
+    wait(app, lambda: ui.checkButton.enabled)
+    assert "Torch can't be loaded" in ui.messageLabel.text and "Install what is missing" in ui.messageLabel.text
+    assert "package-missing" in ui.reportText.toPlainText() and ui.copyReportButton.enabled
+
+
 def test_a_study_outside_the_known_region_asks_for_a_box(app, ui, module, short):
     panel = module.panel
     panel.chosen.model = str(short)

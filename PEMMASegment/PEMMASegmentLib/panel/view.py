@@ -71,6 +71,11 @@ def hide_projection(pet) -> None:
         display.SetVisibility(False)
 
 
+def jump_to(point_ras: tuple[float, float, float]) -> None:
+    """Brings all slice views to a point, RAS millimetres."""
+    slicer.modules.markups.logic().JumpSlicesToLocation(*point_ras, True)
+
+
 def see_through(segmentation) -> None:
     """Lesions as outlines in the slice views and as half transparent surfaces in 3D."""
     display = segmentation.GetDisplayNode()
