@@ -165,6 +165,8 @@ class Panel:
         seconds = time.monotonic() - asked.started
         view.see_through(self.run.node)
         self._guarded(self._view_section.show_once, ct, pet)
+        if run.lesions:  # the largest: nobody should have to look for what was found
+            view.jump_to(logic.centre_ras(run, run.lesions[0].number))
         number = len(run.lesions)
         said = _("{number} lesion(s) in {seconds} s.").format(number=number, seconds=f"{seconds:.0f}")
         self._say("\n".join([said, *_notes(answer, asked.study)]))
