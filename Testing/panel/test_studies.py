@@ -132,3 +132,22 @@ def test_a_ct_of_another_patient_is_not_guessed(volume):
     pet, ct = volume("PT", 70), volume("CT", 70, {"0010,0020": "q"})
     assert candidates.guess([pet, ct]) == (None, pet)
     assert "another patient" in candidates.candidates([pet, ct])[1].reason
+
+
+@pytest.mark.parametrize("syntax", ["ImplicitVRLittleEndian", "ExplicitVRLittleEndian"])
+@pytest.mark.filterwarnings("ignore:The value length")
+def test_private_elements_are_removed_at_every_depth_as_pydicom_does(sts_008, tmp_path, syntax):
+    import pydicom
+
+    header = pydicom.dcmread(next((sts_008 / "PET").glob("*.dcm")), stop_before_pixels=True)
+    inner = pydicom.Dataset()
+    inner.CodeValue = "1"
+    inner.private_block(0x0099, "SOMEBODY", create=True).add_new(1, "LO", "name")
+    header.DeviceSequence = [inner]
+    header.private_block(0x0099, "SOMEBODY", create=True).add_new(1, "SQ", [inner])
+    header.file_meta.TransferSyntaxUID = getattr(pydicom.uid, syntax)
+    header.save_as(tmp_path / "one.dcm")
+    one, other = (pydicom.dcmread(tmp_path / "one.dcm") for _ in range(2))
+    studies._remove_private(one)
+    other.remove_private_tags()
+    assert one == other and "SOMEBODY" not in str(one) and one.DeviceSequence[0].CodeValue == "1"
