@@ -18,6 +18,7 @@ import random
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -40,10 +41,11 @@ from PEMMASegmentLib.inference import segment
 from PEMMASegmentLib.network.files import Model, find_model, load_model
 
 INPUTS = "ct+pet"
-#: Arms without chance: one seed is enough.
+#: Arms without chance: one seed is enough where all of the site's cases are used; and those that look at no case.
 FIXED = ("base", "threshold", "maps", "flips", "maps+threshold")
+BLIND = ("base", "flips")
 ARMS = (*FIXED, "norm+out", "salt", "lora", "control", "maps+salt", "all weights")
-#: Cases of the shifts beside the second site: one number of them.
+#: So many cases for all shifts.
 USUAL = 5
 
 
@@ -152,16 +154,20 @@ class Hospitals(dict):
         return self[shift]
 
 
-def planned(options: argparse.Namespace, model: str) -> Iterable[Run]:
-    """All runs, those of the second site first; other shifts with five cases only."""
-    for shift in options.shifts:
-        for count in options.cases if shift == "second" else sorted({USUAL} & set(options.cases)) or options.cases:
-            for seed in options.seeds:
-                for arm in options.arms:
-                    once = arm == "base" or (arm in FIXED and count == len(options.split["site"]))
-                    if once and (seed != options.seeds[0] or arm == "base" and count != options.cases[0] and shift == "second"):
-                        continue
-                    yield Run(shift, arm, 0 if arm == "base" else count, seed, options.steps, model)
+def planned(options: argparse.Namespace, model: str) -> list[Run]:
+    """All runs, each once, those that tell most first: five cases of every shift, then more seeds, then other numbers.
+
+    Other numbers of cases only for the second site itself. What looks at no case has 0 of them.
+    """
+    usual = USUAL if USUAL in options.cases else options.cases[0]
+    found = {}
+    counts = sorted(options.cases, key=lambda n: n != usual)
+    for count, seed, shift, arm in product(counts, options.seeds, options.shifts, options.arms):
+        blind, chosen_once = arm in BLIND, arm in FIXED and count == len(options.split["site"])
+        if count == usual or shift == "second":
+            run = Run(shift, arm, 0 if blind else count, options.seeds[0] if blind or chosen_once else seed, options.steps, model)
+            found[run.key] = run
+    return list(found.values())
 
 
 def read(file: Path) -> list[dict]:
@@ -195,6 +201,10 @@ def _line(here: list[dict], arm: str, count: int) -> str:
 
 
 def _differences(here: list[dict]) -> Iterable[str]:
+    base = _of(here, "base", 0)
+    if base:
+        cost = {name: base[0]["first"][name] - dice for name, dice in base[0]["there"].items()}
+        yield f"- what the base loses there: {_paired(cost, dict.fromkeys(cost, 0.0))}"
     pairs = (("salt", "maps"), ("salt", "lora"), ("salt", "control"), ("maps+salt", "maps"), ("all weights", "salt"))
     for one, other in pairs:
         for count in sorted({row["cases"] for row in here if row["arm"] == one}):
