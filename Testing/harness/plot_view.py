@@ -42,7 +42,8 @@ class PlotView(QtWidgets.QWidget):
 
     def _image(self, chart, size):
         series = [chart.GetNthPlotSeriesNode(n) for n in range(chart.GetNumberOfPlotSeriesNodes())]
-        key = (chart.GetMTime(), *(one.GetMTime() for one in series), *(one.GetTableNode().GetTable().GetMTime() for one in series),
+        tables = [one.GetTableNode().GetTable() for one in series]
+        key = (chart.GetMTime(), *(one.GetMTime() for one in series), *(table.GetMTime() for table in tables),
                size.width(), size.height())  # fmt: skip
         if self.__dict__["drawn"] != key:
             self.__dict__.update(drawn=key, image=_drawn(chart, series, size.width(), size.height()))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 MODULE = Path(__file__).resolve().parents[2] / "PEMMASegment"
 PANEL = MODULE / "PEMMASegmentLib" / "panel"
-UI = ET.parse(MODULE / "Resources" / "UI" / "PEMMASegment.ui").getroot()
+UI = ET.Element("every")
+UI.extend(ET.parse(file).getroot() for file in sorted((MODULE / "Resources" / "UI").glob("*.ui")))
 
 
 def test_every_widget_that_the_code_uses_is_in_the_ui():

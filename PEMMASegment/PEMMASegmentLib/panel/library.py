@@ -82,3 +82,12 @@ def _adapter(folder: Path, told: dict, words: str, own: bool) -> Installed:
 
 
 _OF: dict[str, Callable[[Path, dict, str, bool], Installed]] = {MODEL: _model, ADAPTER: _adapter}
+
+
+def verdict_of(adapter: Path) -> tuple[str, str]:
+    """What was proved of an adapter, and the sentence; "" and "" when nothing was."""
+    try:
+        told = json.loads((adapter / ADAPTER).read_text(encoding="utf-8"))
+        return str(told.get("verdict") or ""), str((told.get("scores") or {}).get("sentence") or "")
+    except (OSError, ValueError, AttributeError):
+        return "", ""

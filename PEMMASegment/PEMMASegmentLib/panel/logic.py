@@ -29,7 +29,7 @@ def request_fields(study: PetCtStudy, folder: Path, options: Mapping[str, Any]) 
     files = {"ct": (study.ct, CT_FILE), "pet": (study.pet, PET_FILE)}
     for image, name in files.values():
         if image is not None:
-            _write(image, folder / name)
+            write_image(image, folder / name)
     volumes = {key: name for key, (image, name) in files.items() if image is not None}
     return {"folder": folder, "volumes": volumes, **options}
 
@@ -130,7 +130,8 @@ def _free_name(path: Path) -> Path:
     return next(name for name in names if not name.exists())
 
 
-def _write(image: sitk.Image, path: Path) -> None:
+def write_image(image: sitk.Image, path: Path) -> None:
+    """For the background process. Raises PemmaError "cannot-write"."""
     try:
         sitk.WriteImage(image, str(path), useCompression=False)
     except RuntimeError as error:  # ITK's only kind

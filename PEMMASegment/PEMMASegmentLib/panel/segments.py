@@ -68,7 +68,7 @@ def describe(node, lesions: Sequence[Lesion], model: Identity, reviewed: frozens
     found = ids(node)
     for lesion in lesions:
         segment = node.GetSegmentation().GetSegment(found[lesion.number])
-        if _tag(segment, KEPT) != str(int(lesion.kept)):  # else what the user shows and hides stays
+        if tag(segment, KEPT) != str(int(lesion.kept)):  # else what the user shows and hides stays
             node.GetDisplayNode().SetSegmentVisibility(found[lesion.number], lesion.kept)
         state = slicer.vtkSlicerSegmentationsModuleLogic
         # flagged until the physician has looked at it
@@ -98,7 +98,7 @@ def read(node, reference, free_number: int) -> np.ndarray:
             segment.SetTag(NUMBER, str(free_number))
             segment.SetTerminology(TERMINOLOGY)
             free_number += 1
-        numbers[box][inside] = int(_tag(segment, NUMBER))
+        numbers[box][inside] = int(tag(segment, NUMBER))
     return numbers
 
 
@@ -106,7 +106,7 @@ def ids(node) -> dict[int, str]:
     """Lesion number -> ID of its segment."""
     segmentation = node.GetSegmentation()
     every = {segment_id: segmentation.GetSegment(segment_id) for segment_id in _all_ids(segmentation)}
-    return {int(_tag(segment, NUMBER)): segment_id for segment_id, segment in every.items() if segment.HasTag(NUMBER)}
+    return {int(tag(segment, NUMBER)): segment_id for segment_id, segment in every.items() if segment.HasTag(NUMBER)}
 
 
 def with_tag(node, name: str, value: str) -> frozenset[int]:
@@ -117,7 +117,7 @@ def with_tag(node, name: str, value: str) -> frozenset[int]:
 def tags(node, name: str) -> Mapping[int, str]:
     """Lesion number -> a tag of its segment, "" where it has none."""
     segmentation = node.GetSegmentation()
-    return {number: _tag(segmentation.GetSegment(segment_id), name) for number, segment_id in ids(node).items()}
+    return {number: tag(segmentation.GetSegment(segment_id), name) for number, segment_id in ids(node).items()}
 
 
 def reviewed(node) -> frozenset[int]:
@@ -174,14 +174,15 @@ def _segment(number: int, before, labelmap):
     segment = slicer.vtkSegment()
     segment.SetName(before.GetName() if before is not None else f"Tumour {number}")
     segment.SetColor(*(before.GetColor() if before is not None else COLOURS[(number - 1) % len(COLOURS)]))
-    segment.SetTerminology(_tag(before, "TerminologyEntry") if before is not None else TERMINOLOGY)
+    segment.SetTerminology(tag(before, "TerminologyEntry") if before is not None else TERMINOLOGY)
     segment.SetTag(NUMBER, str(number))
     segment.SetLabelValue(number)
     segment.AddRepresentation(LABELMAP, labelmap)
     return segment
 
 
-def _tag(segment, name: str) -> str:
+def tag(segment, name: str) -> str:
+    """The value of a segment's tag, "" where it has none."""
     value = vtk.reference("")
     segment.GetTag(name, value)
     return str(value)

@@ -14,7 +14,9 @@ from ..study.types import PetCtStudy
 from ..worker.client import Worker
 from ..worker.events import Ended, Error, LogLine, Progress, Result
 from . import logic, packages, parameters, runs, view, words
+from .adapt_section import AdaptSection
 from .export_section import ExportSection
+from .host import Host
 from .lesion_section import LesionSection
 from .remaining import Remaining
 from .segment_section import SegmentSection
@@ -57,6 +59,7 @@ class Panel:
         self._view_section = ViewSection(ui, self._guarded, self._say, self._study, self._warm_up)
         self._segment_section = SegmentSection(ui, self._guarded)
         self._setup_section = SetupSection(ui, self._ask, self._guarded, self._say, self._segment_section.refill)
+        self._adapt_section = AdaptSection(self._host(parent))
         ui.segmentButton.connect("clicked(bool)", self._on_segment)
         ui.studyButton.connect("clicked(bool)", self._on_check_study)
         self._show_idle()
@@ -76,6 +79,7 @@ class Panel:
             self._study_section.guess(chosen)
             self._pick_up()
         self._segment_section.use(chosen)
+        self._adapt_section.use(chosen)
 
     def _bind(self, chosen: "parameters.Parameters") -> None:
         """Ties widgets and node. Once for each node: a scene that closes keeps it, and a second tie would fight the first."""
@@ -102,6 +106,7 @@ class Panel:
         self._unbind()
         self._asked = None
         self._answers.clear()
+        self._adapt_section.close()
         self.worker.stop()
 
     def poll(self) -> None:
@@ -191,9 +196,16 @@ class Panel:
         self._show_busy()
         self._timer.start()
 
-    def _private_folder(self) -> Path:
+    def _host(self, parent) -> Host:
+        """What a section of its own may ask of the panel."""
+        return Host(
+            self.ui, parent, self._ask, self._guarded, self._say, self._say_error, self._private_folder, self._study,
+            lambda: self._segment_section.model, self._segment_section.refill, self._view_section.forget,
+        )  # fmt: skip
+
+    def _private_folder(self, worker: Worker | None = None) -> Path:
         try:
-            return self.worker.private_folder()
+            return (worker or self.worker).private_folder()
         except OSError as error:
             words = error.strerror or type(error).__name__
             way_out = "free some space on the disk of the temporary folder"

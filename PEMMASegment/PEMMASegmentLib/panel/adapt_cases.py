@@ -1,0 +1,196 @@
+"""The list of a site's cases with thumbnails: add the current study or a folder, import, export, remove."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ..core import PemmaError
+from ..core.resources import user_folder
+from ..worker.events import Error, Result
+from . import adapt_contours, parameters
+from .host import Host
+from .words import in_panel
+
+SETTING = "PEMMASegment/CaseLibrary"
+_WHOSE = {"scratch": _("drawn from scratch"), "imported": _("imported"), "corrected": _("corrected from {model}")}
+
+
+class CaseList:
+    """`cards` are the sound cases of the library, as the background process tells them. on_changed(): they are others now."""
+
+    def __init__(self, ui, host: Host, on_changed: Callable[[], None]):
+        self._ui, self._host, self._on_changed = ui, host, on_changed
+        self._chosen: parameters.Parameters | None = None
+        self.cards: list[dict] = []
+        ui.caseLibraryPathEdit.currentPath = _kept_library()
+        ui.caseLibraryPathEdit.connect("currentPathChanged(QString)", self._on_library)
+        ui.caseList.connect("itemSelectionChanged()", self._on_selected)
+        for button, act in (
+            (ui.addCaseButton, self._add), (ui.addFolderButton, self._add_folder), (ui.removeCasesButton, self._remove),
+            (ui.importCasesButton, self._import), (ui.exportCasesButton, self._export),
+        ):  # fmt: skip
+            button.connect("clicked(bool)", lambda _checked=False, act=act: host.guarded(act))
+        self._on_selected()
+
+    @property
+    def library(self) -> Path:
+        """The chosen library's folder. Raises PemmaError "no-library"."""
+        chosen = self._ui.caseLibraryPathEdit.currentPath
+        if not chosen:
+            raise PemmaError("no-library", "no folder for the case library is chosen", "choose one")
+        return Path(chosen)
+
+    def use(self, chosen: "parameters.Parameters | None") -> None:
+        """The scene's choices; its result is the contour to add, until another is chosen."""
+        self._chosen = chosen
+        if chosen is not None and chosen.result is not None:
+            self._ui.caseContourSelector.setCurrentNode(chosen.result)
+
+    def refresh(self, words: str = "") -> None:
+        """Reads the library anew and says `words` then; one that is not there yet is empty."""
+        if self._ui.caseLibraryPathEdit.currentPath and self.library.is_dir():
+            self._ask("list", partial(self._fill, words), on_error=lambda _error: self._show([], []))
+        else:
+            self._show([], [])
+
+    def _ask(self, action: str, on_answer: Callable, on_error: Callable | None = None, **fields) -> None:
+        self._host.ask("cases", on_answer, on_error=on_error, action=action, library=self.library, **fields)
+
+    def _fill(self, words: str, answer: Result) -> None:
+        self._show(answer.fields["cases"], answer.fields["damaged"])
+        self._host.say(words)
+
+    def _show(self, cards: list[dict], damaged: list[dict]) -> None:
+        self.cards = cards
+        listed = self._ui.caseList
+        listed.clear()
+        for card in cards:
+            item = qt.QListWidgetItem(qt.QIcon(card["thumbnail"]), _in_words(card))
+            item.setData(qt.Qt.UserRole, card["id"])
+            item.setToolTip(_more(card))
+            listed.addItem(item)
+        for error in damaged:
+            item = qt.QListWidgetItem(_("{case}: {sentence}").format(case=error["case"], sentence=error["sentence"]))
+            item.setData(qt.Qt.UserRole, error["case"])
+            listed.addItem(item)
+        self._ui.casesLabel.text = _summary(cards)
+        self._on_selected()
+        self._on_changed()
+
+    def _add(self) -> None:
+        chosen, node = self._chosen, self._ui.caseContourSelector.currentNode()
+        if node is None:
+            raise PemmaError("no-contour", "no contour is chosen", "segment and correct the study, or choose a segmentation")
+        study = self._host.study()
+        label = adapt_contours.label_of(node, chosen.ct or chosen.pet, study.grid)
+        fields = adapt_contours.request_fields(study, label, self._host.private_folder())
+        self._ask("add", self._added, on_error=self._not_added, **fields, **adapt_contours.origin_of(node), **self._about())
+        self._ui.addCaseButton.enabled = False
+
+    def _add_folder(self) -> None:
+        folder = self._ui.caseStudyPathEdit.currentPath
+        if not folder:
+            raise PemmaError("no-study", "no folder of an annotated study is chosen", "choose one")
+        self._ask("add", self._added, on_error=self._not_added, study=folder, **self._about())
+        self._ui.addFolderButton.enabled = False
+
+    def _about(self) -> dict:
+        """What the user says of the case, and with what it is segmented blind."""
+        chosen, patient = self._chosen, self._ui.casePatientEdit.text.strip()
+        return {
+            "patient": patient or None, "note": self._ui.caseNoteEdit.text.strip() or None, "model": chosen.model or None,
+            "adapter": chosen.adapter or None, "device": chosen.device, "whole_study": chosen.wholeStudy,
+        }  # fmt: skip
+
+    def _added(self, answer: Result) -> None:
+        self._not_added(None)
+        for edit in (self._ui.casePatientEdit, self._ui.caseNoteEdit):
+            edit.text = ""
+        self._ui.caseStudyPathEdit.currentPath = ""
+        told = [_("Warning: {sentence}.").format(sentence=in_panel(w["sentence"])) for w in answer.fields["warnings"]]
+        self.refresh("\n".join([_("Case {id} was added.").format(id=answer.fields["case"]["id"]), *told]))
+
+    def _not_added(self, _error: Error | None) -> None:
+        self._ui.addCaseButton.enabled = self._ui.addFolderButton.enabled = True
+
+    def _remove(self) -> None:
+        chosen = self._selected()
+        question = _("Delete {number} case(s) from the library? This can't be undone.").format(number=len(chosen))
+        if slicer.util.confirmOkCancelDisplay(question, "PEMMASegment"):
+            self._ask("remove", lambda _answer: self.refresh(_("Removed: {ids}.").format(ids=", ".join(chosen))), cases=chosen)
+
+    def _import(self) -> None:
+        self._ask("import", self._imported, file=self._file())
+
+    def _imported(self, answer: Result) -> None:
+        self._ui.caseFilePathEdit.currentPath = ""
+        words = _("{new} case(s) imported, {known} were there already.")
+        self.refresh(words.format(new=len(answer.fields["imported"]), known=len(answer.fields["already_there"])))
+
+    def _export(self) -> None:
+        self._ask("export", self._exported, cases=self._selected(), file=self._file())
+
+    def _exported(self, answer: Result) -> None:
+        words = _("{number} case(s) exported to {file}.")
+        self._host.say(words.format(number=len(answer.fields["exported"]), file=Path(answer.fields["out"]).name))
+
+    def _file(self) -> Path:
+        chosen = self._ui.caseFilePathEdit.currentPath
+        if not chosen:
+            raise PemmaError("no-file", "no zip file is chosen", "choose the file to import, or name a new one to export to")
+        return Path(chosen)
+
+    def _selected(self) -> list[str]:
+        return [item.data(qt.Qt.UserRole) for item in self._ui.caseList.selectedItems()]
+
+    def _on_selected(self) -> None:
+        self._ui.removeCasesButton.enabled = bool(self._selected())
+        self._ui.exportCasesButton.enabled = bool(self.cards)
+
+    def _on_library(self, folder: str) -> None:
+        qt.QSettings().setValue(SETTING, folder)
+        self._host.guarded(self.refresh)
+
+
+def _kept_library() -> str:
+    """The folder that was chosen last, else one beside the user's models."""
+    kept = qt.QSettings().value(SETTING)
+    if kept:
+        return str(kept)
+    try:
+        return str(user_folder() / "cases")
+    except ImportError:  # platformdirs comes with the other packages
+        return ""
+
+
+def _in_words(card: dict) -> str:
+    whose = card["origin"]["kind"]
+    blind = " / ".join(f"{score['dice']:.2f}" for score in card["blind"])
+    return "\n".join([
+        _("{id}, patient {patient}").format(id=card["id"], patient=card["patient"]),
+        _("{inputs}, {volume} ml, {lesions} lesion(s)").format(
+            inputs=card["inputs"].upper(), volume=f"{card['volume_ml']:.1f}", lesions=card["lesions"]
+        ),
+        _WHOSE[whose].format(model=(card["origin"]["model"] or {}).get("name", _("a model"))),
+        _("blind Dice {dice}").format(dice=blind) if blind else _("not for the proof") if whose == "corrected" else "",
+    ]).rstrip()  # fmt: skip
+
+
+def _more(card: dict) -> str:
+    """Note, scanner, and why there is no blind record."""
+    lines = [card["note"], *(f"{key.replace('_', ' ')}: {value}" for key, value in card["scanner"].items())]
+    lines.append(_("no blind record: {why}").format(why=card["blind_left_out"]) if card["blind_left_out"] else "")
+    return "\n".join(line for line in lines if line)
+
+
+def _summary(cards: list[dict]) -> str:
+    if not cards:
+        return _("No case yet. Add three to ten annotated studies of this site.")
+    patients = {card["patient"] for card in cards}
+    counting = {card["patient"] for card in cards if card["origin"]["kind"] != "corrected"}
+    words = _("{cases} case(s) of {patients} patient(s). {counting} of them count in the proof, which needs five.")
+    return words.format(cases=len(cards), patients=len(patients), counting=len(counting))

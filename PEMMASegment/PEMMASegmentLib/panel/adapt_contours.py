@@ -1,0 +1,71 @@
+"""A segmentation node as the contour of a new case: its voxels, and whose contour it is, told by where it began."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+import slicer
+
+from ..core import PemmaError
+from ..core.images import like
+from ..study import PetCtStudy
+from . import logic, runs, segments
+
+LABEL_FILE, HEADER_FILES = "label.nrrd", {"ct": "ct-header.dcm", "pet": "pet-header.dcm"}
+_OURS = "PEMMASegment "  # begins the algorithm's name of our segments
+
+
+def label_of(node, reference, grid: sitk.Image) -> sitk.Image:
+    """The segments of `node` on the voxels of `reference` (a volume node) as uint8 on `grid`; dropped lesions are left out.
+
+    Raises PemmaError "contour-empty" when nothing is marked.
+    """
+    marked = np.zeros(slicer.util.arrayFromVolume(reference).shape, np.uint8)
+    for segment_id, segment in _segments(node):
+        if segments.tag(segment, segments.KEPT) != "0":
+            marked |= (slicer.util.arrayFromSegmentBinaryLabelmap(node, segment_id, reference) != 0).astype(np.uint8)
+    if not marked.any():
+        sentence = "the contour marks no voxel of the chosen study"
+        raise PemmaError("contour-empty", sentence, "choose the segmentation of this study, or draw into it")
+    return like(marked, grid)
+
+
+def origin_of(node) -> dict:
+    """Fields of a request that say whose contour it is: `made_by` when a model began it, else `origin`.
+
+    A contour that a model began stays so whatever was corrected since. What came as DICOM is imported, else drawn here.
+    """
+    record = node.GetAttribute(runs.RECORD)
+    if record:
+        told = json.loads(record)
+        return {"made_by": {"model": told["model"], "adapter": told.get("adapter")}}
+    names = (segments.tag(segment, segments.ALGORITHM_NAME) for _, segment in _segments(node))
+    ours = next((name for name in names if name.startswith(_OURS)), None)
+    if ours is not None:  # copied from a result into another segmentation
+        return {"made_by": {"model": {"name": ours.removeprefix(_OURS), "version": "", "sha256": ""}, "adapter": None}}
+    hierarchy = slicer.mrmlScene.GetSubjectHierarchyNode()
+    item = hierarchy.GetItemByDataNode(node) if hierarchy is not None else 0
+    return {"origin": "imported" if item and hierarchy.GetItemUID(item, "DICOM") else "scratch"}
+
+
+def request_fields(study: PetCtStudy, label: sitk.Image, folder: Path) -> dict:
+    """Writes study and contour into a private folder; the fields of a request to add them as a case.
+
+    A header of each series goes along: it tells patient (for the pseudonym), scanner and tracer.
+    """
+    fields = logic.request_fields(study, folder, {})
+    logic.write_image(label, folder / LABEL_FILE)
+    headers = {}
+    for name, given in (("ct", study.ct_headers), ("pet", study.pet_headers)):
+        if given:
+            given[0].save_as(folder / HEADER_FILES[name])
+            headers[name] = HEADER_FILES[name]
+    typed = list(study.suv.typed) if study.suv else []
+    return {**fields, "label": LABEL_FILE, "headers": headers or None, "suv_typed": typed or None}
+
+
+def _segments(node) -> list[tuple]:
+    segmentation = node.GetSegmentation()
+    ids = [segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments())]
+    return [(segment_id, segmentation.GetSegment(segment_id)) for segment_id in ids]

@@ -1,0 +1,105 @@
+"""Slicer's plot view in the section Adapt locally: the loss of the training under way, then Dice before and after."""
+
+from collections.abc import Sequence
+
+import slicer
+import vtk
+
+#: as the segments of a comparison, so that a colour means the same everywhere; RGB in 0..1
+BASE, ADAPTER = (0.90, 0.62, 0.00), (0.00, 0.45, 0.70)
+_GREY = (0.6, 0.6, 0.6)
+SMOOTHED = 10  # steps
+_NAME = "PEMMASegment adaptation"
+
+
+class Plot:
+    """view: a qMRMLPlotView. The nodes are made when they are needed, and again after a scene was closed."""
+
+    def __init__(self, view):
+        self._view = view
+        self._ids: dict[str, str] = {}
+
+    def show_loss(self, steps: Sequence[int], losses: Sequence[float], title: str) -> None:
+        """The loss of each step told so far, and its mean over the last steps."""
+        means = [sum(part) / len(part) for part in (losses[max(0, n - SMOOTHED + 1) : n + 1] for n in range(len(losses)))]
+        table = self._table({"Step": steps, "Loss": losses, "Mean": means})
+        kind = slicer.vtkMRMLPlotSeriesNode
+        series = [
+            self._series("Loss", table, ("Step", "Loss"), _GREY, kind.LineStyleSolid, kind.MarkerStyleNone),
+            self._series("Mean", table, ("Step", "Mean"), ADAPTER, kind.LineStyleSolid, kind.MarkerStyleNone),
+        ]
+        self._show(series, title, "Step", "Loss")
+
+    def show_pairs(self, before: Sequence[float], after: Sequence[float], title: str) -> None:
+        """A pair of dots for each held-out case, in the order of the table."""
+        table = self._table({"Case": list(range(1, len(before) + 1)), "Base": before, "Adapter": after})
+        kind = slicer.vtkMRMLPlotSeriesNode
+        series = [
+            self._series(name, table, ("Case", name), colour, kind.LineStyleNone, kind.MarkerStyleCircle)
+            for name, colour in (("Base", BASE), ("Adapter", ADAPTER))
+        ]
+        self._show(series, title, "Case", "Dice")
+
+    def _table(self, columns: dict[str, Sequence[float]]):
+        table = vtk.vtkTable()
+        for name, values in columns.items():
+            array = vtk.vtkDoubleArray()
+            array.SetName(name)
+            for value in values:
+                array.InsertNextValue(value)
+            table.AddColumn(array)
+        node = self._node("vtkMRMLTableNode", "table")
+        node.SetAndObserveTable(table)
+        return node
+
+    def _series(self, name: str, table, columns: tuple[str, str], colour, line: int, marker: int):
+        node = self._node("vtkMRMLPlotSeriesNode", name)
+        node.SetName(name)
+        node.SetAndObserveTableNodeID(table.GetID())
+        node.SetPlotType(node.PlotTypeScatter)
+        node.SetXColumnName(columns[0])
+        node.SetYColumnName(columns[1])
+        node.SetColor(*colour)
+        node.SetLineStyle(line)
+        node.SetMarkerStyle(marker)
+        node.SetMarkerSize(9)
+        return node
+
+    def _show(self, series: list, title: str, x: str, y: str) -> None:
+        chart = self._node("vtkMRMLPlotChartNode", "chart")
+        wanted, shown = [one.GetID() for one in series], vtk.vtkStringArray()
+        chart.GetPlotSeriesNodeIDs(shown)
+        if [shown.GetValue(n) for n in range(shown.GetNumberOfValues())] != wanted:
+            chart.RemoveAllPlotSeriesNodeIDs()
+            for one in wanted:
+                chart.AddAndObservePlotSeriesNodeID(one)
+        chart.SetTitle(title)
+        chart.SetXAxisTitle(x)
+        chart.SetYAxisTitle(y)
+        chart.SetTitleFontSize(12)
+        chart.SetLegendVisibility(True)
+        self._place().SetPlotChartNodeID(chart.GetID())
+        self._view.fitToContent()
+
+    def _place(self):
+        """The view's node. It belongs to none of the application's layouts, or these would make a window for it."""
+        node = self._node("vtkMRMLPlotViewNode", "view")
+        if not node.GetLayoutName():
+            owner = self._node("vtkMRMLScriptedModuleNode", "owner")
+            node.SetLayoutName(_NAME)
+            node.SetAndObserveParentLayoutNodeID(owner.GetID())
+        self._view.setMRMLPlotViewNode(node)
+        return node
+
+    def _node(self, kind: str, role: str):
+        """Ours, hidden and never saved."""
+        node = slicer.mrmlScene.GetNodeByID(self._ids.get(role, ""))
+        if node is None or not node.IsA(kind):
+            node = slicer.mrmlScene.CreateNodeByClass(kind)
+            node.UnRegister(None)
+            node.SetName(f"{_NAME} {role}")
+            node.SetHideFromEditors(True)
+            node.SetSaveWithScene(False)
+            node = slicer.mrmlScene.AddNode(node)
+            self._ids[role] = node.GetID()
+        return node

@@ -1,0 +1,153 @@
+"""What the proof says: the verdict, figures before and after of each held-out patient, and the user's decision."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ..core import PemmaError
+from ..worker.events import Result
+from .adapt_compare import Comparison
+from .host import Host
+
+COLUMNS = (_("Case"), _("Dice"), _("Surface Dice, 5 mm"), _("Missed (ml)"), _("Extra (ml)"))
+_KEYS = ("surface_dice_5mm", "missed_ml", "extra_ml")
+
+
+class ProofSection:
+    """plot: for the pairs of dots. use(folder), discard(folder): what is decided. library(): the folder of the cases."""
+
+    def __init__(self, ui, host: Host, plot, library: Callable[[], Path], use: Callable, discard: Callable):
+        self._ui, self._host, self._plot, self._library = ui, host, plot, library
+        self._out: Path | None = None
+        self._rows: list[dict] = []
+        self._files: dict[str, dict[str, Path]] = {}
+        self._comparison = Comparison()
+        table = ui.proofTable
+        table.setColumnCount(len(COLUMNS))
+        table.setHorizontalHeaderLabels(list(COLUMNS))
+        table.verticalHeader().hide()
+        table.horizontalHeader().setStretchLastSection(True)
+        table.connect("cellClicked(int,int)", lambda row, _column: host.guarded(self._compare, row))
+        ui.useAdapterButton.connect("clicked(bool)", lambda _checked=False: host.guarded(use, self._out))
+        ui.keepAdapterButton.connect("clicked(bool)", lambda _checked=False: self._keep())
+        ui.discardAdapterButton.connect("clicked(bool)", lambda _checked=False: host.guarded(discard, self._out))
+        self.clear()
+
+    def clear(self) -> None:
+        """No adapter to decide on."""
+        self._show(None, "", [])
+
+    def show_there(self, out: Path) -> None:
+        """The adapter can be used, its proof has just begun."""
+        words = _("{name} is there. Nothing is proved yet: the proof runs in the background. It is off until you press Use.")
+        self._show(out, words.format(name=out.name), [])
+
+    def show_stopped(self, out: Path, there: bool) -> None:
+        """Stopped by the user or a fault."""
+        if there:
+            words = _("The proof was stopped: {name} is there, not proved. Training again under this name goes on with it.")
+        else:
+            words = _("The training was stopped. Training again goes on where it stopped; Discard forgets it.")
+        self._show(out, words.format(name=out.name), [])
+        self._ui.useAdapterButton.enabled = self._ui.keepAdapterButton.enabled = there
+
+    def show(self, out: Path, record: dict) -> None:
+        """The finished proof. record: as `pemma-segment adapt --json` prints it; `held_out`: files of labels by case."""
+        reference = [row | {"reference": True} for row in record["reference"]["cases"]]
+        self._show(out, in_words(record), [*record["cases"], *reference])
+        self._files = record["held_out"]
+        if record["cases"]:
+            self._ui.comparisonLabel.text = _("A click on a case shows the base's and the adapter's segmentation.")
+            pairs = [[row[when] for row in record["cases"]] for when in ("before", "after")]
+            self._plot.show_pairs(*pairs, _("Dice of the held-out cases"))
+
+    def _show(self, out: Path | None, words: str, rows: list[dict]) -> None:
+        ui, self._out, self._rows, self._files = self._ui, out, rows, {}
+        ui.verdictLabel.text = words or _("Train an adapter first.")
+        ui.comparisonLabel.text = ""
+        for button in (ui.useAdapterButton, ui.keepAdapterButton, ui.discardAdapterButton):
+            button.enabled = out is not None
+        ui.proofTable.setRowCount(len(rows))
+        for at, row in enumerate(rows):
+            for column, text in enumerate(_cells(row)):
+                item = qt.QTableWidgetItem(text)
+                item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable)
+                ui.proofTable.setItem(at, column, item)
+        ui.proofTable.resizeColumnsToContents()
+
+    def _keep(self) -> None:
+        self._host.say(_("{name} is kept among your adapters. It is off.").format(name=self._out.name))
+        self.clear()
+
+    def _compare(self, row: int) -> None:
+        case = self._rows[row]["case"]
+        reason = self._why_not(self._rows[row])
+        if reason:
+            self._ui.comparisonLabel.text = reason
+            return
+        folder = self._host.private_folder()
+        on_answer = partial(self._show_case, case, self._files[case])
+        self._host.ask("cases", on_answer, action="read", library=self._library(), cases=[case], folder=folder)
+
+    def _why_not(self, row: dict) -> str:
+        """Why a case can't be shown, "" if it can."""
+        if row.get("reference"):
+            return _("{case} is a patient of the model's own site: scored for what is forgotten, not kept to be shown.").format(
+                case=row["case"]
+            )
+        files = self._files.get(row["case"], {})
+        if not files or not all(file.is_file() for file in files.values()):
+            return _("The segmentations of {case} are no longer there: they are kept until the next training.").format(
+                case=row["case"]
+            )
+        return ""
+
+    def _show_case(self, case: str, files: dict[str, Path], answer: Result) -> None:
+        images = {name: answer.folder / file for name, file in answer.fields.items()}
+        self._comparison.show(images, files, self._host)
+        words = _("{case}: base model in orange, adapter (trained without this patient) in blue, contour in white.")
+        self._ui.comparisonLabel.text = words.format(case=case)
+
+
+def in_words(record: dict) -> str:
+    """Verdict, gain with its interval, what is forgotten, and what the proof is of."""
+    lines = [_("{verdict}: {sentence}.").format(verdict=record["verdict"].capitalize(), sentence=record["sentence"])]
+    if record["mean_gain"] is not None:
+        low, high = record["interval_95"]
+        words = _("Mean gain in Dice {gain} (95 % interval {low} to {high}), {number} held-out case(s).")
+        lines.append(words.format(
+            gain=f"{record['mean_gain']:+.3f}", low=f"{low:+.3f}", high=f"{high:+.3f}", number=len(record["cases"])
+        ))  # fmt: skip
+    lines.append(_sentence(record["reference"]["sentence"]))
+    lines.append(_sentence(record["note"]))
+    return "\n".join(lines)
+
+
+def confirm(name: str, verdict: str, sentence: str) -> bool:
+    """Asks before an adapter that is not accepted is used."""
+    if verdict == "accepted":
+        return True
+    words = _("{name} is not proved to help here ({verdict}). {sentence}Use it all the same?")
+    said = _sentence(sentence) + " " if sentence else ""
+    return slicer.util.confirmOkCancelDisplay(words.format(name=name, verdict=verdict or _("no proof"), sentence=said),
+                                              "PEMMASegment")  # fmt: skip
+
+
+def _cells(row: dict) -> list[str]:
+    case = _("{case} (model's own)").format(case=row["case"]) if row.get("reference") else row["case"]
+    dice = f"{row['before']:.3f} → {row['after']:.3f} ({row['after'] - row['before']:+.3f})"
+    digits = {"surface_dice_5mm": 3, "missed_ml": 1, "extra_ml": 1}
+    return [case, dice, *(f"{row[f'{key}_before']:.{digits[key]}f} → {row[key]:.{digits[key]}f}" for key in _KEYS)]
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
+def no_adapter() -> PemmaError:
+    """There is none that could be used."""
+    return PemmaError("adapter-missing", "the adapter is no longer there", "train or import one")

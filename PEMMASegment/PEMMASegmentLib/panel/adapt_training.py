@@ -1,0 +1,281 @@
+"""Training and proof in a background process of their own, so that Segment works meanwhile: start, progress, stop, go on."""
+
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ..core import PemmaError
+from ..core.resources import user_folder
+from ..worker.client import Worker
+from ..worker.events import Ended, Error, Event, LogLine, Progress, Result
+from . import parameters
+from .adapt_plot import Plot
+from .host import Host
+
+POLL_MS, SETTLED_MS = 100, 500
+#: name of the request -> title, and what it trains
+METHODS = {
+    "salt": ("SALT", _("new strengths for the main directions of each weight matrix, and a low-rank update of the rest")),
+    "lora": ("LoRA", _("a low-rank update of each weight matrix")),
+    "dora": ("DoRA", _("a low-rank update of each weight matrix's direction, and its length anew")),
+    "svd": (_("SVD scale and shift"), _("new strengths for the main directions of each weight matrix, nothing else")),
+}
+EFFORTS = {"standard": _("standard"), "quick": _("quick"), "thorough": _("thorough"), "minutes": _("minutes")}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}")
+_STEP = re.compile(r"(?P<what>.*?):? ?step (?P<step>\d+) of \d+, loss (?P<loss>[\d.]+)")
+_THERE = ("the adapter is there", "what is forgotten")  # begin the words once the adapter can be used
+
+
+@dataclass
+class _Asked:
+    """A training under way. curve: steps and losses of the part that is trained now, `what`."""
+
+    id: int
+    out: Path
+    there: bool = False
+    what: str = ""
+    steps: list[int] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+
+
+class Training:
+    """library(): its folder. cases(): how many it holds. on_there(out): the adapter can be used, its proof begins.
+
+    on_done(out, record): all is done; files of the held-out cases' labels stay until the next one starts.
+    on_stopped(out, there): stopped, by the user or a fault; the same request goes on.
+    """
+
+    def __init__(self, ui, host: Host, library: Callable[[], Path], cases: Callable[[], int], on_there: Callable,
+                 on_done: Callable, on_stopped: Callable):  # fmt: skip
+        self._ui, self._host, self._library, self._cases = ui, host, library, cases
+        self._on_there, self._on_done, self._on_stopped = on_there, on_done, on_stopped
+        self._chosen: parameters.Parameters | None = None
+        self._asked: _Asked | None = None
+        self._estimating: int | None = None
+        self._kept: Path | None = None
+        self.worker = Worker(temporary=Path(slicer.app.temporaryPath))
+        self.plot = Plot(ui.adaptPlotView)
+        self._timer = self._timer_for(self.poll, POLL_MS)
+        self._settled = self._timer_for(self._estimate, SETTLED_MS)
+        self._settled.setSingleShot(True)
+        _fill(ui.methodComboBox, [title for title, _words in METHODS.values()])
+        _fill(ui.effortComboBox, list(EFFORTS.values()))
+        ui.methodComboBox.connect("currentIndexChanged(int)", self.look)
+        ui.effortComboBox.connect("currentIndexChanged(int)", self.look)
+        ui.minutesSpinBox.connect("valueChanged(double)", self.look)
+        ui.adaptButton.connect("clicked(bool)", self._on_button)
+        self._show_idle()
+        self.look()
+
+    @property
+    def out(self) -> Path | None:
+        """The adapter folder that is being made."""
+        return self._asked.out if self._asked is not None else None
+
+    def use(self, chosen: "parameters.Parameters | None") -> None:
+        """The scene's choices; a training goes on when a scene closes, it needs none."""
+        self._chosen = chosen
+
+    def look(self, _changed=None) -> None:
+        """Tells in words what would be trained; how long it takes is found out a moment later."""
+        self._ui.minutesSpinBox.enabled = self._effort == "minutes"
+        self._ui.estimateLabel.text = f"{METHODS[self._method][0]}: {METHODS[self._method][1]}."
+        self._ui.adaptButton.enabled = self._asked is not None or self._cases() > 0
+        if self._cases() and self._asked is None:
+            self._settled.start()
+
+    def stop(self) -> None:
+        """Asks the process to stop at its next step; `on_stopped` follows."""
+        if self._asked is not None:
+            self.worker.cancel(self._asked.id)
+            self._ui.adaptButton.enabled = False
+            self._ui.adaptProgressLabel.text = _("stopping")
+
+    def close(self) -> None:
+        """Ends the process; what was trained so far can go on another time."""
+        self._timer.stop()
+        self._settled.stop()
+        self._asked = None
+        self.worker.stop()
+
+    def poll(self) -> None:
+        """Takes in what the process has to tell."""
+        for event in self.worker.poll():
+            self._take(event)
+        if not self.worker.running:
+            self._timer.stop()
+
+    def _timer_for(self, slot: Callable, interval: int):
+        timer = qt.QTimer(self._host.parent)
+        timer.setInterval(interval)
+        timer.connect("timeout()", slot)
+        return timer
+
+    @property
+    def _method(self) -> str:
+        return list(METHODS)[max(self._ui.methodComboBox.currentIndex, 0)]
+
+    @property
+    def _effort(self) -> str:
+        return list(EFFORTS)[max(self._ui.effortComboBox.currentIndex, 0)]
+
+    def _fields(self) -> dict:
+        """Of the request, by the command line's names. Raises PemmaError "no-library"."""
+        chosen, effort = self._chosen, self._effort
+        how_long = {"minutes": self._ui.minutesSpinBox.value} if effort == "minutes" else {"effort": effort}
+        return {
+            "library": self._library(), "method": self._method, **how_long, "model": chosen.model or None,
+            "inputs": chosen.inputs, "device": chosen.device, "whole_study": chosen.wholeStudy,
+        }  # fmt: skip
+
+    def _estimate(self) -> None:
+        if self._asked is None and self._estimating is None and self._chosen is not None and self._cases():
+            self._estimating = self.worker.request("adapt", action="estimate", **self._fields())
+            self._told_of = self._fields()
+            self._timer.start()
+
+    def _on_button(self, _checked=False) -> None:
+        self.stop() if self._asked is not None else self._host.guarded(self._start)
+
+    def _start(self) -> None:
+        self._host.say("")
+        fields, out = self._fields(), self._out()
+        folder = self._host.private_folder(self.worker)
+        self._forget_labels()
+        id = self.worker.request("adapt", folder=folder, out=out, name=out.name, **fields)
+        self._asked = _Asked(id, out)
+        self._show_busy()
+        self._timer.start()
+
+    def _out(self) -> Path:
+        """A free place among the user's adapters, or where a stopped training can go on. Raises PemmaError."""
+        typed, place = self._ui.adaptNameEdit.text.strip(), user_folder() / "adapters"
+        if not typed:
+            wanted = f"{self._method}-{self._cases()}-cases"
+            return next(out for out in (place / _numbered(wanted, n) for n in count(1)) if _free(out))
+        if not _NAME.fullmatch(typed) or typed == "none":
+            way_out = "use letters, digits, dot, dash, plus and underscore, not the word none"
+            raise PemmaError("adapter-name", f"{typed!r} can't name an adapter", way_out)
+        if not _free(place / typed):
+            raise PemmaError("adapter-exists", f"there is an adapter {typed} already", "choose another name")
+        return place / typed
+
+    def _take(self, event: Event) -> None:
+        id = getattr(event, "id", None)
+        if isinstance(event, LogLine):
+            self._host.ui.detailsText.appendPlainText(event.text)
+        elif isinstance(event, Ended) and event.error is not None:
+            self._host.say_error(event.error)
+        elif id is None:
+            return
+        elif id == self._estimating:
+            self._take_estimate(event)
+        elif self._asked is not None and id == self._asked.id:
+            self._take_training(event)
+
+    def _take_estimate(self, event: Event) -> None:
+        if not isinstance(event, Result | Error):
+            return
+        self._estimating = None
+        if self._told_of != self._fields():  # the choice has changed meanwhile
+            self.look()
+        elif isinstance(event, Result):
+            self._ui.estimateLabel.text += " " + _in_words(event.fields)
+        elif self._asked is None:
+            self._ui.estimateLabel.text += f" {event.sentence}."
+
+    def _take_training(self, event: Event) -> None:
+        if isinstance(event, Progress):
+            self._show_progress(event)
+            return
+        asked, self._asked = self._asked, None
+        self._show_idle()
+        if isinstance(event, Result):
+            self._on_done(asked.out, {**event.fields, "held_out": self._keep_labels(event)})
+        else:
+            self._host.say_error(event)
+            self._on_stopped(asked.out, asked.there)
+
+    def _show_progress(self, event: Progress) -> None:
+        asked = self._asked
+        self._ui.adaptProgressBar.value = round(100 * event.fraction)
+        self._ui.adaptProgressLabel.text = event.words
+        found = _STEP.match(event.words)
+        if found:
+            self._draw(found["what"], int(found["step"]), float(found["loss"]))
+        if not asked.there and event.words.startswith(_THERE):
+            asked.there = True
+            self._on_there(asked.out)
+
+    def _draw(self, what: str, step: int, loss: float) -> None:
+        asked = self._asked
+        if what != asked.what or asked.steps and step <= asked.steps[-1]:
+            asked.what, asked.steps, asked.losses = what, [], []
+        asked.steps.append(step)
+        asked.losses.append(loss)
+        self.plot.show_loss(asked.steps, asked.losses, what.removeprefix("the adapter is there; "))
+
+    def _keep_labels(self, answer: Result) -> dict[str, dict[str, Path]]:
+        """Takes the held-out cases' labels out of the answer's folder, which is gone at the next poll."""
+        self._kept = self._host.private_folder(self.worker)
+        files = answer.fields.get("held_out") or {}
+        for names in files.values():
+            for name in names.values():
+                shutil.move(answer.folder / name, self._kept / name)
+        return {case: {when: self._kept / name for when, name in names.items()} for case, names in files.items()}
+
+    def _forget_labels(self) -> None:
+        if self._kept is not None:
+            shutil.rmtree(self._kept, ignore_errors=True)
+        self._kept = None
+
+    def _show_busy(self) -> None:
+        self._ui.adaptButton.text = _("Stop")
+        self._ui.adaptButton.enabled = True
+        self._ui.adaptProgressBar.value = 0
+        self._ui.adaptProgressBar.visible = True
+        self._ui.adaptProgressLabel.text = _("starting")
+
+    def _show_idle(self) -> None:
+        self._ui.adaptButton.text = _("Train an adapter")
+        self._ui.adaptButton.enabled = self._cases() > 0
+        self._ui.adaptProgressBar.visible = False
+        self._ui.adaptProgressLabel.text = ""
+
+
+def unfinished(out: Path) -> Path:
+    """Where the background process keeps a training that was stopped."""
+    return out.parent / f".{out.name}.unfinished"
+
+
+def _free(out: Path) -> bool:
+    return not out.exists() or unfinished(out).exists()
+
+
+def _numbered(name: str, number: int) -> str:
+    return name if number == 1 else f"{name}-{number}"
+
+
+def _fill(box, titles: list[str]) -> None:
+    box.clear()
+    box.addItems(titles)
+
+
+def _in_words(told: dict) -> str:
+    """How long it takes here."""
+    words = _("From {cases} case(s), on this computer: the adapter in about {adapter}, its proof in about {proof} more.")
+    adapter, proof = (_duration(told[key]) for key in ("seconds", "seconds_proof"))
+    return words.format(cases=told["cases"], adapter=adapter, proof=proof)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return _("{seconds} s").format(seconds=f"{max(10, round(seconds, -1)):.0f}")
+    return _("{minutes} min").format(minutes=f"{seconds / 60:.0f}")
