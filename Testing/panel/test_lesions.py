@@ -230,6 +230,26 @@ def test_strokes_of_the_segment_editor_change_figures_type_and_review_state(run)
     assert run.node.GetSegmentation().GetSegment(segments.ids(run.node)[2]).GetName() == "mine"
 
 
+def test_a_segment_of_another_geometry_is_read_where_it_lies(run):
+    """As after "Specify geometry" with twice the resolution in the Segment Editor."""
+    import slicer
+    from vtk.util.numpy_support import numpy_to_vtk
+
+    from PEMMASegmentLib.panel import volumes
+
+    fine = np.kron((numbers_of(run) == 1)[:, :, :70], np.ones((2, 2, 2), np.uint8)).astype(np.uint8)  # its left half
+    matrix = volumes.ijk_to_ras(run.reference)
+    matrix[:3, 3] -= matrix[:3, :3] @ [0.25, 0.25, 0.25]
+    matrix[:3, :3] /= 2
+    labelmap = slicer.vtkOrientedImageData()
+    labelmap.SetDimensions(*fine.shape[::-1])
+    labelmap.GetPointData().SetScalars(numpy_to_vtk(fine.ravel(), deep=True))
+    labelmap.SetGeometryFromImageToWorldMatrix(slicer.util.vtkMatrixFromArray(matrix))
+    expected = (numbers_of(run) == 1) & (np.arange(numbers_of(run).shape[2]) < 70)
+    run.node.GetSegmentation().GetSegment(segments.ids(run.node)[1]).AddRepresentation(segments.LABELMAP, labelmap)
+    assert run.take_edits() and np.array_equal(numbers_of(run) == 1, expected)
+
+
 def test_the_seg_of_an_edited_run_holds_what_is_kept_and_who_drew_it(run, case, tmp_path):
     import pydicom
 

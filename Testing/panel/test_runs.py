@@ -94,6 +94,7 @@ def test_a_dropped_lesion_stays_dropped_through_thresholds_and_saving(case, answ
     assert [lesion.number for lesion in run.lesions] == [1, 2]
     run.keep(2, False)
     run.redraw(threshold=0.6)
+    run.make_surfaces()
     assert [lesion.kept for lesion in run.lesions] == [True, False]
     assert run.node.GetDisplayNode().GetSegmentVisibility(segments.ids(run.node)[2]) is False
     assert run.node.GetSegmentation().GetNumberOfLayers() == 1
@@ -106,6 +107,7 @@ def test_a_dropped_lesion_stays_dropped_through_thresholds_and_saving(case, answ
     back = runs.restore(again, case.study)
     assert [lesion.kept for lesion in back.lesions] == [True, False]
     assert [lesion.tracking_uid for lesion in back.lesions] == figures and back.threshold == 0.6
+    assert set(segments.surfaces(again)) == {1, 2}
     assert not back.take_edits() and back.drawn.numbers is None  # nothing of it passes for an edit
 
 
