@@ -413,3 +413,19 @@ def test_the_slider_and_the_rule_redraw_at_once(app, panel):
     click(ui.undoButton)
     assert ui.thresholdSlider.value == pytest.approx(0.8) and ui.lesionTable.item(0, 1).text() == "55.90"
     assert panel.run.mtv_rule == "suv4"
+
+
+def test_a_result_that_the_user_took_out_of_the_scene_is_said(app, panel):
+    import slicer
+
+    ui = panel.ui
+    slicer.mrmlScene.RemoveNode(panel.run.node)
+    put_crosshair(panel, SEEN)
+    for button in (ui.addButton, ui.cutButton, ui.editButton, ui.reviewButton):
+        click(button)
+        assert "no longer in the scene" in ui.messageLabel.text
+        panel._say("")
+    ui.thresholdSlider.value = 0.5
+    assert "no longer in the scene" in ui.messageLabel.text
+    click(ui.removeButton)
+    assert panel.run is None and ui.lesionTable.rowCount == 0 and not ui.addButton.enabled

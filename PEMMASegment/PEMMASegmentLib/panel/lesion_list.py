@@ -19,7 +19,8 @@ class LesionList:
         self._numbers: list[int] = []
         self._filling = False
         widget.connect("itemChanged(QTableWidgetItem*)", self._on_changed)
-        widget.connect("cellClicked(int,int)", self._on_clicked)
+        for signal in ("cellClicked(int,int)", "cellActivated(int,int)"):  # the mouse, the Enter key
+            widget.connect(signal, self._on_clicked)
 
     @property
     def selected(self) -> list[int]:
