@@ -96,6 +96,14 @@ main(sys.argv[1:])"""
     assert not list(tmp_path.glob(".*"))
 
 
+def test_the_ladder_and_a_fix_without_weights(place, tmp_path, capsys):
+    assert main([*arguments(place, tmp_path / "out"), "--method", "ladder"]) == 0  # the last --method counts
+    shown = capsys.readouterr().out
+    assert "norm+out" in shown and "no rung can be shown" in shown and not (tmp_path / "out").exists()
+    assert main([*arguments(place, tmp_path / "out"), "--method", "maps"]) == 0
+    assert read_card(tmp_path / "out").intensity and "0.0% of the weights" in capsys.readouterr().out
+
+
 def test_the_background_process_adapts_and_tells_how_long_it_takes(place, tmp_path):
     from PEMMASegmentLib.core import PemmaError
     from PEMMASegmentLib.worker.adapt import adapt

@@ -78,8 +78,11 @@ class WeightUpdate:
             return adapters.load(folder, model.identity)
         training = prepared(model, cases, inputs, part(progress, 0.0, PREPARED))
         folder.mkdir(parents=True, exist_ok=True)
-        fitted = _Run(self, model, training, inputs, seed).train(folder, key, part(progress, PREPARED, 1.0))
-        return Fitted(adapters.save(folder, fitted.tensors, fitted.card), fitted.tensors)
+        checkpoint = Checkpoint(folder / "unfinished.safetensors", key, _CHECKPOINT_SECONDS)
+        fitted = _Run(self, model, training, inputs, seed).train(checkpoint, part(progress, PREPARED, 1.0))
+        card = adapters.save(folder, fitted.tensors, fitted.card)
+        checkpoint.file.unlink()
+        return Fitted(card, fitted.tensors)
 
     def key(self, model: Model, cases: Sequence[SiteCase], inputs: str, seed: int) -> str:
         """A digest of all that makes a run the same run: base, cases, recipe, seed."""
@@ -127,17 +130,15 @@ class _Run:
         return batch([draw(self.cases, self.config, self.stage, self._names, AUGMENTATION, rng)
                       for _ in range(self.stage.batch)])
 
-    def train(self, folder: Path, key: str, progress: Progress) -> Fitted:
-        """All steps, from the first or from where the unfinished run in `folder` stopped."""
+    def train(self, checkpoint: Checkpoint, progress: Progress) -> Fitted:
+        """All steps, from the first or from where an unfinished run stopped."""
         chosen = adapters.trained(self.net)
         groups = adapters.parameter_groups(self.net, self.stage.rate, self.stage.weight_decay)
-        checkpoint = Checkpoint(folder / "unfinished.safetensors", key, _CHECKPOINT_SECONDS)
 
         def told(step: int, loss: float) -> None:
             progress(step / self.stage.steps, f"step {step} of {self.stage.steps}, loss {loss:.3f}")
 
         cpu_seconds = optimise(self.net, chosen, groups, self.stage, self.windows, checkpoint, self.device, told)
-        checkpoint.file.unlink(missing_ok=True)
         return Fitted(self._card(cpu_seconds), adapters.collect(self.net))
 
     def _card(self, cpu_seconds: float) -> AdapterCard:
