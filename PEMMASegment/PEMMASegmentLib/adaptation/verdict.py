@@ -79,11 +79,10 @@ def too_few(n: int) -> Verdict:
     return Verdict(TOO_FEW, sentence, None, None, 0)
 
 
-@cache
 def bar(n: int, tries: int) -> float:
     """What t must reach with n patients, at the `tries`-th try."""
     level = LEVEL / (tries * (tries + 1))
-    return float(stats.t.ppf(1 - level, n - 1)) * sqrt((1 + (n - 1) * SHARED) / (1 - SHARED))
+    return _quantile(1 - level, n - 1) * sqrt((1 + (n - 1) * SHARED) / (1 - SHARED))
 
 
 def t_of(gains: np.ndarray) -> float:
@@ -99,7 +98,7 @@ def interval(gains: Sequence[float], level: float = 0.95) -> tuple[float, float]
     gains, n = np.asarray(gains, float), len(gains)
     if n < 2:
         return None
-    half = float(stats.t.ppf((1 + level) / 2, n - 1) * gains.std(ddof=1) / sqrt(n))
+    half = _quantile((1 + level) / 2, n - 1) * float(gains.std(ddof=1)) / sqrt(n)
     return float(gains.mean()) - half, float(gains.mean()) + half
 
 
@@ -127,6 +126,12 @@ def forgotten(before: Sequence[float], after: Sequence[float]) -> str:
     if low >= FORGETTING:
         return f"nothing forgotten: {told}"
     return f"the model's own site is worse: {told}" if high < 0 else f"not shown that nothing is forgotten: {told}"
+
+
+@cache
+def _quantile(share: float, freedom: int) -> float:
+    """Of Student's t."""
+    return float(stats.t.ppf(share, freedom))
 
 
 def _harm(gains: np.ndarray, newly_missed: int) -> str:
