@@ -67,9 +67,8 @@ class Plot:
 
     def _show(self, series: list, title: str, x: str, y: str) -> None:
         chart = self._node("vtkMRMLPlotChartNode", "chart")
-        wanted, shown = [one.GetID() for one in series], vtk.vtkStringArray()
-        chart.GetPlotSeriesNodeIDs(shown)
-        if [shown.GetValue(n) for n in range(shown.GetNumberOfValues())] != wanted:
+        wanted = [one.GetID() for one in series]
+        if [chart.GetNthPlotSeriesNodeID(n) for n in range(chart.GetNumberOfPlotSeriesNodes())] != wanted:
             chart.RemoveAllPlotSeriesNodeIDs()
             for one in wanted:
                 chart.AddAndObservePlotSeriesNodeID(one)
