@@ -58,10 +58,11 @@ def application(temporary: Path):
 
 
 def segment(app, module) -> None:
-    """Presses the buttons that a radiologist presses."""
+    """Presses the buttons that a radiologist presses, in that order."""
     ui = module.panel.ui
     ui.petWindowComboBox.currentText = "SUV 0 to 5"
     ui.viewButton.click()
+    wait(app, lambda: not module.panel.worker.busy)  # the model is loaded while the radiologist looks
     ui.segmentButton.click()
     wait(app, lambda: ui.segmentButton.text == "Segment")
     assert module.panel.run is not None, ui.messageLabel.text

@@ -80,7 +80,7 @@ def computer() -> list[list[str]]:
     return [
         ["PEMMASegment", __version__],
         ["Python", platform.python_version()],
-        ["system", f"{platform.system()} {platform.release()}, {platform.machine()}"],
+        ["system", f"{platform.system()} {platform.release().partition('-')[0]}, {platform.machine()}"],
         ["processor", f"{os.cpu_count()} threads"],
         ["memory", _memory()],
         ["free disk (temporary files)", f"{free / 2**30:.1f} GiB"],
