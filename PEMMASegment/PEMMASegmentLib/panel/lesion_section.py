@@ -34,7 +34,6 @@ class LesionSection(VTKObservationMixin):
         self._settled.setSingleShot(True)
         self._settled.setInterval(SETTLED_MS)
         self._settled.connect("timeout()", self._settle)
-        ui.lesionTable.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
         ui.thresholdSlider.connect("valueChanged(double)", self._on_threshold)
         ui.mtvRuleComboBox.connect("currentTextChanged(QString)", self._on_rule)
         for button, act in (
