@@ -14,7 +14,7 @@ class PlotView(QtWidgets.QWidget):
 
     def __init__(self, parent=None):
         super().__init__(parent)
-        self.__dict__.update(scene=None, node=None, drawn=None, image=None)
+        self.__dict__.update(scene=None, node=None, drawn=None, image=None, view=None)
 
     def setMRMLScene(self, scene):
         self.__dict__["scene"] = scene
@@ -46,16 +46,22 @@ class PlotView(QtWidgets.QWidget):
         key = (chart.GetMTime(), *(one.GetMTime() for one in series), *(table.GetMTime() for table in tables),
                size.width(), size.height())  # fmt: skip
         if self.__dict__["drawn"] != key:
-            self.__dict__.update(drawn=key, image=_drawn(chart, series, size.width(), size.height()))
+            view = self.__dict__["view"] or _view()
+            self.__dict__.update(drawn=key, view=view, image=_drawn(view, chart, series, size.width(), size.height()))
         return self.__dict__["image"]
 
 
-def _drawn(chart, series, width: int, height: int) -> QtGui.QImage:
+def _view():
     view = vtk.vtkContextView()
-    window = view.GetRenderWindow()
-    window.SetOffScreenRendering(1)
-    window.SetSize(width, height)
+    view.GetRenderWindow().SetOffScreenRendering(1)
     view.GetRenderer().SetBackground(1, 1, 1)
+    return view
+
+
+def _drawn(view, chart, series, width: int, height: int) -> QtGui.QImage:
+    window = view.GetRenderWindow()
+    window.SetSize(width, height)
+    view.GetScene().ClearItems()
     view.GetScene().AddItem(_chart(chart, series))
     window.Render()
     picture = vtk.vtkWindowToImageFilter()

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import click, left_behind, picture, wait
+from .conftest import click, left_behind, wait
+from .conftest import picture as whole_picture
 
 pytest.importorskip("slicer", reason="needs the package slicer-core", exc_type=ImportError)
 pytest.importorskip("PyQt5.QtWidgets", reason="needs the package PyQt5", exc_type=ImportError)
@@ -120,6 +121,23 @@ def test_from_cases_to_an_adapter_in_use(app, module, inside, site, home, asked)
     click(ui.keepAdapterButton)
     assert "is off" in main.messageLabel.text and not ui.useAdapterButton.enabled
     manages(app, module, inside, home, asked)
+
+
+def picture(module, name: str) -> None:
+    """The section alone, as high as it wants to be."""
+    import slicer
+
+    ui, app = module.panel.ui, slicer.app
+    others = [getattr(ui, f"{one}Section") for one in ("study", "view", "segment", "lesions", "export")]
+    for section in others:
+        section.collapsed = True
+    for height in (2400, 1900):
+        module.parent.resize(480, height)
+        app.processEvents()
+    whole_picture(module, name)
+    for section in others:
+        section.collapsed = False
+    app.processEvents()
 
 
 def looks_right_after_the_proof(module, inside) -> None:

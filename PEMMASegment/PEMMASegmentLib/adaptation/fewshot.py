@@ -164,11 +164,13 @@ def steps_in(how: WeightUpdate, minutes: float, model: Model, cases: Sequence[Si
     return replace(how, steps=steps)
 
 
-def step_seconds(how: WeightUpdate, model: Model, cases: Sequence[SiteCase], inputs: str) -> float:
-    """Seconds of a training step here, the mean of a few after the first."""
+def step_seconds(how: WeightUpdate, model: Model, cases: Sequence[SiteCase], inputs: str,
+                 progress: Progress = no_progress) -> float:
+    """Seconds of a training step here, the mean of a few after the first. Raises what `progress` raises."""
     marks: list[float] = []
 
     def told(fraction: float, words: str) -> None:
+        progress(fraction, "trying a few steps")
         if "loss" in words:
             marks.append(time.monotonic())
 

@@ -107,8 +107,8 @@ def estimate(model: "Model", options: argparse.Namespace, progress: "Progress") 
     cases, _, _ = _given(options, Path("estimate"), part(progress, 0.0, 0.3))
     inputs = adaptation.common_inputs(model, cases, options.inputs)
     how = procedure(options, model, cases, inputs, None)
-    progress(0.4, "trying a few steps")
-    seconds = how.steps * step_seconds(how, model, cases, inputs) if isinstance(how, WeightUpdate) else None
+    trying = part(progress, 0.3, 1.0)
+    seconds = how.steps * step_seconds(how, model, cases, inputs, trying) if isinstance(how, WeightUpdate) else None
     return {"words": how.words, "seconds": seconds, "seconds_proof": seconds and seconds * len(dealt(cases)),
             "cases": len(cases)}
 

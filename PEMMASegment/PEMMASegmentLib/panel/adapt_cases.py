@@ -168,21 +168,22 @@ def _kept_library() -> str:
 
 
 def _in_words(card: dict) -> str:
-    whose = card["origin"]["kind"]
+    """Four short lines, which stand beside the picture."""
+    whose = _WHOSE[card["origin"]["kind"]].format(model=(card["origin"]["model"] or {}).get("name", _("a model")))
     blind = " / ".join(f"{score['dice']:.2f}" for score in card["blind"])
-    return "\n".join([
-        _("{id}, patient {patient}").format(id=card["id"], patient=card["patient"]),
-        _("{inputs}, {volume} ml, {lesions} lesion(s)").format(
-            inputs=card["inputs"].upper(), volume=f"{card['volume_ml']:.1f}", lesions=card["lesions"]
-        ),
-        _WHOSE[whose].format(model=(card["origin"]["model"] or {}).get("name", _("a model"))),
-        _("blind Dice {dice}").format(dice=blind) if blind else _("not for the proof") if whose == "corrected" else "",
-    ]).rstrip()  # fmt: skip
+    if blind:
+        whose += _(", blind Dice {dice}").format(dice=blind)
+    made = _("{inputs}, {volume} ml, {lesions} lesion(s)").format(
+        inputs=card["inputs"].upper(), volume=f"{card['volume_ml']:.1f}", lesions=card["lesions"]
+    )
+    return "\n".join([card["id"], card["patient"], whose, made])
 
 
 def _more(card: dict) -> str:
-    """Note, scanner, and why there is no blind record."""
-    lines = [card["note"], *(f"{key.replace('_', ' ')}: {value}" for key, value in card["scanner"].items())]
+    """Whether it counts, note, scanner, and why there is no blind record."""
+    corrected = card["origin"]["kind"] == "corrected"
+    lines = [_("does not count in a proof: a model began its contour") if corrected else "", card["note"]]
+    lines += [f"{key.replace('_', ' ')}: {value}" for key, value in card["scanner"].items()]
     lines.append(_("no blind record: {why}").format(why=card["blind_left_out"]) if card["blind_left_out"] else "")
     return "\n".join(line for line in lines if line)
 

@@ -13,8 +13,8 @@ from ..worker.events import Result
 from .adapt_compare import Comparison
 from .host import Host
 
-COLUMNS = (_("Case"), _("Dice"), _("Surface Dice, 5 mm"), _("Missed (ml)"), _("Extra (ml)"))
-_KEYS = ("surface_dice_5mm", "missed_ml", "extra_ml")
+COLUMNS = (_("Case"), _("Dice"), _("Missed (ml)"), _("Extra (ml)"), _("Surface Dice, 5 mm"))
+_DIGITS = {"missed_ml": 1, "extra_ml": 1, "surface_dice_5mm": 3}
 
 
 class ProofSection:
@@ -58,7 +58,8 @@ class ProofSection:
     def show(self, out: Path, record: dict) -> None:
         """The finished proof. record: as `pemma-segment adapt --json` prints it; `held_out`: files of labels by case."""
         reference = [row | {"reference": True} for row in record["reference"]["cases"]]
-        self._show(out, in_words(record), [*record["cases"], *reference])
+        made = record.get("recommended", "") is not None  # a ladder may end with the base as it is
+        self._show(out if made else None, in_words(record), [*record["cases"], *reference])
         self._files = record["held_out"]
         if record["cases"]:
             self._ui.comparisonLabel.text = _("A click on a case shows the base's and the adapter's segmentation.")
@@ -122,9 +123,9 @@ def in_words(record: dict) -> str:
         lines.append(words.format(
             gain=f"{record['mean_gain']:+.3f}", low=f"{low:+.3f}", high=f"{high:+.3f}", number=len(record["cases"])
         ))  # fmt: skip
-    lines.append(_sentence(record["reference"]["sentence"]))
-    lines.append(_sentence(record["note"]))
-    return "\n".join(lines)
+    lines += [f"{rung['procedure']}: {rung['mean_gain']:+.3f}, {rung['verdict']}" for rung in record.get("ladder", ())]
+    lines += [_sentence(record["reference"]["sentence"]), _sentence(record["note"])]
+    return "\n".join(line for line in lines if line)
 
 
 def confirm(name: str, verdict: str, sentence: str) -> bool:
@@ -140,8 +141,7 @@ def confirm(name: str, verdict: str, sentence: str) -> bool:
 def _cells(row: dict) -> list[str]:
     case = _("{case} (model's own)").format(case=row["case"]) if row.get("reference") else row["case"]
     dice = f"{row['before']:.3f} → {row['after']:.3f} ({row['after'] - row['before']:+.3f})"
-    digits = {"surface_dice_5mm": 3, "missed_ml": 1, "extra_ml": 1}
-    return [case, dice, *(f"{row[f'{key}_before']:.{digits[key]}f} → {row[key]:.{digits[key]}f}" for key in _KEYS)]
+    return [case, dice, *(f"{row[f'{key}_before']:.{n}f} → {row[key]:.{n}f}" for key, n in _DIGITS.items())]
 
 
 def _sentence(text: str) -> str:

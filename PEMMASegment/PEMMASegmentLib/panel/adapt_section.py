@@ -69,7 +69,8 @@ class AdaptLocally:
         )
         self.adapters = AdapterList(ui, host, self._use_row, lambda: self.training.out, self._on_moved)
         ui.baseButton.connect("clicked(bool)", self._on_base)
-        host.ui.adapterComboBox.connect("currentIndexChanged(int)", self._show_in_use)
+        for signal in ("activated(int)", "currentIndexChanged(int)"):
+            host.ui.adapterComboBox.connect(signal, self._show_in_use)
         self._show_in_use()
 
     def use(self, chosen: "parameters.Parameters | None") -> None:

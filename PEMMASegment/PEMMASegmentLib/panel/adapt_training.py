@@ -18,16 +18,25 @@ from ..worker.events import Ended, Error, Event, LogLine, Progress, Result
 from . import parameters
 from .adapt_plot import Plot
 from .host import Host
+from .words import in_panel
 
 POLL_MS, SETTLED_MS = 100, 500
-#: name of the request -> title, and what it trains
+#: name of the request -> title, and what it does
 METHODS = {
     "salt": ("SALT", _("new strengths for the main directions of each weight matrix, and a low-rank update of the rest")),
     "lora": ("LoRA", _("a low-rank update of each weight matrix")),
     "dora": ("DoRA", _("a low-rank update of each weight matrix's direction, and its length anew")),
     "svd": (_("SVD scale and shift"), _("new strengths for the main directions of each weight matrix, nothing else")),
+    "ladder": (_("Ladder"), _("all methods from cheap to rich, and the first whose successors add nothing shown; takes longest")),
+    "threshold": (_("Threshold"), _("threshold and smallest lesion volume, two numbers; no weights")),
+    "maps": (_("Intensity maps"), _("this site's CT and PET values mapped to the model's, without a look at contours")),
+    "flips": (_("Mirrored inputs"), _("the mean over mirrored inputs, nothing is trained; slower to segment")),
+    "norm+out": (_("Norms and last layer"), _("the normalisations and the last layer as they are")),
+    "all-weights": (_("All weights"), _("every weight: a large file, and the most that can be forgotten")),
 }
 EFFORTS = {"standard": _("standard"), "quick": _("quick"), "thorough": _("thorough"), "minutes": _("minutes")}
+_UPDATES = ("salt", "lora", "dora", "svd", "ladder")  # what can be told to take so many minutes
+_UNTRAINED = ("threshold", "maps", "flips")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}")
 _STEP = re.compile(r"(?P<what>.*?):? ?step (?P<step>\d+) of \d+, loss (?P<loss>[\d.]+)")
 _THERE = ("the adapter is there", "what is forgotten")  # begin the words once the adapter can be used
@@ -35,10 +44,14 @@ _THERE = ("the adapter is there", "what is forgotten")  # begin the words once t
 
 @dataclass
 class _Asked:
-    """A training under way. curve: steps and losses of the part that is trained now, `what`."""
+    """A training under way. id: None while the process still finds out how long it takes. there: `out` can be used.
 
-    id: int
+    fields: of the request. steps, losses: of the part that is trained now, `what`.
+    """
+
+    id: int | None
     out: Path
+    fields: dict
     there: bool = False
     what: str = ""
     steps: list[int] = field(default_factory=list)
@@ -59,6 +72,7 @@ class Training:
         self._chosen: parameters.Parameters | None = None
         self._asked: _Asked | None = None
         self._estimating: int | None = None
+        self._estimated: dict = {}
         self._kept: Path | None = None
         self.worker = Worker(temporary=Path(slicer.app.temporaryPath))
         self.plot = Plot(ui.adaptPlotView)
@@ -85,7 +99,8 @@ class Training:
 
     def look(self, _changed=None) -> None:
         """Tells in words what would be trained; how long it takes is found out a moment later."""
-        self._ui.minutesSpinBox.enabled = self._effort == "minutes"
+        self._ui.effortComboBox.enabled = self._method not in _UNTRAINED
+        self._ui.minutesSpinBox.enabled = self._effort == "minutes" and self._method in _UPDATES
         self._ui.estimateLabel.text = f"{METHODS[self._method][0]}: {METHODS[self._method][1]}."
         self._ui.adaptButton.enabled = self._asked is not None or self._cases() > 0
         if self._cases() and self._asked is None:
@@ -93,7 +108,9 @@ class Training:
 
     def stop(self) -> None:
         """Asks the process to stop at its next step; `on_stopped` follows."""
-        if self._asked is not None:
+        if self._asked is not None and self._asked.id is None:
+            self._end(self._asked)
+        elif self._asked is not None:
             self.worker.cancel(self._asked.id)
             self._ui.adaptButton.enabled = False
             self._ui.adaptProgressLabel.text = _("stopping")
@@ -129,7 +146,9 @@ class Training:
     def _fields(self) -> dict:
         """Of the request, by the command line's names. Raises PemmaError "no-library"."""
         chosen, effort = self._chosen, self._effort
-        how_long = {"minutes": self._ui.minutesSpinBox.value} if effort == "minutes" else {"effort": effort}
+        how_long = {"effort": effort}
+        if effort == "minutes":
+            how_long = {"minutes": self._ui.minutesSpinBox.value} if self._method in _UPDATES else {}
         return {
             "library": self._library(), "method": self._method, **how_long, "model": chosen.model or None,
             "inputs": chosen.inputs, "device": chosen.device, "whole_study": chosen.wholeStudy,
@@ -137,8 +156,8 @@ class Training:
 
     def _estimate(self) -> None:
         if self._asked is None and self._estimating is None and self._chosen is not None and self._cases():
-            self._estimating = self.worker.request("adapt", action="estimate", **self._fields())
-            self._told_of = self._fields()
+            self._estimated = self._fields()
+            self._estimating = self.worker.request("adapt", action="estimate", **self._estimated)
             self._timer.start()
 
     def _on_button(self, _checked=False) -> None:
@@ -146,12 +165,19 @@ class Training:
 
     def _start(self) -> None:
         self._host.say("")
-        fields, out = self._fields(), self._out()
-        folder = self._host.private_folder(self.worker)
-        self._forget_labels()
-        id = self.worker.request("adapt", folder=folder, out=out, name=out.name, **fields)
-        self._asked = _Asked(id, out)
+        self._settled.stop()
+        self._asked = _Asked(None, self._out(), self._fields())
         self._show_busy()
+        if self._estimating is not None:
+            self.worker.cancel(self._estimating)  # which may end the process; its answer lets the training begin
+        else:
+            self._request()
+
+    def _request(self) -> None:
+        asked = self._asked
+        folder = self._host.private_folder(worker=self.worker)
+        self._forget_labels()
+        asked.id = self.worker.request("adapt", folder=folder, out=asked.out, name=asked.out.name, **asked.fields)
         self._timer.start()
 
     def _out(self) -> Path:
@@ -184,24 +210,35 @@ class Training:
         if not isinstance(event, Result | Error):
             return
         self._estimating = None
-        if self._told_of != self._fields():  # the choice has changed meanwhile
+        if self._asked is not None:
+            self._host.guarded(self._request)
+            if self._asked.id is None:
+                self._end(self._asked)
+        elif self._chosen is None or self._estimated != self._fields():  # the choice has changed meanwhile
             self.look()
         elif isinstance(event, Result):
             self._ui.estimateLabel.text += " " + _in_words(event.fields)
-        elif self._asked is None:
-            self._ui.estimateLabel.text += f" {event.sentence}."
+        else:
+            self._ui.estimateLabel.text += f" {in_panel(event.sentence)}."
 
     def _take_training(self, event: Event) -> None:
         if isinstance(event, Progress):
             self._show_progress(event)
             return
-        asked, self._asked = self._asked, None
-        self._show_idle()
-        if isinstance(event, Result):
-            self._on_done(asked.out, {**event.fields, "held_out": self._keep_labels(event)})
-        else:
+        asked = self._asked
+        if isinstance(event, Error):
             self._host.say_error(event)
-            self._on_stopped(asked.out, asked.there)
+            self._end(asked)
+            return
+        self._asked = None
+        self._show_idle()
+        self._on_done(asked.out, {**event.fields, "held_out": self._keep_labels(event)})
+
+    def _end(self, asked: _Asked) -> None:
+        """It came to nothing, for now."""
+        self._asked = None
+        self._show_idle()
+        self._on_stopped(asked.out, asked.there)
 
     def _show_progress(self, event: Progress) -> None:
         asked = self._asked
@@ -220,11 +257,12 @@ class Training:
             asked.what, asked.steps, asked.losses = what, [], []
         asked.steps.append(step)
         asked.losses.append(loss)
-        self.plot.show_loss(asked.steps, asked.losses, what.removeprefix("the adapter is there; "))
+        if len(asked.steps) > 1:  # one point is no line
+            self.plot.show_loss(asked.steps, asked.losses, what.removeprefix("the adapter is there; "))
 
     def _keep_labels(self, answer: Result) -> dict[str, dict[str, Path]]:
         """Takes the held-out cases' labels out of the answer's folder, which is gone at the next poll."""
-        self._kept = self._host.private_folder(self.worker)
+        self._kept = self._host.private_folder(worker=self.worker)
         files = answer.fields.get("held_out") or {}
         for names in files.values():
             for name in names.values():
@@ -270,6 +308,9 @@ def _fill(box, titles: list[str]) -> None:
 
 def _in_words(told: dict) -> str:
     """How long it takes here."""
+    if told["seconds"] is None:
+        words = _("From {cases} case(s), on this computer: as long as segmenting each, and for the proof once more a patient.")
+        return words.format(cases=told["cases"])
     words = _("From {cases} case(s), on this computer: the adapter in about {adapter}, its proof in about {proof} more.")
     adapter, proof = (_duration(told[key]) for key in ("seconds", "seconds_proof"))
     return words.format(cases=told["cases"], adapter=adapter, proof=proof)
