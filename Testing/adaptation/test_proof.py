@@ -1,5 +1,6 @@
 """The proof: who is held out from what, when scores are opened, what the ledger counts, what a stopped run leaves."""
 
+import os
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -133,6 +134,23 @@ def test_a_stopped_proof_leaves_the_adapter_and_opens_no_score(model, five, tmp_
         adapt(model, five, Threshold(), out, book, progress=stop)
     assert load(out, model.identity).card.verdict == "" and not book.folder.exists()
     assert [f.name for f in tmp_path.iterdir()] == ["out"]
+
+
+def test_an_adapter_that_cannot_be_written_leaves_the_earlier_one(model, five, tmp_path, monkeypatch):
+    out, book = tmp_path / "out", CaseLibrary(tmp_path / "book")
+    adapt(model, five[:1], Threshold(0.3), out, book)
+    (out / ".writing-left").write_text("by a run that was killed")
+    real = os.rename
+
+    def full(source, target):
+        if str(source).endswith("new"):
+            raise OSError(28, "No space left on device")
+        real(source, target)
+
+    monkeypatch.setattr("PEMMASegmentLib.adaptation.adapt.os.rename", full)
+    with pytest.raises(PemmaError, match="No space left"):
+        adapt(model, five[:1], Threshold(0.4), out, book)
+    assert read_card(out).threshold == 0.3 and [f.name for f in tmp_path.iterdir()] == ["out"]
 
 
 def test_too_few_patients_give_an_adapter_and_say_so(model, five, tmp_path):

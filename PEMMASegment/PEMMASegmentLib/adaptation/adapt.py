@@ -8,11 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..adapters import save, write_card
+from ..adapters import AdapterCard, save, write_card
 from ..adapters.card import CARD
 from ..adapters.files import WEIGHTS
 from ..core import PemmaError, Progress, no_progress
-from ..core.files import umask
 from ..inference.segment import choose_inputs
 from ..network.files import Model
 from ..study import scanner
@@ -109,7 +108,8 @@ def check_out(out: Path) -> None:
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise PemmaError("out-is-a-file", "the place for the adapter is a file", "name a folder", out.name)
-    foreign = {f.name for f in out.iterdir()} - {CARD, WEIGHTS} if out.is_dir() else set()
+    present = {f.name for f in out.iterdir()} if out.is_dir() else set()
+    foreign = {name for name in present - {CARD, WEIGHTS} if not name.startswith(_WRITING)}  # what a killed run left is ours
     if foreign:
         raise PemmaError("out-not-empty", f"the folder for the adapter holds something else ({min(foreign)})",
                          "name a new or an empty folder", out.name)
@@ -158,19 +158,32 @@ def _deliver(out: Path, fitted: Fitted, cases: Sequence[SiteCase], procedure: Pr
     }  # fmt: skip
     card = replace(fitted.card, name=name or f"{procedure.name.replace(' ', '-')}-{len(cases)}-cases", training=training,
                    origin=scanner.gathered(facts), verdict="")
-    out = Path(out).resolve()
+    try:
+        return Fitted(_replace(Path(out).resolve(), fitted, card), fitted.tensors)
+    except OSError as error:
+        words = error.strerror or type(error).__name__
+        raise PemmaError("cannot-write", f"the adapter can't be written: {words}",
+                         "free some space, or name another folder with --out", Path(out).name) from error
+
+
+def _replace(out: Path, fitted: Fitted, card: AdapterCard) -> AdapterCard:
+    """Writes the adapter beside `out` and renames it; what was there comes back if that fails."""
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=_WRITING, dir=out.parent))
+    new, old = temporary / "new", temporary / "old"
     try:
-        temporary.chmod(0o777 & ~umask())
-        card = save(temporary / "new", fitted.tensors, card)
+        card = save(new, fitted.tensors, card)
         if out.exists():
-            os.rename(out, temporary / "old")
-        os.rename(temporary / "new", out)
+            os.rename(out, old)
+        try:
+            os.rename(new, out)
+        except OSError:
+            if old.exists():
+                os.rename(old, out)
+            raise
     finally:
-        if out.exists():  # else the old one stays where it is: not ours to throw away
-            shutil.rmtree(temporary, ignore_errors=True)
-    return Fitted(card, fitted.tensors)
+        shutil.rmtree(temporary, ignore_errors=True)
+    return card
 
 
 def _judged(procedure: Procedure, model: Model, cases: Sequence[SiteCase], inputs: str, seed: int, ledger: ledgers.Ledger,
