@@ -30,7 +30,7 @@ class Comparison:
         self._segments(ct or pet, contour, {when: sitk.ReadImage(str(found[when]), sitk.sitkUInt8) for when in found})
         host.forget_view()
         view.fuse(ct, pet, colour="inverted grey", window=WINDOW, opacity=0.5)
-        slicer.modules.markups.logic().JumpSlicesToLocation(*volumes.to_ras(_centre(contour)), True)
+        view.jump_to(volumes.to_ras(_centre(contour)))
 
     def clear(self) -> None:
         """Takes the case shown before out of the scene."""

@@ -86,8 +86,18 @@ _OF: dict[str, Callable[[Path, dict, str, bool], Installed]] = {MODEL: _model, A
 
 def verdict_of(adapter: Path) -> tuple[str, str]:
     """What was proved of an adapter, and the sentence; "" and "" when nothing was."""
+    told = _told(adapter)
+    return str(told.get("verdict") or ""), str((told.get("scores") or {}).get("sentence") or "")
+
+
+def origin_of(adapter: Path) -> dict[str, list[str]]:
+    """What the headers of the adapter's cases state (`study.scanner.gathered`)."""
+    return dict(_told(adapter).get("origin") or {})
+
+
+def _told(adapter: Path) -> dict:
     try:
         told = json.loads((adapter / ADAPTER).read_text(encoding="utf-8"))
-        return str(told.get("verdict") or ""), str((told.get("scores") or {}).get("sentence") or "")
-    except (OSError, ValueError, AttributeError):
-        return "", ""
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}

@@ -10,10 +10,11 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..core import PemmaError
+from ..study import scanner
 from ..study.types import PetCtStudy
 from ..worker.client import Worker
 from ..worker.events import Ended, Error, LogLine, Progress, Result
-from . import logic, packages, parameters, runs, view, words
+from . import library, logic, packages, parameters, runs, view, words
 from .adapt_section import AdaptSection
 from .export_section import ExportSection
 from .host import Host
@@ -37,6 +38,7 @@ class _Asked:
     pet_id: str | None
     started: float
     remaining: Remaining
+    adapter: str = ""
 
 
 class Panel:
@@ -174,7 +176,7 @@ class Panel:
             view.jump_to(logic.centre_ras(run, run.lesions[0].number))
         number = len(run.lesions)
         said = _("{number} lesion(s) in {seconds} s.").format(number=number, seconds=f"{seconds:.0f}")
-        self._say("\n".join([said, *_notes(answer, asked.study)]))
+        self._say("\n".join([said, *_notes(answer, asked)]))
 
     def _on_segment(self, _checked=False) -> None:
         if self._asked is not None:
@@ -192,7 +194,7 @@ class Panel:
         fields = logic.request_fields(study, self._private_folder(), options)
         id = self.worker.request("segment", **fields)
         ids = (node.GetID() if node is not None else None for node in (self.chosen.ct, self.chosen.pet))
-        self._asked = _Asked(id, study, *ids, time.monotonic(), Remaining(time.monotonic))
+        self._asked = _Asked(id, study, *ids, time.monotonic(), Remaining(time.monotonic), self.chosen.adapter)
         self._show_busy()
         self._timer.start()
 
@@ -278,8 +280,15 @@ class Panel:
         self.ui.progressLabel.text = ""
 
 
-def _notes(answer: Result, study: PetCtStudy) -> list[str]:
-    """What the run warns of; warnings of the study itself stand with the study."""
-    known = {warning.code for warning in study.warnings}
-    told = [note for note in answer.fields.get("warnings") or () if note["code"] not in known]
-    return [words.in_panel(_("Warning: {sentence}.").format(sentence=note["sentence"])) for note in told]
+def _notes(answer: Result, asked: _Asked) -> list[str]:
+    """What the run warns of; warnings of the study itself stand with the study.
+
+    The process knows the volumes alone; whether the scanner is another than that of the adapter's cases, the headers tell.
+    """
+    known = {warning.code for warning in asked.study.warnings} | {"adapter-origin"}
+    told = [note["sentence"] for note in answer.fields.get("warnings") or () if note["code"] not in known]
+    acted = answer.fields.get("adapter") is not None
+    unlike = scanner.unlike(scanner.facts(asked.study), library.origin_of(Path(asked.adapter))) if acted else []
+    if unlike:
+        told.append(_("the adapter was made on cases of another kind: here {unlike}").format(unlike="; ".join(unlike)))
+    return [words.in_panel(_("Warning: {sentence}.").format(sentence=sentence)) for sentence in told]

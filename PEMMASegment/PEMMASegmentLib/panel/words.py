@@ -13,6 +13,11 @@ _WAYS_OUT = {
     "model-missing": _("choose the folder or zip that holds model.json"),
     "package-missing": _("press Install what is missing (Setup and models)"),
     "no-cuda": _("choose auto or cpu as device, or Check my system"),
+    "adapter-exists": _("choose another name, or delete the other one (Adapt locally, Adapters)"),
+    "adapter-missing": _("choose another adapter, or none"),
+    "no-annotation": _("put an RTSTRUCT, a DICOM-SEG or mask.nii.gz into the folder"),
+    "out-exists": _("name a new file"),
+    "not-a-library": _("choose a new or an empty folder"),
 }
 #: option of the command line -> where it is in the panel
 _OPTIONS = {
@@ -24,7 +29,7 @@ _OPTIONS = {
     "--annotation-roi": _("the contour's name"),
 }  # fmt: skip
 #: command of the command line -> where it is in the panel
-_COMMANDS = {"models": _("Setup and models"), "adapters": _("Setup and models"), "cases": _("the list of cases")}
+_COMMANDS = {"models": _("Setup and models"), "adapters": _("Adapters (Adapt locally)"), "cases": _("the list of cases")}
 
 
 def way_out(code: str, words: str) -> str:
