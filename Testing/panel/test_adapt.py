@@ -1,6 +1,7 @@
 """Adapt locally, with clicks: real cases, the real background processes, a tiny network and few steps of training."""
 
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -35,8 +36,6 @@ def three(shared, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory) -> Path:
     """A network of a few thousand numbers that knows everything, with two small reference cases."""
-    import json
-
     from ..adaptation import hospital
 
     folder = tmp_path_factory.mktemp("models") / "tiny"
@@ -108,10 +107,12 @@ def test_from_cases_to_an_adapter_in_use(app, module, inside, site, home, asked)
     assert "not proved" in asked[-1] and panel.chosen.adapter == str(out)
     assert "salt-3-cases" in ui.inUseLabel.text
     picture(module, "adapt-1.png")
+    of_another_tracer(out)
     click(main.segmentButton)
     wait(app, lambda: main.segmentButton.text == "Segment")
     assert inside.training.out == out, "the proof should still run"
     assert panel.run.segmentation.adapter.name == "salt-3-cases", main.messageLabel.text
+    assert "another kind" in main.messageLabel.text and "tracer FDG (there FLT)" in main.messageLabel.text
     wait(app, lambda: inside.training.out is None, 300)
     looks_right_after_the_proof(module, inside)
     compares(app, module, inside)
@@ -131,7 +132,7 @@ def picture(module, name: str) -> None:
     others = [getattr(ui, f"{one}Section") for one in ("study", "view", "segment", "lesions", "export")]
     for section in others:
         section.collapsed = True
-    for height in (2400, 1900):
+    for height in (2600, 2250):
         module.parent.resize(480, height)
         app.processEvents()
     whole_picture(module, name)
@@ -140,12 +141,19 @@ def picture(module, name: str) -> None:
     app.processEvents()
 
 
+def of_another_tracer(adapter: Path) -> None:
+    """As if its cases had been made with another tracer; until its proof writes the card again."""
+    card = json.loads((adapter / "adapter.json").read_text())
+    card["origin"]["tracer"] = ["FLT"]
+    (adapter / "adapter.json").write_text(json.dumps(card))
+
+
 def looks_right_after_the_proof(module, inside) -> None:
     ui = inside.ui
     assert ui.proofTable.rowCount == 5  # three held out, two of the model's own
-    words = ui.verdictLabel.text
+    words = ui.verdictText.toPlainText()
     assert ("not proved" in words or "arm seen" in words) and "95 % interval" in words and "trained on all cases" in words
-    assert "(model's own)" in ui.proofTable.item(3, 0).text() and "→" in ui.proofTable.item(0, 1).text()
+    assert "(model's)" in ui.proofTable.item(3, 0).text() and "→" in ui.proofTable.item(0, 4).text()
     assert module.panel.ui.messageLabel.text.startswith("The proof of salt-3-cases is done")
 
 
@@ -214,7 +222,7 @@ def test_stopped_and_killed_it_loses_nothing_but_the_run(app, module, inside, si
     start(app, inside)
     click(ui.adaptButton)
     wait(app, lambda: inside.training.out is None)
-    assert "ancelled" in message.text and "goes on where it stopped" in ui.verdictLabel.text
+    assert "ancelled" in message.text and "goes on where it stopped" in ui.verdictText.toPlainText()
     assert ui.adaptButton.enabled and not ui.useAdapterButton.enabled
     start(app, inside)
     group = inside.training.worker._child._process.pid

@@ -173,16 +173,15 @@ def _in_words(card: dict) -> str:
     blind = " / ".join(f"{score['dice']:.2f}" for score in card["blind"])
     if blind:
         whose += _(", blind Dice {dice}").format(dice=blind)
-    made = _("{inputs}, {volume} ml, {lesions} lesion(s)").format(
-        inputs=card["inputs"].upper(), volume=f"{card['volume_ml']:.1f}", lesions=card["lesions"]
-    )
+    made = _("{inputs}, {volume} ml").format(inputs=card["inputs"].upper(), volume=f"{card['volume_ml']:.1f}")
     return "\n".join([card["id"], card["patient"], whose, made])
 
 
 def _more(card: dict) -> str:
-    """Whether it counts, note, scanner, and why there is no blind record."""
+    """Lesions, whether it counts, note, scanner, and why there is no blind record."""
     corrected = card["origin"]["kind"] == "corrected"
-    lines = [_("does not count in a proof: a model began its contour") if corrected else "", card["note"]]
+    lines = [_("{number} lesion(s)").format(number=card["lesions"]), card["note"]]
+    lines += [_("does not count in a proof: a model began its contour")] if corrected else []
     lines += [f"{key.replace('_', ' ')}: {value}" for key, value in card["scanner"].items()]
     lines.append(_("no blind record: {why}").format(why=card["blind_left_out"]) if card["blind_left_out"] else "")
     return "\n".join(line for line in lines if line)

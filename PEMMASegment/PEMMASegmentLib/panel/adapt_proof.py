@@ -13,7 +13,9 @@ from ..worker.events import Result
 from .adapt_compare import Comparison
 from .host import Host
 
-COLUMNS = (_("Case"), _("Dice"), _("Missed (ml)"), _("Extra (ml)"), _("Surface Dice, 5 mm"))
+COLUMNS = (
+    _("Case"), _("Dice\nbefore"), _("Dice\nafter"), _("Gain"), _("Missed\n(ml)"), _("Extra\n(ml)"), _("Surface Dice,\n5 mm"),
+)  # fmt: skip
 _DIGITS = {"missed_ml": 1, "extra_ml": 1, "surface_dice_5mm": 3}
 
 
@@ -68,7 +70,7 @@ class ProofSection:
 
     def _show(self, out: Path | None, words: str, rows: list[dict]) -> None:
         ui, self._out, self._rows, self._files = self._ui, out, rows, {}
-        ui.verdictLabel.text = words or _("Train an adapter first.")
+        ui.verdictText.setPlainText(words or _("Train an adapter first."))
         ui.comparisonLabel.text = ""
         for button in (ui.useAdapterButton, ui.keepAdapterButton, ui.discardAdapterButton):
             button.enabled = out is not None
@@ -139,9 +141,9 @@ def confirm(name: str, verdict: str, sentence: str) -> bool:
 
 
 def _cells(row: dict) -> list[str]:
-    case = _("{case} (model's own)").format(case=row["case"]) if row.get("reference") else row["case"]
-    dice = f"{row['before']:.3f} → {row['after']:.3f} ({row['after'] - row['before']:+.3f})"
-    return [case, dice, *(f"{row[f'{key}_before']:.{n}f} → {row[key]:.{n}f}" for key, n in _DIGITS.items())]
+    case = _("{case} (model's)").format(case=row["case"]) if row.get("reference") else row["case"]
+    dice = [f"{row['before']:.3f}", f"{row['after']:.3f}", f"{row['after'] - row['before']:+.3f}"]
+    return [case, *dice, *(f"{row[f'{key}_before']:.{n}f} → {row[key]:.{n}f}" for key, n in _DIGITS.items())]
 
 
 def _sentence(text: str) -> str:
