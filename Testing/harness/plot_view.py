@@ -78,6 +78,10 @@ def _chart(node, series):
     chart.SetShowLegend(node.GetLegendVisibility())
     chart.GetAxis(1).SetTitle(node.GetXAxisTitle())
     chart.GetAxis(0).SetTitle(node.GetYAxisTitle())
+    if not node.GetXAxisRangeAuto():
+        for axis, given in ((chart.GetAxis(1), node.GetXAxisRange()), (chart.GetAxis(0), node.GetYAxisRange())):
+            axis.SetBehavior(vtk.vtkAxis.FIXED)
+            axis.SetRange(*given)
     for one in series:
         plot = chart.AddPlot(vtk.vtkChart.LINE)
         plot.SetInputData(one.GetTableNode().GetTable(), one.GetXColumnName(), one.GetYColumnName())

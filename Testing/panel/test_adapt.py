@@ -266,6 +266,9 @@ def test_the_current_study_becomes_a_case(app, module, inside, tmp_path, sts_008
     click(main.segmentButton)
     wait(app, lambda: main.segmentButton.text == "Segment")
     inside.use(panel.chosen)
+    ui.caseNoteEdit.text = "this is STS_008"
+    click(ui.addCaseButton)
+    wait(app, lambda: "names the patient" in main.messageLabel.text)
     ui.caseNoteEdit.text = "a note"
     click(ui.addCaseButton)
     wait(app, lambda: "was added" in main.messageLabel.text)
@@ -298,7 +301,7 @@ def test_the_current_study_becomes_a_case(app, module, inside, tmp_path, sts_008
     wait(app, lambda: ui.caseList.count == 1)
     assert inside.cases.cards[0]["origin"]["kind"] == "imported"
     picture(module, "adapt-4.png")
-    text = b"".join(f.read_bytes() for f in (tmp_path / "folders").rglob("*.json"))
+    text = b"".join(f.read_bytes() for name in ("ours", "theirs", "folders") for f in (tmp_path / name).rglob("*.json"))
     assert b"STS_008" not in text and left_behind(module) == []
 
 

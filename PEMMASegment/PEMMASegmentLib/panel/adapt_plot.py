@@ -9,6 +9,7 @@ import vtk
 BASE, ADAPTER = (0.90, 0.62, 0.00), (0.00, 0.45, 0.70)
 _GREY = (0.6, 0.6, 0.6)
 SMOOTHED = 10  # steps
+DICE_TO = 1.2  # of the axis: the legend stands above all dots
 _NAME = "PEMMASegment adaptation"
 
 
@@ -28,7 +29,7 @@ class Plot:
             self._series("Loss", table, ("Step", "Loss"), _GREY, kind.LineStyleSolid, kind.MarkerStyleNone),
             self._series("Mean", table, ("Step", "Mean"), ADAPTER, kind.LineStyleSolid, kind.MarkerStyleNone),
         ]
-        self._show(series, title, "Step", "Loss")
+        self._show(series, title, ("Step", "Loss"))
 
     def show_pairs(self, before: Sequence[float], after: Sequence[float], title: str) -> None:
         """A pair of dots for each held-out case, in the order of the table."""
@@ -38,7 +39,7 @@ class Plot:
             self._series(name, table, ("Case", name), colour, kind.LineStyleNone, kind.MarkerStyleCircle)
             for name, colour in (("Base", BASE), ("Adapter", ADAPTER))
         ]
-        self._show(series, title, "Case", "Dice")
+        self._show(series, title, ("Case", "Dice"), ((0.5, len(before) + 0.5), (0.0, DICE_TO)))
 
     def _table(self, columns: dict[str, Sequence[float]]):
         table = vtk.vtkTable()
@@ -65,7 +66,8 @@ class Plot:
         node.SetMarkerSize(9)
         return node
 
-    def _show(self, series: list, title: str, x: str, y: str) -> None:
+    def _show(self, series: list, title: str, axes: tuple[str, str], ranges=None) -> None:
+        """axes: what is along x and y; ranges: of both, None for that of the values."""
         chart = self._node("vtkMRMLPlotChartNode", "chart")
         wanted = [one.GetID() for one in series]
         if [chart.GetNthPlotSeriesNodeID(n) for n in range(chart.GetNumberOfPlotSeriesNodes())] != wanted:
@@ -73,8 +75,13 @@ class Plot:
             for one in wanted:
                 chart.AddAndObservePlotSeriesNodeID(one)
         chart.SetTitle(title)
-        chart.SetXAxisTitle(x)
-        chart.SetYAxisTitle(y)
+        chart.SetXAxisTitle(axes[0])
+        chart.SetYAxisTitle(axes[1])
+        chart.SetXAxisRangeAuto(ranges is None)
+        chart.SetYAxisRangeAuto(ranges is None)
+        if ranges is not None:
+            chart.SetXAxisRange(*ranges[0])
+            chart.SetYAxisRange(*ranges[1])
         chart.SetTitleFontSize(12)
         chart.SetLegendVisibility(True)
         self._place().SetPlotChartNodeID(chart.GetID())

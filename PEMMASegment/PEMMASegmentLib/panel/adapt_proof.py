@@ -63,8 +63,9 @@ class ProofSection:
         made = record.get("recommended", "") is not None  # a ladder may end with the base as it is
         self._show(out if made else None, in_words(record), [*record["cases"], *reference])
         self._files = record["held_out"]
-        if record["cases"]:
+        if self._files:
             self._ui.comparisonLabel.text = _("A click on a case shows the base's and the adapter's segmentation.")
+        if record["cases"]:
             pairs = [[row[when] for row in record["cases"]] for when in ("before", "after")]
             self._plot.show_pairs(*pairs, _("Dice of the held-out cases"))
 
@@ -102,8 +103,10 @@ class ProofSection:
             return _("{case} is a patient of the model's own site: scored for what is forgotten, not kept to be shown.").format(
                 case=row["case"]
             )
-        files = self._files.get(row["case"], {})
-        if not files or not all(file.is_file() for file in files.values()):
+        files = self._files.get(row["case"])
+        if files is None:
+            return _("The segmentations of {case} were not kept.").format(case=row["case"])
+        if not all(file.is_file() for file in files.values()):
             return _("The segmentations of {case} are no longer there: they are kept until the next training.").format(
                 case=row["case"]
             )
