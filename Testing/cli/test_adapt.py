@@ -136,3 +136,14 @@ def test_wrong_usage_and_refusals(place, tmp_path, capsys):
     assert "[no-annotation]" in capsys.readouterr().err
     assert main(arguments(place, place / "tiny")) == 1 and "[out-not-empty]" in capsys.readouterr().err
     assert not (tmp_path / "o").exists()
+
+
+def test_a_damaged_case_is_not_left_out_without_a_word(place, tmp_path, capsys):
+    studies = [str(place / f"Doe_Jane_{seed}") for seed in range(3)]
+    library = str(tmp_path / "cases")
+    assert main(["cases", "add", *studies, "--library", library, "--no-blind", "a test", "--quiet"]) == 0
+    spoilt = next((tmp_path / "cases/cases").glob("*/ct.nii.gz"))
+    spoilt.write_bytes(spoilt.read_bytes()[:-100])
+    capsys.readouterr()
+    assert main(["adapt", "--library", library, "--out", str(tmp_path / "out"), "--model", str(place / "tiny")]) == 1
+    assert "[case-damaged]" in capsys.readouterr().err and not (tmp_path / "out").exists()

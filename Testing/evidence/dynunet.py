@@ -2,8 +2,8 @@
 
     python Testing/evidence/dynunet.py --minutes CPU_MINUTES --out FOLDER     (needs `shared` beside the checkout)
 
-Goes on where it was stopped. Trained on the starter's patients with its windows, augmentation, loss and optimiser; the threshold is chosen on the
-selection patients, as the starter's is.
+Goes on where it was stopped. Trained on the starter's patients with its windows, augmentation, loss and optimiser; the
+threshold is chosen on the selection patients.
 """
 
 import argparse

@@ -148,6 +148,8 @@ def _given(options: argparse.Namespace, out: Path, progress: "Progress") -> "Giv
     if options.library is None:
         return _from_studies(options, out, progress)
     library = CaseLibrary(options.library)
+    for error in library.damaged():  # a proof without them would be of other cases than the user thinks
+        raise error
     cards, cases = library.cards(), []
     for n, card in enumerate(cards):
         cases.append(library.read(card.id))
