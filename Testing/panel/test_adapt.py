@@ -97,6 +97,11 @@ def test_from_cases_to_an_adapter_in_use(app, module, inside, site, home, asked)
     ui, main, panel = inside.ui, module.panel.ui, module.panel
     wait(app, lambda: "on this computer" in ui.estimateLabel.text)
     assert "SALT: new strengths" in ui.estimateLabel.text
+    ui.methodComboBox.currentText = "Threshold"
+    wait(app, lambda: "as long as segmenting each" in ui.estimateLabel.text)
+    assert not ui.effortComboBox.enabled and not ui.minutesSpinBox.enabled
+    ui.methodComboBox.currentText = "SALT"
+    wait(app, lambda: inside.training._estimating is not None)  # Start does not wait for it
     click(ui.adaptButton)
     wait(app, lambda: inside.training.out is None or inside.training._asked.there)
     out = home / "adapters" / "salt-3-cases"
