@@ -148,6 +148,19 @@ def module(app):
     opened.parent.hide()
 
 
+def at(image: sitk.Image, index) -> tuple[float, float, float]:
+    """LPS mm of a voxel (z, y, x)."""
+    return image.TransformIndexToPhysicalPoint([int(i) for i in index[::-1]])
+
+
+def put_crosshair(panel, index) -> None:
+    """Onto a voxel (z, y, x) of the shown result."""
+    import slicer
+
+    x, y, z = at(panel.run.segmentation.probability, index)
+    slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode").SetCrosshairRAS(-x, -y, z)
+
+
 def click(button) -> None:
     """As a user would: a disabled button does nothing."""
     from PyQt5 import QtCore, QtTest

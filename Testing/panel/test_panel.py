@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from .conftest import FIELDS, HARNESS, MODULE, click, left_behind, picture, wait
+from .conftest import FIELDS, HARNESS, MODULE, click, left_behind, picture, put_crosshair, wait
 
 pytest.importorskip("slicer", reason="needs the package slicer-core", exc_type=ImportError)
 pytest.importorskip("PyQt5.QtWidgets", reason="needs the package PyQt5", exc_type=ImportError)
@@ -118,7 +118,8 @@ def test_from_volumes_to_a_seg_by_clicks(app, module, command_line, tmp_path):
     mine, other = (pydicom.dcmread(f) for f in (folder / "PEMMASegment.dcm", command_line.out / "segmentation.dcm"))
     assert mine.PixelData == other.PixelData and mine.SOPInstanceUID == other.SOPInstanceUID
     assert [s.TrackingUID for s in mine.SegmentSequence] == [s.TrackingUID for s in other.SegmentSequence]
-    ui.thresholdSlider.value = 0.1
+    put_crosshair(module.panel, (23, 61, 0))  # hot at the border of the study, and no tumour
+    click(ui.addButton)
     assert ui.lesionTable.rowCount == len(module.panel.run.lesions) == 2
     drop(ui.lesionTable, 1)
     assert not module.panel.run.lesions[1].kept and "Kept: 1" in ui.totalsLabel.text
