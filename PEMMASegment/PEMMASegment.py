@@ -99,7 +99,7 @@ class PEMMASegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.layout.addWidget(widget)
         widget.setMRMLScene(slicer.mrmlScene)
         self.logic = PEMMASegmentLogic()
-        self.panel = Panel(slicer.util.childWidgetVariables(widget), widget)
+        self.panel = Panel(slicer.util.childWidgetVariables(widget), widget, self.resourcePath)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self._on_scene_closes)
         self.addObserver(scene, scene.EndCloseEvent, self._on_scene_closed)

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -93,10 +94,10 @@ def test_check_my_system_reports_without_a_patient_and_agrees(app, ui):
 
 
 def test_a_missing_package_is_named_with_what_to_do(app, ui, tmp_path, monkeypatch):
-    """A torch that can't be imported stands in for none."""
+    """A torch that the background process can't import stands in for none, wherever the library is installed."""
     (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "torch.py").write_text("raise ImportError('no torch', name='torch')")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "broken"))
+    (tmp_path / "broken" / "sitecustomize.py").write_text("import sys\nsys.modules['torch'] = None\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "broken"), prepend=os.pathsep)
     unfold(app, ui.setupSection)
     click(ui.checkButton)
     wait(app, lambda: ui.checkButton.enabled)

@@ -17,8 +17,6 @@ from .adapt_proof import ProofSection, confirm, no_adapter
 from .adapt_training import Training, unfinished
 from .host import Host
 
-UI = Path(__file__).resolve().parents[2] / "Resources" / "UI" / "AdaptLocally.ui"
-
 
 class AdaptSection:
     """The section's place in the panel. `inside` is None until it is opened for the first time."""
@@ -44,7 +42,7 @@ class AdaptSection:
         if folded:
             return
         if self.inside is None:
-            widget = slicer.util.loadUI(str(UI))
+            widget = slicer.util.loadUI(self._host.resource_path("UI/AdaptLocally.ui"))
             self._host.ui.adaptSection.layout().addWidget(widget)
             widget.setMRMLScene(slicer.mrmlScene)
             self.inside = AdaptLocally(slicer.util.childWidgetVariables(widget), self._host)

@@ -13,15 +13,17 @@ from . import library
 
 @dataclass(frozen=True)
 class Host:
-    """ui, parent: the panel's widgets. ask(do, on_answer, on_error=None, **fields): a request to the panel's process.
+    """ui, parent: the panel's widgets. resource_path("UI/Name.ui"): where a file of the module lies.
 
-    guarded(act, *arguments): does it and says errors. private_folder(worker=the panel's): a new one of its process.
-    study(): the chosen one, read. model(): the one that will run. refill(): lists models and adapters anew.
-    forget_view(): what the views show is no longer the chosen pair.
+    ask(do, on_answer, on_error=None, **fields): a request to the panel's process. guarded(act, *arguments): does it and
+    says errors. private_folder(worker=the panel's): a new one of its process. study(): the chosen one, read. model(): the
+    one that will run. refill(): lists models and adapters anew. forget_view(): what the views show is no longer the
+    chosen pair.
     """
 
     ui: Any
     parent: Any
+    resource_path: Callable[[str], str]
     ask: Callable[..., None]
     guarded: Callable[..., None]
     say: Callable[[str], None]

@@ -44,7 +44,7 @@ class _Asked:
 class Panel:
     """Connects the widgets of PEMMASegment.ui. `chosen` is the parameter node, given and taken by `use`."""
 
-    def __init__(self, ui, parent, worker: Worker | None = None):
+    def __init__(self, ui, parent, resource_path: Callable[[str], str], worker: Worker | None = None):
         self.ui = ui
         self.worker = worker or Worker(temporary=Path(slicer.app.temporaryPath))
         self.chosen: parameters.Parameters | None = None
@@ -61,7 +61,7 @@ class Panel:
         self._view_section = ViewSection(ui, self._guarded, self._say, self._study, self._warm_up)
         self._segment_section = SegmentSection(ui, self._guarded)
         self._setup_section = SetupSection(ui, self._ask, self._guarded, self._say, self._segment_section.refill)
-        self._adapt_section = AdaptSection(self._host(parent))
+        self._adapt_section = AdaptSection(self._host(parent, resource_path))
         ui.segmentButton.connect("clicked(bool)", self._on_segment)
         ui.studyButton.connect("clicked(bool)", self._on_check_study)
         self._show_idle()
@@ -198,11 +198,11 @@ class Panel:
         self._show_busy()
         self._timer.start()
 
-    def _host(self, parent) -> Host:
+    def _host(self, parent, resource_path: Callable[[str], str]) -> Host:
         """What a section of its own may ask of the panel."""
         return Host(
-            self.ui, parent, self._ask, self._guarded, self._say, self._say_error, self._private_folder, self._study,
-            lambda: self._segment_section.model, self._segment_section.refill, self._view_section.forget,
+            self.ui, parent, resource_path, self._ask, self._guarded, self._say, self._say_error, self._private_folder,
+            self._study, lambda: self._segment_section.model, self._segment_section.refill, self._view_section.forget,
         )  # fmt: skip
 
     def _private_folder(self, worker: Worker | None = None) -> Path:
