@@ -164,9 +164,7 @@ class PEMMASegmentLogic(ScriptedLoadableModuleLogic):
             while True:
                 for event in worker.poll():
                     if isinstance(event, Result) and event.id == id:
-                        shown = {"min_volume_ml": "min_volume", "mtv_rule": "mtv_rule"}
-                        given = {name: options[option] for name, option in shown.items() if option in options}
-                        return logic.show_result(study, event, ct, pet, **given)
+                        return logic.show_result(study, event, ct, pet, mtv_rule=options.get("mtv_rule") or "41%")
                     if isinstance(event, Error):
                         raise PemmaError(event.code, event.sentence, event.way_out, event.place)
                 time.sleep(0.05)

@@ -20,7 +20,7 @@ if HARNESS not in sys.path:
 #: of a result of the background process
 FIELDS = {
     "model": {"name": "starter", "version": "1", "sha256": "ab" * 32}, "adapter": None, "inputs": "ct+pet",
-    "device": "CPU, 1 thread", "precision": "float32", "threshold": 0.5, "roi_mm": None,
+    "device": "CPU, 1 thread", "precision": "float32", "threshold": 0.5, "roi_mm": None, "min_volume_ml": 0.5,
     "steps": [{"name": "windows", "seconds": 1.0}],
 }  # fmt: skip
 

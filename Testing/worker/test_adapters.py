@@ -29,7 +29,7 @@ def made(model, tmp_path) -> Path:
     with torch.no_grad():
         for parameter in trained(base.net).values():
             parameter.normal_(generator=torch.Generator().manual_seed(0))
-    card = AdapterCard("site-a", "1", how, "out", targets, base.identity, "ct+pet", threshold=0.45)
+    card = AdapterCard("site-a", "1", how, "out", targets, base.identity, "ct+pet", threshold=0.45, min_volume_ml=1.5)
     save(tmp_path / "made", collect(base.net), card)
     return tmp_path / "made"
 
@@ -82,6 +82,7 @@ def test_a_segmentation_by_name_twice_gives_the_same_and_none_gives_the_base(mad
                    "roi": [50.0, 90.0, 50.0, 90.0, 30.0, 70.0]}  # fmt: skip
         found.append(segment(request, no_progress, warm))
     first, again, base = found
-    assert first["adapter"]["name"] == "site-a" and first["adapter_parts"][-1] == "threshold 0.45"
+    assert first["adapter"]["name"] == "site-a" and first["adapter_parts"][-2:] == ["threshold 0.45", "smallest volume 1.5 ml"]
+    assert (first["min_volume_ml"], base["min_volume_ml"]) == (1.5, 0.5)  # the panel counts by what acted
     assert first["lesions"] == again["lesions"] and first["totals"] != base["totals"]
     assert base["adapter"] is None and base["threshold"] == 0.4

@@ -51,8 +51,12 @@ def test_what_is_no_model_is_refused(home, tmp_path, model):
     changed = zipped(model, tmp_path / "changed.zip")
     with zipfile.ZipFile(changed, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
         archive.writestr("model.safetensors", b"others")
-    for source, code in (("text.zip", "model-zip"), ("empty", "model-missing"), ("changed.zip", "model-hash"),
-                         ("nothing", "no-model")):  # fmt: skip
+    spoilt = tmp_path / "spoilt.zip"
+    with zipfile.ZipFile(spoilt, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(model / "model.json", "model.json")
+    spoilt.write_bytes(spoilt.read_bytes()[:60] + b"\xff" * 40 + spoilt.read_bytes()[100:])
+    for source, code in (("text.zip", "model-zip"), ("spoilt.zip", "model-zip"), ("empty", "model-missing"),
+                         ("changed.zip", "model-hash"), ("nothing", "no-model")):  # fmt: skip
         with pytest.raises(PemmaError, match=code):
             models({"action": "import", "source": str(tmp_path / source)}, no_progress)
     assert not home.exists()

@@ -5,6 +5,7 @@ import re
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -72,6 +73,6 @@ def _unpack(file: Path, folder: Path) -> None:
             if outside or sum(item.file_size for item in archive.infolist()) > LARGEST_ZIP:
                 raise PemmaError("model-zip", "the zip is not one of a model folder", "zip the folder again", file.name)
             archive.extractall(folder)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:  # damaged, odd method, encrypted
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:  # damaged, encrypted ...
         raise PemmaError("model-zip", "the file is no zip that can be read", "choose the folder or zip of a model",
                          file.name) from error

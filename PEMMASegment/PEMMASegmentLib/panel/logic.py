@@ -34,12 +34,11 @@ def request_fields(study: PetCtStudy, folder: Path, options: Mapping[str, Any]) 
     return {"folder": folder, "volumes": volumes, **options}
 
 
-def show_result(study: PetCtStudy, answer: Result, ct_node, pet_node, *, min_volume_ml: float = 0.5,
-                mtv_rule: str = "41%") -> runs.Run:  # fmt: skip
+def show_result(study: PetCtStudy, answer: Result, ct_node, pet_node, *, mtv_rule: str = "41%") -> runs.Run:
     """The answer to a segment request as nodes in the scene. To be called before the next poll, which removes its files."""
     probability = sitk.ReadImage(str(answer.folder / answer.fields["probability"]), sitk.sitkFloat32)
     return runs.create(
-        study, answer.fields, probability, ct_node, pet_node, min_volume_ml=min_volume_ml, mtv_rule=mtv_rule
+        study, answer.fields, probability, ct_node, pet_node, min_volume_ml=answer.fields["min_volume_ml"], mtv_rule=mtv_rule
     )
 
 

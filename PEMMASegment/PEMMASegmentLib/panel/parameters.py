@@ -10,6 +10,8 @@ from ..study.types import Typed
 from .regions import box_of
 from .view import COLOURS, WINDOWS
 
+USUAL_MIN_VOLUME_ML = 0.5
+
 INPUTS, DEVICES = ("auto", "ct+pet", "ct", "pet"), ("auto", "cuda", "cpu")
 
 
@@ -40,7 +42,7 @@ class Parameters:
     device: Annotated[str, Choice(list(DEVICES)), Default("auto")]
     roi: vtkMRMLMarkupsROINode
     wholeStudy: bool = False
-    minVolumeMl: Annotated[float, WithinRange(0, 100), Default(0.5)]
+    minVolumeMl: Annotated[float, WithinRange(0, 100), Default(USUAL_MIN_VOLUME_ML)]
     mtvRule: Annotated[str, Choice(list(MTV_RULES)), Default("41%")]
     result: vtkMRMLSegmentationNode
 
@@ -56,10 +58,14 @@ def typed_of(chosen: Parameters) -> Typed:
 
 
 def options_of(chosen: Parameters) -> dict:
-    """Fields of a segment request, by the command line's names."""
+    """Fields of a segment request, by the command line's names.
+
+    The usual smallest volume is not sent: an adapter may have its own, with which it was proved.
+    """
+    min_volume = None if chosen.minVolumeMl == USUAL_MIN_VOLUME_ML else chosen.minVolumeMl
     return {
         "model": chosen.model or None, "adapter": chosen.adapter or None, "inputs": chosen.inputs, "device": chosen.device,
-        "min_volume": chosen.minVolumeMl, "mtv_rule": chosen.mtvRule, "whole_study": chosen.wholeStudy,
+        "min_volume": min_volume, "mtv_rule": chosen.mtvRule, "whole_study": chosen.wholeStudy,
         "roi": box_of(chosen.roi) if chosen.roi else None,
     }  # fmt: skip
 

@@ -164,9 +164,7 @@ class Panel:
         ct, pet = (slicer.mrmlScene.GetNodeByID(i) if i else None for i in (asked.ct_id, asked.pet_id))
         if (ct or pet) is None:
             raise PemmaError("volumes-gone", "the volumes were removed while they were segmented", "load them again")
-        run = logic.show_result(
-            asked.study, answer, ct, pet, min_volume_ml=self.chosen.minVolumeMl, mtv_rule=self.chosen.mtvRule
-        )
+        run = logic.show_result(asked.study, answer, ct, pet, mtv_rule=self.chosen.mtvRule)
         self.chosen.result = run.node
         self._lesions.show(run)
         seconds = time.monotonic() - asked.started

@@ -99,7 +99,7 @@ def inspect(request: dict, progress: "Progress") -> dict:
 
 
 def segment(request: dict, progress: "Progress", warm: WarmModel) -> dict:
-    """The keys of result.json, and `probability` and `label`: names of files in the private folder.
+    """The keys of result.json, `min_volume_ml` as it acted, `probability` and `label`: files in the private folder.
 
     With `out` the files of the command line's result are written there too.
     """
@@ -118,7 +118,8 @@ def segment(request: dict, progress: "Progress", warm: WarmModel) -> dict:
     progress(MEASURED, "writing the result")
     write_image(done.segmentation.probability, folder / PROBABILITY)
     write_image(done.segmentation.label, folder / LABEL)
-    return {**_record(done, out, options), "probability": PROBABILITY, "label": LABEL}
+    return {**_record(done, out, options), "min_volume_ml": work.smallest_ml(done.segmentation, options),
+            "probability": PROBABILITY, "label": LABEL}
 
 
 def _record(done: "Segmented", out: Path | None, options: argparse.Namespace) -> dict:
