@@ -2,18 +2,17 @@
 
 import shutil
 import zipfile
-import zlib
+from functools import partial
 from pathlib import Path
 
-from ..core import PemmaError
+from ..core import PemmaError, zips
 from ..core.files import write_atomically
 from . import cards, volumes
 from .cards import CaseCard
 
 _CARD = "case.json"
-_MOST_CASES, _LONGEST_CARD, _LONGEST_IMAGE = 10_000, 1 << 20, 1 << 34  # numbers, bytes
+_MOST_BYTES = 1 << 38  # a thousand whole-body cases
 _NEUTRAL_DATE = (1980, 1, 1, 0, 0, 0)
-_ZIP_ERRORS = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
 
 
 def write(file: Path, cases: dict[str, tuple[Path, CaseCard]]) -> None:
@@ -32,56 +31,34 @@ def write(file: Path, cases: dict[str, tuple[Path, CaseCard]]) -> None:
 def unpack(file: Path, into: Path) -> list[CaseCard]:
     """Unpacks a zip to `into/<id>/`, every case checked: names, hashes, and that the images are what the cards say.
 
-    Raises PemmaError "case-file" for a file that is no such zip, "case-damaged" or "case-schema" for a case in it.
+    into: an empty folder. Raises PemmaError "case-file" for a file that is no such zip, "case-damaged" or "case-schema"
+    for a case in it.
     """
     file = Path(file)
     if not file.is_file():
         raise PemmaError("case-file", "the file is not there", "check the path", file.name)
-    try:
-        with zipfile.ZipFile(file) as archive:
-            members = _members(archive, file)
-            return [_case(archive, id, names, into / id) for id, names in sorted(members.items())]
-    except _ZIP_ERRORS as error:
-        raise _not_ours(file, "it is no zip, or damaged") from error
+    zips.unpack(file, into, _MOST_BYTES, partial(_not_ours, file.name))
+    folders = sorted(into.iterdir())
+    if not folders:
+        raise _not_ours(file.name, "it holds no cases")
+    files = {_CARD, *volumes.FILES.values()}
+    if not all(cards.is_id(f.name) and f.is_dir() and {one.name for one in f.iterdir()} <= files for f in folders):
+        raise _not_ours(file.name, "it holds something else than cases")
+    return [_case(folder) for folder in folders]
 
 
-def _members(archive: zipfile.ZipFile, file: Path) -> dict[str, set[str]]:
-    """id -> names of its files. Refuses any other name, so that nothing can be written outside the case's folder."""
-    members: dict[str, set[str]] = {}
-    for entry in archive.infolist():
-        id, slash, name = entry.filename.partition("/")
-        plain = cards.is_id(id) and slash and name in (_CARD, *volumes.FILES.values())
-        if not plain or name in members.get(id, ()) or entry.flag_bits & 1:
-            raise _not_ours(file, "it holds something else than cases")
-        members.setdefault(id, set()).add(name)
-    if not members or len(members) > _MOST_CASES:
-        raise _not_ours(file, "it holds no cases" if not members else "it holds too many cases")
-    return members
-
-
-def _case(archive: zipfile.ZipFile, id: str, names: set[str], folder: Path) -> CaseCard:
+def _case(folder: Path) -> CaseCard:
+    """The card of an unpacked case, everything in it checked."""
+    id, names = folder.name, {file.name for file in folder.iterdir()}
     if _CARD not in names:
         raise cards.damaged(id, "it has no case.json")
-    folder.mkdir()
-    _extract(archive, id, _CARD, folder, _LONGEST_CARD)
     card = cards.from_text((folder / _CARD).read_bytes(), id)
     if names != set(_names(card)):
         raise cards.damaged(id, "files are missing or too many")
     for name, volume in card.volumes.items():
-        _extract(archive, id, volumes.FILES[name], folder, min(volume.bytes, _LONGEST_IMAGE))
         volumes.read(id, name, volume, folder)
     _check_together(card)
     return card
-
-
-def _extract(archive: zipfile.ZipFile, id: str, name: str, folder: Path, most: int) -> None:
-    """Copies a member, at most `most` bytes: its own statement of its length is not trusted."""
-    with archive.open(f"{id}/{name}") as source, open(folder / name, "xb") as target:
-        while piece := source.read(1 << 20):
-            most -= len(piece)
-            if most < 0:
-                raise cards.damaged(id, f"{name} is longer than its case.json states")
-            target.write(piece)
 
 
 def _check_together(card: CaseCard) -> None:
@@ -100,5 +77,5 @@ def _entry(name: str) -> zipfile.ZipInfo:
     return zipfile.ZipInfo(name, _NEUTRAL_DATE)  # no date of this site
 
 
-def _not_ours(file: Path, why: str) -> PemmaError:
-    return PemmaError("case-file", f"no cases can be taken from the file: {why}", "export them again", file.name)
+def _not_ours(file: str, why: str) -> PemmaError:
+    return PemmaError("case-file", f"no cases can be taken from the file: {why}", "export them again", file)

@@ -5,23 +5,20 @@ import re
 import shutil
 import tempfile
 import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ..adapters import AdapterCard, load, read_card, write_card
 from ..adapters.card import CARD
 from ..adapters.files import WEIGHTS
-from ..core import PemmaError
+from ..core import PemmaError, zips
 from ..core.files import write_atomically
 from ..network.files import models_folder
 
-#: Most bytes of each file in a zip; the weights of the reference network in full are 0.4 GB.
-_MOST = {CARD: 4 << 20, WEIGHTS: 4 << 30}
+_MOST_BYTES = 4 << 30  # of an unpacked zip; the weights of the reference network in full are 0.4 GB
 _NEUTRAL_DATE = (1980, 1, 1, 0, 0, 0)  # a zip tells no date of this site
-_ZIP_ERRORS = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 
 
 def adapters_folder() -> Path:
@@ -58,7 +55,9 @@ def import_adapter(source: Path) -> AdapterCard:
 
     Raises PemmaError for what is no sound adapter, "adapter-zip" for another zip, "adapter-name" and "adapter-exists".
     """
-    with _opened(Path(source)) as folder:
+    source = Path(source)
+    refused = partial(_no_zip, source.name)
+    with zips.opened(source, partial(_adapter_in, refused), _MOST_BYTES, refused) as folder:
         card = check_adapter(folder)
         target = _free(card.name)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -140,48 +139,14 @@ def _zip(folder: Path, file: Path) -> None:
                     shutil.copyfileobj(source, target)
 
 
-@contextmanager
-def _opened(source: Path) -> Iterator[Path]:
-    """The adapter's folder itself, or what a zip holds, unpacked for as long as it is needed."""
-    if not source.is_file():
-        yield source
-        return
-    with tempfile.TemporaryDirectory(prefix="pemma-adapter-") as folder:
-        try:
-            with zipfile.ZipFile(source) as archive:
-                _unpack(archive, Path(folder), source.name)
-        except _ZIP_ERRORS as error:
-            raise _no_zip("it is no zip, or damaged", source.name) from error
-        yield Path(folder)
+def _adapter_in(refused: Callable[[str], PemmaError], folder: Path) -> Path:
+    """Where the adapter of an unpacked zip lies, at the top or in one folder; a zip that holds anything else is refused."""
+    files = [one for one in folder.rglob("*") if one.is_file()]
+    places = {one.parent for one in files}
+    if len(places) != 1 or not places <= {folder, *folder.iterdir()} or not {f.name for f in files} <= {CARD, WEIGHTS}:
+        raise refused("it holds something else than one adapter")
+    return places.pop()
 
 
-def _unpack(archive: zipfile.ZipFile, folder: Path, file: str) -> None:
-    """adapter.json and adapter.safetensors, at the top or in one folder; a zip that holds anything else is refused."""
-    places = set()
-    for entry in archive.infolist():
-        place, _, name = entry.filename.rpartition("/")
-        places.add(place)
-        if entry.is_dir() and "/" not in place and place not in ("", ".", ".."):
-            continue
-        if name not in _MOST or "/" in place or "\\" in place or place in (".", "..") or entry.filename.startswith("/"):
-            raise _no_zip("it holds something else than one adapter", file)
-        _extract(archive, entry, folder / name, file)
-    if len(places) != 1:
-        raise _no_zip("it holds no adapter, or several", file)
-
-
-def _extract(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, file: str) -> None:
-    """One member, counted while it is unpacked: its own statement of its length is not trusted."""
-    left = _MOST[target.name]
-    if target.exists():
-        raise _no_zip("it holds a file twice", file)
-    with archive.open(entry) as stream, open(target, "wb") as out:
-        while piece := stream.read(1 << 20):
-            left -= len(piece)
-            if left < 0:
-                raise _no_zip("it is too large for an adapter", file)
-            out.write(piece)
-
-
-def _no_zip(why: str, file: str) -> PemmaError:
+def _no_zip(file: str, why: str) -> PemmaError:
     return PemmaError("adapter-zip", f"no adapter can be taken from the file: {why}", "export the adapter again", file)

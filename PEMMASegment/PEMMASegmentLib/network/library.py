@@ -4,13 +4,10 @@ import os
 import re
 import shutil
 import tempfile
-import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from functools import partial
+from pathlib import Path
 
-from ..core import PemmaError
+from ..core import PemmaError, zips
 from .files import CARD, ModelCard, check, models_folder
 
 LARGEST_ZIP = 8 * 2**30  # bytes unpacked; a model with weights of ViT-B width has less than one
@@ -21,22 +18,11 @@ def take_in(source: Path) -> ModelCard:
 
     Raises PemmaError for what is no sound model, and as `import_model` does.
     """
-    with opened(Path(source)) as folder:
+    source = Path(source)
+    with zips.opened(source, _model_in, LARGEST_ZIP, partial(_no_zip, source.name)) as folder:
         card = check(folder)
         import_model(folder, card.name)
     return card
-
-
-@contextmanager
-def opened(source: Path) -> Iterator[Path]:
-    """The model folder that `source` is, or that lies in the zip `source` is (unpacked for as long as it is needed)."""
-    if not source.is_file():
-        yield source
-        return
-    with tempfile.TemporaryDirectory(prefix="pemma-model-") as folder:
-        _unpack(source, Path(folder))
-        cards = sorted(Path(folder).rglob(CARD), key=lambda card: len(card.parts))
-        yield cards[0].parent if cards else Path(folder)
 
 
 def import_model(source: Path, name: str) -> Path:
@@ -64,15 +50,11 @@ def remove_model(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-def _unpack(file: Path, folder: Path) -> None:
-    """Refuses what reaches outside `folder` or would fill the disk."""
-    try:
-        with zipfile.ZipFile(file) as archive:
-            names = [PurePosixPath(item.filename.replace("\\", "/")) for item in archive.infolist()]
-            outside = any(name.is_absolute() or ".." in name.parts or ":" in str(name) for name in names)
-            if outside or sum(item.file_size for item in archive.infolist()) > LARGEST_ZIP:
-                raise PemmaError("model-zip", "the zip is not one of a model folder", "zip the folder again", file.name)
-            archive.extractall(folder)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:  # damaged, encrypted ...
-        raise PemmaError("model-zip", "the file is no zip that can be read", "choose the folder or zip of a model",
-                         file.name) from error
+def _model_in(folder: Path) -> Path:
+    """The folder of the model in an unpacked zip; where there is none the whole, which is refused later."""
+    cards = sorted(folder.rglob(CARD), key=lambda card: len(card.parts))
+    return cards[0].parent if cards else folder
+
+
+def _no_zip(file: str, why: str) -> PemmaError:
+    return PemmaError("model-zip", f"no model can be taken from the file: {why}", "choose the folder or zip of a model", file)

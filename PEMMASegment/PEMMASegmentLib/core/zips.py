@@ -1,0 +1,61 @@
+"""Zips from elsewhere: unpacked whole, or refused before anything of them is written."""
+
+import shutil
+import stat
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from .errors import PemmaError
+
+_MOST_FILES, _LONGEST_JSON = 100_000, 4 << 20  # number, bytes
+_USUAL = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_DAMAGED = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
+
+
+def unpack(file: Path, into: Path, most_bytes: int, refused: Callable[[str], PemmaError]) -> None:
+    """Unpacks a zip into an empty folder. Raises what `refused` makes of the reason why not, a clause like "it is damaged".
+
+    No member is checked while it is read: zipfile reads no more of it than its stated length, and compares its CRC.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            if why := _objection(archive.infolist(), min(most_bytes, shutil.disk_usage(into).free)):
+                raise refused(why)
+            archive.extractall(into)
+    except _DAMAGED as error:
+        raise refused("it is no zip, or damaged") from error
+
+
+@contextmanager
+def opened(
+    source: Path, inside: Callable[[Path], Path], most_bytes: int, refused: Callable[[str], PemmaError]
+) -> Iterator[Path]:
+    """`source` itself if it is no file, else `inside` of the folder that the zip is unpacked to, as long as it is needed."""
+    if not source.is_file():
+        yield source
+        return
+    with tempfile.TemporaryDirectory(prefix="pemma-zip-") as folder:
+        unpack(source, Path(folder), most_bytes, refused)
+        yield inside(Path(folder))
+
+
+def _objection(entries: Sequence[zipfile.ZipInfo], most_bytes: int) -> str:
+    """What speaks against unpacking, "" if nothing does."""
+    names = [PurePosixPath(entry.filename.lower()) for entry in entries]
+    files = {name for name, entry in zip(names, entries, strict=True) if not entry.is_dir()}
+    if any(name.is_absolute() or ".." in name.parts or {*"\\:"} & {*str(name)} for name in names):
+        return "it holds names that reach outside its folder"
+    if any(stat.S_ISLNK(entry.external_attr >> 16) for entry in entries):
+        return "it holds links"
+    if len({*names}) < len(names) or any(parent in files for name in names for parent in name.parents):
+        return "it holds one name twice"
+    if any(entry.flag_bits & 1 or entry.compress_type not in _USUAL for entry in entries):
+        return "it is encrypted, or packed in an unusual way"
+    long = any(entry.file_size > _LONGEST_JSON for entry in entries if entry.filename.endswith(".json"))
+    if long or len(entries) > _MOST_FILES or sum(entry.file_size for entry in entries) > most_bytes:
+        return "it is too large"
+    return ""

@@ -1,0 +1,80 @@
+"""Zips that do harm, are damaged, or packed in an unusual way are refused before anything is written."""
+
+import stat
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from PEMMASegmentLib.core import PemmaError
+from PEMMASegmentLib.core.zips import unpack
+
+
+def written(file: Path, *entries: tuple[str | zipfile.ZipInfo, bytes], method: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(file, "w", method) as archive:
+        for name, data in entries:
+            archive.writestr(name, data)
+    return file
+
+
+def link() -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo("link")
+    entry.external_attr = (stat.S_IFLNK | 0o777) << 16
+    return entry
+
+
+def encrypted(file: Path) -> Path:
+    data = bytearray(written(file, ("a", b"text"), method=zipfile.ZIP_STORED).read_bytes())
+    for start in (data.index(b"PK\3\4") + 6, data.index(b"PK\1\2") + 8):  # the flags, in both headers
+        data[start] |= 1
+    file.write_bytes(data)
+    return file
+
+
+def spoilt(file: Path) -> Path:
+    data = written(file, ("a", bytes(range(256)))).read_bytes()
+    file.write_bytes(data[:60] + b"\xff" * 40 + data[100:])
+    return file
+
+
+def understated(file: Path) -> Path:
+    """Says that a member of 3000 bytes has 3."""
+    data = written(file, ("a", bytes(3000))).read_bytes()
+    file.write_bytes(data.replace((3000).to_bytes(4, "little"), (3).to_bytes(4, "little")))
+    return file
+
+
+def refusal(why: str) -> PemmaError:
+    return PemmaError("test-zip", why)
+
+
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda f: written(f, ("a/../../evil", b"")), "outside"),
+        (lambda f: written(f, ("/evil", b"")), "outside"),
+        (lambda f: written(f, ("c:evil", b"")), "outside"),
+        (lambda f: written(f, ("..\\evil", b"")), "outside"),
+        (lambda f: written(f, (link(), b"../evil")), "links"),
+        (lambda f: written(f, ("a", b""), ("A", b"")), "twice"),
+        (lambda f: written(f, ("a/b", b""), ("a", b"")), "twice"),
+        (lambda f: written(f, ("a", bytes(9 << 20))), "too large"),
+        (lambda f: written(f, ("a.json", bytes(5 << 20))), "too large"),
+        (lambda f: written(f, ("a", b"text"), method=zipfile.ZIP_LZMA), "unusual"),
+        (encrypted, "encrypted"),
+        (spoilt, "damaged"),
+        (understated, "damaged"),
+        (lambda f: f.write_bytes(b"PK nothing") and f, "no zip"),
+    ],
+)
+def test_what_can_do_harm_is_refused(make, words, tmp_path):
+    (tmp_path / "into").mkdir()
+    with pytest.raises(PemmaError, match=words):
+        unpack(make(tmp_path / "bad.zip"), tmp_path / "into", 8 << 20, refusal)
+    assert not list(tmp_path.rglob("evil*"))
+
+
+def test_files_and_folders_come_out(tmp_path):
+    (tmp_path / "into").mkdir()
+    unpack(written(tmp_path / "good.zip", ("a/", b""), ("a/b", b"text"), ("c", b"")), tmp_path / "into", 4, refusal)
+    assert (tmp_path / "into/a/b").read_bytes() == b"text" and (tmp_path / "into/c").is_file()
