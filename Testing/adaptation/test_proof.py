@@ -5,11 +5,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from PEMMASegmentLib.adaptation import ledger, proof
 from PEMMASegmentLib.adaptation.adapt import adapt, check_out, climb, common_inputs, in_words
 from PEMMASegmentLib.adaptation.library import CaseLibrary
-from PEMMASegmentLib.adaptation.proof import dealt, pair, prove, references
+from PEMMASegmentLib.adaptation.proof import dealt, lesions, pair, prove, references
+from PEMMASegmentLib.adaptation.verdict import verdict
 from PEMMASegmentLib.adapters import AdapterCard, load, read_card
 from PEMMASegmentLib.adapters.files import Adapter
 from PEMMASegmentLib.core import Cancelled, Identity, PemmaError
@@ -82,9 +84,24 @@ def test_a_lesion_that_only_the_base_touches_is_newly_missed(five):
     both, one, none = (like(v, case.label) for v in (voxels, one_left, voxels * 0))
     assert [pair(case, *two).newly_missed for two in ((both, both), (both, one), (one, both), (both, none), (none, one))] \
         == [0, 1, 0, 2, 0]  # fmt: skip
+    assert "missed that the base finds (parts of a contour closer than 10 mm" in verdict([0.6] * 5, [0.7] * 5, 1, 1).sentence
     figures = pair(case, both, none)
     assert (figures.before.dice, figures.before.missed_ml, figures.after.dice, figures.after.extra_ml) == (1, 0, 0, 0)
     assert figures.after.missed_ml == pytest.approx(voxels.sum() * 0.216)
+
+
+@pytest.mark.parametrize(("apart", "count"), [(6.0, 1), (9.9, 1), (10.1, 2), (30.0, 2)])
+def test_fragments_of_one_tumour_are_one_lesion_and_two_tumours_are_two(five, apart, count):
+    """Two parts of 0.59 ml each, `apart` mm between their nearest voxel centres, and a speck that does not count."""
+    voxels = np.zeros((10, 12, 40), np.uint8)
+    voxels[2:7, 2:8, 2:5], voxels[2:7, 2:8, 14:17], voxels[9, 11, 39] = 1, 1, 1
+    truth = sitk.GetImageFromArray(voxels)
+    truth.SetSpacing((apart / 10, 20 / apart, 3.3))
+    first = np.copy(voxels)
+    first[:, :, 14:] = 0
+    case, one, none = replace(five[0], label=truth), like(first, truth), like(voxels * 0, truth)
+    assert lesions(truth).max() == count and lesions(truth)[9, 11, 39] == 0 and lesions(none).max() == 0
+    assert [pair(case, truth, found).newly_missed for found in (truth, one, none)] == [0, count - 1, count]
 
 
 def test_the_reference_cases_are_the_models_own(model):

@@ -10,21 +10,21 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from scipy import ndimage, sparse, spatial
 
 from ..adapters.files import keep_merged
 from ..core import Progress, no_progress
-from ..core.images import voxel_ml
+from ..core.images import array, voxel_ml
 from ..core.metrics import dice, extra_ml, missed_ml, surface_dice
 from ..core.progress import part
 from ..inference import segment
 from ..network.files import Model
 from ..study import annotation, nifti
 from .types import Fitted, Procedure, SiteCase
+from .verdict import ONE_LESION_MM, SMALLEST_ML
 
 #: Up to this many patients each is a fold of its own; more are dealt into five.
 ONE_OUT, FOLDS = 6, 5
-#: Smallest part of a contour that counts as a lesion, ml.
-LESION_ML = 0.5
 #: A segmentation takes about this share of the time of a training; for the progress only.
 _SEGMENTING = 0.03
 
@@ -44,7 +44,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Pair:
-    """A case with the base's scores and the adapter's. newly_missed: lesions that only the base touches."""
+    """A case with the base's scores and the adapter's. newly_missed: `lesions` that only the base's label touches."""
 
     case: str
     patient: str
@@ -132,7 +132,10 @@ def labels(model: Model, fitted: Fitted, cases: Sequence[SiteCase], inputs: str,
 
 def pair(case: SiteCase, before: sitk.Image, after: sitk.Image) -> Pair:
     """Both labels compared with the contour."""
-    missed = len(_touched(case.label, before) - _touched(case.label, after))
+    numbers = lesions(case.label)
+    touched_before, touched_after = (set(np.unique(numbers[sitk.GetArrayViewFromImage(found) > 0])) - {0}
+                                     for found in (before, after))
+    missed = len(touched_before - touched_after)
     return Pair(case.id, case.patient, scores(before, case.label), scores(after, case.label), missed)
 
 
@@ -141,12 +144,28 @@ def scores(found: sitk.Image, truth: sitk.Image) -> Scores:
     return Scores(dice(found, truth), surface_dice(found, truth, 5.0), missed_ml(found, truth), extra_ml(found, truth))
 
 
-def _touched(truth: sitk.Image, found: sitk.Image) -> set[int]:
-    """Numbers of the contour's lesions (26-connected, at least 0.5 ml) that the label touches."""
-    components = sitk.ConnectedComponent(sitk.Cast(truth > 0, sitk.sitkUInt8), True)
-    smallest = int(np.ceil(LESION_ML / voxel_ml(truth)))
-    numbers = sitk.GetArrayFromImage(sitk.RelabelComponent(components, smallest))
-    return set(np.unique(numbers[sitk.GetArrayViewFromImage(found) > 0]).tolist()) - {0}
+def lesions(truth: sitk.Image) -> np.ndarray:
+    """Numbers of the contour's lesions, int (z, y, x), 0 elsewhere.
+
+    Its 26-connected parts of at least 0.5 ml, those less than 10 mm apart (from voxel centre to voxel centre) as one: a
+    contour by uptake breaks a necrotic tumour into parts, which are not lesions of their own.
+    """
+    connected = sitk.ConnectedComponent(sitk.Cast(truth > 0, sitk.sitkUInt8), True)
+    parts = array(sitk.RelabelComponent(connected, int(np.ceil(SMALLEST_ML / voxel_ml(truth)))))
+    edges = [_edge(parts == n + 1, truth.GetSpacing()[::-1]) for n in range(parts.max())]
+    near = np.array([[_near(one, other) for other in edges] for one in edges]).reshape(len(edges), len(edges))
+    return np.append(0, sparse.csgraph.connected_components(near)[1] + 1)[parts]
+
+
+def _edge(part_: np.ndarray, spacing: Sequence[float]) -> spatial.KDTree:
+    """The voxels of a part at its surface, in mm (z, y, x)."""
+    return spatial.KDTree(np.argwhere(part_ & ~ndimage.binary_erosion(part_)) * spacing)
+
+
+def _near(one: spatial.KDTree, other: spatial.KDTree) -> bool:
+    if (np.maximum(one.mins - other.maxes, other.mins - one.maxes) >= ONE_LESION_MM).any():
+        return False
+    return bool((one.query(other.data, distance_upper_bound=ONE_LESION_MM)[0] < ONE_LESION_MM).any())
 
 
 def _split(cases: Sequence[SiteCase], held_out: tuple[str, ...]) -> tuple[list[SiteCase], list[SiteCase]]:

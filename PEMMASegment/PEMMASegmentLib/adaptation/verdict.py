@@ -13,7 +13,16 @@ n - 1 degrees of freedom at the level 0.025 / (k (k + 1)) for the k-th try on th
 tries there will ever be add up to 2.5 %. Patients of one run share its training cases and its seed, so that their gains
 may move together; the bar is raised by the factor that a shared share of 0.12 of the gains' variance asks for,
 sqrt((1 + (n - 1) 0.12) / (1 - 0.12)). `Testing/evidence/false_proof.py` measures both: how often nothing is accepted as
-something, and how often a true gain is accepted. A sign-flip test can't do it: with five patients its smallest p is 1/32.
+something, and how often a true gain is accepted.
+
+A sign-flip test can't do it: with five patients its smallest p is 1/32 = 3.1 %, so that by the signs alone no gain of five
+patients could ever be accepted. t asks for more: gains of one sign that are also alike in size, their standard deviation
+below 0.49 of their mean at the first try. Gains that are nothing are seldom so alike, and that is what keeps five patients
+under 2.5 % over recorded scores; for five gains that are alike already, chance is 1/32 and no rule can make it less.
+
+A lesion is newly missed if the base's label touches it and the adapter's does not. Parts of a contour closer to each other
+than 10 mm are one lesion here (one necrotic tumour, not several), parts under 0.5 ml do not count (a ball of 10 mm, about
+the smallest that is measured).
 """
 
 from collections.abc import Sequence
@@ -27,6 +36,8 @@ from scipy import stats
 LEVEL, SHARED = 0.025, 0.12
 ENOUGH, FEWEST = 5, 3
 MIN_GAIN, WORST = 0.02, -0.05
+#: What a lesion is, for "newly missed": parts of a contour closer than this are one; smaller parts do not count.
+ONE_LESION_MM, SMALLEST_ML = 10.0, 0.5
 #: Non-inferiority on the model's reference cases: the interval of the mean must lie above this.
 FORGETTING = -0.03
 _Z_POWER, _MOST = 0.84, 60  # four times out of five; more patients than any site will annotate
@@ -140,7 +151,8 @@ def _harm(gains: np.ndarray, newly_missed: int) -> str:
     found = interval(gains)
     told = []
     if newly_missed:
-        told.append(f"{newly_missed} lesion{'s' * (newly_missed > 1)} missed that the base finds")
+        told.append(f"{newly_missed} lesion{'s' * (newly_missed > 1)} missed that the base finds (parts of a contour closer "
+                    f"than {ONE_LESION_MM:g} mm are one lesion, those under {SMALLEST_ML:g} ml do not count)")
     if worse:
         told.append(f"{worse} of {len(gains)} patients worse by more than {-WORST:g} Dice")
     if found is not None and found[1] < 0:
