@@ -1,0 +1,86 @@
+"""The learning rate of the few-shot recipe, chosen on patients of the base's own training who play a hospital.
+
+    python Testing/evidence/recipe.py --out FOLDER [--model NAME|DIR] [--shifts "second" "41 % of SUVmax"]
+                                      [--rates 0.002 0.004 0.001] [--methods salt] [--steps 110]
+
+Five of them adapt, whole; five others are scored, cut, there and on the first site. The base has been trained on all ten
+as the first site sees them, so that its scores are too good and the gains are for comparing rates with each other, no more.
+Neither the site group nor the select group is touched. FOLDER/rates.jsonl gets one line a run; a run that is there is not
+done again, and an unfinished one goes on where it was stopped; the adapters stay in FOLDER/work. Needs `shared` beside the
+checkout.
+"""
+
+import argparse
+import json
+import random
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from second_site import INPUTS, Hospital, read, scores
+
+from PEMMASegmentLib.adaptation import fewshot
+from PEMMASegmentLib.adaptation.verdict import interval
+from PEMMASegmentLib.adapters import method
+from PEMMASegmentLib.adapters.files import keep_merged
+from PEMMASegmentLib.core.files import write_text
+from PEMMASegmentLib.network.files import Model, find_model, load_model
+
+
+def played(model: Model) -> dict[str, list[str]]:
+    """A split of the base's training patients alone: five adapt (as `site`), five are scored (as `select`)."""
+    names = random.Random(1).sample(sorted(model.card.provenance["split"]["train"]), 15)
+    return {"site": sorted(names[:5]), "select": sorted(names[5:10]), "train": sorted(names[10:])}
+
+
+def fitted(model: Model, hospital: Hospital, name: str, rate: float, steps: int, work: Path):
+    """An adapter with this learning rate, the recipe otherwise as it is."""
+    fewshot.RECIPE = replace(fewshot.RECIPE, rate=rate)
+    how = fewshot.WeightUpdate(method(name), steps=steps, work=work)
+    return keep_merged(how.fit(model, hospital.adapting(5, 0), INPUTS, 0), model.net)
+
+
+def line(row: dict, base: dict) -> str:
+    """One line of the table: mean Dice there, paired gain over the base there, change on the first site."""
+    told = [f"{np.mean(list(row['there'].values())):.3f}"]
+    for where in ("there", "first"):
+        gains = [row[where][name] - dice for name, dice in base[where].items()]
+        low, high = interval(gains)
+        told.append(f"{np.mean(gains):+.3f} ({low:+.3f} to {high:+.3f})")
+    return f"| {row['shift']} | {row['method']} | {row['rate']:g} | {row['steps']} | " + " | ".join(told) + " |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--model")
+    parser.add_argument("--shifts", nargs="+", default=["second", "41 % of SUVmax"])
+    parser.add_argument("--rates", nargs="+", type=float, default=[0.002, 0.004, 0.001])
+    parser.add_argument("--methods", nargs="+", default=["salt"])
+    parser.add_argument("--steps", type=int, default=fewshot.EFFORTS["standard"])
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    model, file = load_model(find_model(options.model)), options.out / "rates.jsonl"
+    first = Hospital("first", played(model), False)
+    names = ("shift", "method", "rate", "steps", "model")
+    runs = [(shift, "base", 0.0, 0) for shift in options.shifts]
+    runs += [(shift, name, rate, options.steps) for shift, name, rate in product(options.shifts, options.methods, options.rates)]
+    for run in runs:
+        about = dict(zip(names, (*run, model.identity.sha256[:12]), strict=True))
+        if any(all(row[name] == value for name, value in about.items()) for row in read(file)):
+            continue
+        shift, name, rate, steps = run
+        there = Hospital(shift, played(model), False)
+        adapter = None if name == "base" else fitted(model, there, name, rate, steps, options.out / "work")
+        found = {where: scores(model, adapter, hospital, "auto") for where, hospital in (("there", there), ("first", first))}
+        write_text(file, "".join(json.dumps(row) + "\n" for row in [*read(file), about | found]))
+    rows = read(file)
+    print("| shift | method | rate | steps | Dice there | gain (95 % interval) | first site, change |\n" + "|---" * 7 + "|")
+    for row in rows:
+        base = next(r for r in rows if r["method"] == "base" and all(r[n] == row[n] for n in ("shift", "model")))
+        print(line(row, base))
+
+
+if __name__ == "__main__":
+    main()
