@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import resource
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import SimpleITK as sitk
 from PEMMASegmentLib.core import PemmaError
 from PEMMASegmentLib.core.files import sha256_of
 from PEMMASegmentLib.results import check_out, measure, write_all
+from PEMMASegmentLib.results.write import _write as replace_result
 from PEMMASegmentLib.study.types import PetCtStudy, StudyWarning
 
 from .studies import dicom_study, nifti_study, on_grid, segmentation
@@ -111,6 +113,22 @@ def test_a_disk_that_takes_no_more_leaves_the_old_result(study, label, tmp_path)
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_run_killed_between_its_renames_loses_nothing(study, label, tmp_path):
+    """The first rename puts the old result aside, the second one would have brought the new one."""
+    out, foreign = tmp_path / "out", tmp_path / ".writing-1-a" / "old" / "other"
+    write(out, study, label)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    if os.fork() == 0:
+        rename = os.rename
+        os.rename = lambda source, target: os._exit(9) if Path(target) == out else rename(source, target)
+        replace_result(out, lambda new: (new / "lesions.csv").write_text("new"))
+    assert os.waitstatus_to_exitcode(os.wait()[1]) == 9 and not out.exists()
+    foreign.mkdir(parents=True)
+    check_out(out)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert foreign.is_dir() and sorted(path.name for path in tmp_path.iterdir()) == [".writing-1-a", "out"]
 
 
 def test_nothing_of_the_patient_reaches_table_picture_or_record(study, label, tmp_path):

@@ -147,7 +147,7 @@ def test_folders_of_an_application_that_was_killed_go_after_a_day(tmp_path):
 
 def test_an_unfinished_result_goes_and_the_earlier_one_comes_back(tmp_path):
     out = tmp_path / "out"
-    for name in (".writing-12-a/old/result.json", ".writing-12-b/x", ".writing-123-c/x"):
+    for name in (".writing-12-a/old/out/result.json", ".writing-12-b/x", ".writing-123-c/x"):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_text("earlier")
     folders.undo_writing(out, 12)

@@ -4,11 +4,12 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ..core import Lesion, PemmaError, Segmentation
-from ..core.files import umask
 from ..study.types import PetCtStudy
 from .preview import write_preview
 from .record import SCHEMA, write_json
@@ -19,6 +20,7 @@ SEG, LABEL, TABLE, PREVIEW, RECORD = (
     "segmentation.dcm", "segmentation.nii.gz", "lesions.csv", "preview.png", "result.json",
 )  # fmt: skip
 _PREFIX = ".writing-"
+_STALE_S = 24 * 3600.0
 
 
 def write_all(
@@ -46,8 +48,12 @@ def write_all(
 
 
 def check_out(out: Path) -> None:
-    """Raises PemmaError unless `out` is new, empty, or an earlier result of ours, and can be written."""
+    """Raises PemmaError unless `out` is new, empty, or an earlier result of ours, and can be written.
+
+    An earlier result that a killed program had put aside is put back first.
+    """
     out = Path(out).resolve()
+    _recover(out)
     if out.exists() and not out.is_dir():
         raise PemmaError("out-is-a-file", "the place for the results is a file", "name a folder", out.name)
     if out.is_dir() and (foreign := _foreign(out)):
@@ -95,39 +101,59 @@ def _files(folder: Path, study, segmentation, lesions, segments, options) -> Non
 
 
 def _write(out: Path, fill: Callable[[Path], None]) -> list[Path]:
-    beside = out if out.is_mount() else out.parent  # a mounted folder can't be renamed, only filled
+    """Fills `new` in a folder of ours and puts it in the place of `out`, which stands aside in the same folder meanwhile."""
+    beside = _beside(out)
     beside.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=_ours(), dir=beside))
+    ours = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=beside))  # `worker.folders` knows these names
     try:
-        fill(temporary)
-        names = sorted(file.name for file in temporary.iterdir())
-        temporary.chmod(0o777 & ~umask())
-        (_move_files if out.is_mount() else _swap)(temporary, out)
+        new = ours / "new"
+        new.mkdir()
+        fill(new)
+        names = sorted(file.name for file in new.iterdir())
+        (_move_files if out.is_mount() else _swap)(new, out)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if out.exists() or not _aside(ours, out).exists():  # else the old result is left there: not ours to throw away
+            shutil.rmtree(ours, ignore_errors=True)
     return [out / name for name in names]
 
 
-def _ours() -> str:
-    """Tells what a killed process left from what another one is writing."""
-    return f"{_PREFIX}{os.getpid()}-"
+def _beside(out: Path) -> Path:
+    return out if out.is_mount() else out.parent  # a mounted folder can't be renamed, only filled
+
+
+def _aside(ours: Path, out: Path) -> Path:
+    """Where an earlier result stands while a new one takes its place; its name tells whose it is."""
+    return ours / "old" / out.name
 
 
 def _swap(new: Path, out: Path) -> None:
     """Renames `new` to `out`; an earlier result steps aside first and comes back if that fails."""
-    if not out.exists():
-        os.rename(new, out)
-        return
-    aside = Path(tempfile.mkdtemp(prefix=_ours(), dir=out.parent))
-    os.rename(out, aside / "old")
+    aside = _aside(new.parent, out)
+    if out.exists():
+        aside.parent.mkdir()
+        os.rename(out, aside)
     try:
         os.rename(new, out)
     except OSError:
-        os.rename(aside / "old", out)
+        if aside.exists():
+            os.rename(aside, out)
         raise
-    finally:
-        if out.exists():  # else the old result is left where it is: not ours to throw away
-            shutil.rmtree(aside, ignore_errors=True)
+
+
+def _recover(out: Path) -> None:
+    """Puts back the result that a killed program had put aside from `out`, and removes what such programs left.
+
+    A folder without an old result may belong to a program that is still writing: it goes when it is a day old.
+    """
+    for ours in _beside(out).glob(f"{_PREFIX}[0-9]*-*"):
+        old = [result.name for result in (ours / "old").glob("*")]
+        with suppress(OSError):  # another program was faster
+            if old == [out.name]:
+                if not out.exists():
+                    os.rename(_aside(ours, out), out)
+            elif old or time.time() - ours.stat().st_mtime < _STALE_S:
+                continue
+            shutil.rmtree(ours, ignore_errors=True)
 
 
 def _move_files(new: Path, out: Path) -> None:

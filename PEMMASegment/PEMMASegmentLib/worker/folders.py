@@ -41,6 +41,6 @@ def undo_writing(out: Path, pid: int) -> None:
     out = Path(os.path.realpath(out))
     for place in (out.parent, out):
         for left in place.glob(f".writing-{pid}-*"):
-            if (left / "old").is_dir() and not out.exists():
-                os.rename(left / "old", out)
+            if (left / "old" / out.name).is_dir() and not out.exists():
+                os.rename(left / "old" / out.name, out)
             shutil.rmtree(left, ignore_errors=True)
