@@ -3,18 +3,25 @@
     python Testing/evidence/false_proof.py flips [--scores FILE]   labels "base" and "adapted" of recorded scores flipped
                                                                    at random, 10,000 draws; also with a shared effect
     python Testing/evidence/false_proof.py power [--scores FILE]   true gains of known size over the recorded spread
-    python Testing/evidence/false_proof.py runs --out DIR          real quick runs on annotations of other patients,
-                                                                   pasted in; goes on where it was stopped
+    python Testing/evidence/false_proof.py runs --out DIR [--seeds 0 60]    real quick runs on annotations of other
+                                                                   patients, pasted in; goes on where it was stopped
+    python Testing/evidence/false_proof.py record --out DIR [--proofs ...]  the product's proof where there is something to
+                                                                   learn: scores for `flips` and `power`
 
 `flips` and `runs` end with exit code 1 when more is accepted than may be. FILE: JSON lines, one a run, with `before` and
-`after`, the Dice of held-out patients; `runs` writes such a file. `runs` needs `shared` beside the checkout.
+`after`, the Dice of held-out patients, `command` and `model` (the first figures of its hash); `runs` and `record` write
+DIR/held_out_scores.jsonl, and what stands there from the same model is not done again. Both need `shared` beside the
+checkout. Two `runs` at once with other --seeds may share a DIR.
+
+A draw of `flips` takes a recorded run, some of its patients, and a random sign for each; newly missed lesions are left out,
+which could only lower what is accepted. A shared effect is one more such gain, the same for all patients of the draw.
 """
 
 import argparse
 import json
 import shutil
 import sys
-from collections.abc import Iterator
+import time
 from math import sqrt
 from pathlib import Path
 
@@ -27,6 +34,10 @@ PATIENTS = (5, 6, 8, 10)
 SHARED = (0.0, 0.05, 0.1)
 GAINS = (0.03, 0.05, 0.08, 0.10, 0.15)
 DRAWS = 10_000
+SECOND, CONVENTION = "second", "41 % of SUVmax"
+#: What `record` proves: shift, procedure, and how many patients: five are the site group, ten the select group and five of
+#: the base's training.
+PROOFS = ((SECOND, "salt", 5), (CONVENTION, "salt", 5), (SECOND, "maps", 10), (CONVENTION, "threshold", 10))
 
 
 def recorded(file: Path) -> list[np.ndarray]:
@@ -79,31 +90,69 @@ def table(found: dict[tuple[int, float], float], title: str) -> str:
     return "\n".join([*head, *rows])
 
 
-def real_runs(out: Path, count: int, steps: int, folds: int) -> Iterator[dict]:
+def real_runs(out: Path, seeds: range, steps: int, folds: int) -> list[dict]:
     """Runs of the real procedure on five patients of the second site whose contours belong to other patients."""
     from scoring import SHARED as shared_folder
 
     from PEMMASegmentLib.adaptation.fewshot import WeightUpdate
-    from PEMMASegmentLib.adaptation.proof import prove
     from PEMMASegmentLib.network.files import find_model, load_model
 
-    file = out / "held_out_scores.jsonl"
-    done = [json.loads(line) for line in file.read_text("utf-8").splitlines()] if file.is_file() else []
-    yield from done
     model = load_model(find_model(None))
     names = sorted(f.name for f in (shared_folder / "data/sts").glob("STS_*") if f.name != "STS_008")
-    for run in range(len(done), count):
-        rng = np.random.default_rng([1, run])
-        cases = pasted(list(rng.choice(names, 5, replace=False)), rng)
-        proof = prove(WeightUpdate(steps=steps, work=out / "work"), model, cases, "ct+pet", run, _told(run), folds)
-        before, after = proof.by_patient()
-        said = verdict(before, after, newly_missed=proof.newly_missed)
-        record = {"what": "annotations of other patients", "seed": run, "steps": steps, "folds": folds, "before": before,
-                  "after": after, "newly_missed": proof.newly_missed, "verdict": said.word}
-        with file.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(record) + "\n")
-        shutil.rmtree(out / "work", ignore_errors=True)
-        yield record
+    found = []
+    for seed in seeds:
+        about = {"what": "annotations of other patients", "seed": seed, "steps": steps, "folds": folds}
+        rng, work = np.random.default_rng([1, seed]), out / f"work-{seed}"
+        line = known(out, about, model)
+        if line is None:
+            cases = pasted(list(rng.choice(names, 5, replace=False)), rng)
+            line = proved(WeightUpdate(steps=steps, work=work), model, cases, about, out, folds)
+            shutil.rmtree(work)
+        found.append(line)
+    return found
+
+
+def record(out: Path, only: list[int], steps: int) -> list[dict]:
+    """The product's proof of a few procedures where there is something to learn."""
+    from second_site import Hospital
+
+    from PEMMASegmentLib.adaptation.fewshot import WeightUpdate
+    from PEMMASegmentLib.adaptation.fixes import Threshold
+    from PEMMASegmentLib.adaptation.maps import Maps
+    from PEMMASegmentLib.network.files import find_model, load_model
+
+    model, found = load_model(find_model(None)), []
+    split = model.card.provenance["split"]
+    ten = {**split, "site": [*split["select"], *split["train"][:5]]}
+    made = {"salt": WeightUpdate(steps=steps, work=out / "work"), "maps": Maps(), "threshold": Threshold()}
+    for shift, name, patients in (PROOFS[n] for n in only):
+        about = {"what": f"{shift}, {name}", "seed": 0, "steps": steps if name == "salt" else 0, "patients": patients}
+        cases = Hospital(shift, split if patients == 5 else ten, True).adapting(patients, 0)
+        found.append(known(out, about, model) or proved(made[name], model, cases, about, out, None))
+    return found
+
+
+def known(out: Path, about: dict, model) -> dict | None:
+    """The line about this run with this model, if there is one."""
+    file, about = out / SCORES.name, about | {"model": model.identity.sha256[:12]}
+    lines = file.read_text("utf-8").splitlines() if file.is_file() else []
+    return next((one for one in map(json.loads, lines) if about.items() <= one.items()), None)
+
+
+def proved(procedure, model, cases: list, about: dict, out: Path, folds: int | None) -> dict:
+    """The proof of a procedure as the product runs it, added to the file in `out`."""
+    from PEMMASegmentLib.adaptation.proof import prove
+
+    began = time.process_time()
+    proof = prove(procedure, model, cases, "ct+pet", about["seed"], _told(about["what"], about["seed"]), folds, whole_study=True)
+    before, after = ([round(dice, 4) for dice in scores] for scores in proof.by_patient())
+    said = verdict(before, after, newly_missed=proof.newly_missed)
+    line = about | {"before": before, "after": after, "newly_missed": proof.newly_missed, "verdict": said.word,
+                    "cpu_seconds": round(time.process_time() - began), "model": model.identity.sha256[:12],
+                    "command": f"Testing/evidence/false_proof.py {sys.argv[1]}"}
+    with (out / SCORES.name).open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(line) + "\n")
+    return line
 
 
 def pasted(names: list[str], rng: np.random.Generator) -> list:
@@ -146,28 +195,37 @@ def at_second_site(names: list[str]) -> list:
     return out
 
 
-def _told(run: int):
+def _told(what: str, seed: int):
     def told(fraction: float, words: str) -> None:
-        print(f"\rrun {run + 1}: {fraction:4.0%} {words:<60}", end="", file=sys.stderr)
+        print(f"\r{what}, seed {seed}: {fraction:4.0%} {words:<60}", end="", file=sys.stderr)
 
     return told
 
 
-def main() -> int:
+def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("flips", "power", "runs"))
+    parser.add_argument("what", choices=("flips", "power", "runs", "record"))
     parser.add_argument("--scores", type=Path, default=SCORES)
     parser.add_argument("--out", type=Path, default=Path(".runs/false-proof"))
-    parser.add_argument("--count", type=int, default=60)
-    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--seeds", type=int, nargs=2, default=(0, 60), metavar=("FIRST", "STOP"))
+    parser.add_argument("--proofs", type=int, nargs="+", default=list(range(len(PROOFS))), help="numbers of PROOFS, from 0")
+    parser.add_argument("--steps", type=int, help="30 for runs, 110 for record")
     parser.add_argument("--folds", type=int, default=5)
-    options = parser.parse_args()
-    if options.what == "runs":
+    return parser.parse_args()
+
+
+def main() -> int:
+    options = read_options()
+    if options.what in ("runs", "record"):
         options.out.mkdir(parents=True, exist_ok=True)
-        done = real_runs(options.out, options.count, options.steps, options.folds)
-        taken = sum(record["verdict"] == ACCEPTED for record in done)
-        print(f"{taken} of {options.count} runs accepted (at most one may be)")
+    if options.what == "runs":
+        done = real_runs(options.out, range(*options.seeds), options.steps or 30, options.folds)
+        taken = sum(one["verdict"] == ACCEPTED for one in done)
+        print(f"{taken} of {len(done)} runs accepted (of 60 at most one may be)")
         return int(taken > 1)
+    if options.what == "record":
+        print("\n".join(json.dumps(line) for line in record(options.out, options.proofs, options.steps or 110)))
+        return 0
     runs = recorded(options.scores)
     if options.what == "power":
         print(table(power(runs), "gain"))

@@ -73,7 +73,7 @@ def main() -> None:
         shift, name, rate, steps = run
         there = Hospital(shift, played(model), False)
         adapter = None if name == "base" else fitted(model, there, name, rate, steps, options.out / "work")
-        found = {where: scores(model, adapter, hospital, "auto") for where, hospital in (("there", there), ("first", first))}
+        found = {where: scores(model, adapter, hospital, "auto")[0] for where, hospital in (("there", there), ("first", first))}
         write_text(file, "".join(json.dumps(row) + "\n" for row in [*read(file), about | found]))
     rows = read(file)
     print("| shift | method | rate | steps | Dice there | gain (95 % interval) | first site, change |\n" + "|---" * 7 + "|")

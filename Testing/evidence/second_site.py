@@ -5,11 +5,14 @@
     python Testing/evidence/second_site.py --out FOLDER --table      only the tables of what is there already
 
 Needs `shared` beside the checkout. Adapts to the site group (patients no base has seen; of ten cases the second five are
-patients of the base's training, converted), scores the select group, cut one-sidedly after the change. FOLDER/runs.jsonl
-gets one line a run, and a run that is there is not done again, so that the command goes on where it was stopped;
+patients of the base's training, converted), scores the select group, cut one-sidedly after the change: the patients that
+chose the base's threshold and that maps are fitted onto, which favours base and maps. FOLDER/runs.jsonl gets one line a run,
+and a run that is there is not done again; FOLDER/work keeps unfinished trainings and finished adapters, so that the command
+goes on where it was stopped, in the middle of a training too. Two at once with other --shifts may share a FOLDER.
 FOLDER/tables.md is written at the end. --quick: three steps, one seed, three cases, one patient: does it work at all.
 
-control: the same patients as the FIRST site sees them, as many steps. lora: the rank whose count is next to SALT's.
+control: the same patients as the FIRST site sees them, as many steps; trained once for all shifts. lora: the rank whose
+count is next to SALT's. Figures: volume and mean SUV inside the label, as a share of what the contour there has.
 """
 
 import argparse
@@ -34,13 +37,14 @@ from PEMMASegmentLib.adaptation.verdict import interval
 from PEMMASegmentLib.adaptation.whole import WholeParameters
 from PEMMASegmentLib.adapters import Method, choose, find, method
 from PEMMASegmentLib.adapters.files import keep_merged, shapes
-from PEMMASegmentLib.core.files import write_text
-from PEMMASegmentLib.core.images import to_grid_of
+from PEMMASegmentLib.core.images import array, to_grid_of, voxel_ml
 from PEMMASegmentLib.core.metrics import dice
 from PEMMASegmentLib.inference import segment
 from PEMMASegmentLib.network.files import Model, find_model, load_model
 
 INPUTS = "ct+pet"
+#: What must be seen: share of the loss brought back, change on the first site, gain against another convention.
+BACK, KEPT, CONVENTION = 0.5, -0.01, 0.10
 #: Arms without chance: one seed is enough where all of the site's cases are used; and those that look at no case.
 FIXED = ("base", "threshold", "maps", "flips", "maps+threshold")
 BLIND = ("base", "flips")
@@ -91,9 +95,9 @@ class Hospital:
         return Case(case.name, replace(changed.study, ct=ct, pet=pet), label)
 
 
-def procedure(run: Run, model: Model, device: str) -> Procedure:
-    """What an arm does."""
-    salt = WeightUpdate(method("salt"), steps=run.steps, device=device)
+def procedure(run: Run, model: Model, device: str, work: Path) -> Procedure:
+    """What an arm does; `work` keeps what it trains."""
+    salt = WeightUpdate(method("salt"), steps=run.steps, device=device, work=work)
     made: dict[str, Callable[[], Procedure]] = {
         "threshold": lambda: Threshold(device), "maps": Maps, "flips": Flips,
         "maps+threshold": lambda: Stack((Maps(), Threshold(device))),
@@ -115,31 +119,40 @@ def equal_lora(model: Model) -> Method:
     return min((method("lora", rank=rank) for rank in range(1, 13)), key=lambda how: abs(count(how) - count(method("salt"))))
 
 
-def done(run: Run, model: Model, hospitals: "Hospitals", device: str) -> dict:
-    """Adapts and scores: Dice of each patient there and on the first site."""
-    began = time.process_time()
+def done(run: Run, model: Model, hospitals: "Hospitals", device: str, work: Path) -> dict:
+    """Adapts and scores: Dice of each patient there and on the first site, and the figures there."""
     fitted: Fitted | None = None
+    began = time.process_time()
     if run.arm != "base":
         given = hospitals["first" if run.arm == "control" else run.shift].adapting(run.cases, run.seed)
-        fitted = procedure(run, model, device).fit(model, given, INPUTS, run.seed, lambda *_: None)
+        fitted = procedure(run, model, device, work).fit(model, given, INPUTS, run.seed, lambda *_: None)
     spent = time.process_time() - began
     card = fitted.card if fitted else None
     adapter = keep_merged(fitted, model.net) if fitted else None
+    there, figures = scores(model, adapter, hospitals[run.shift], device)
     return {
-        **vars(run), "cpu_seconds": round(spent, 1), "trained": card.trained_parameters if card else 0,
-        "share": round(card.trained_share, 5) if card else 0.0, "threshold": card.threshold if card else None,
-        "pet_scale": card.training.get("pet_scale") if card else None,
-        "there": scores(model, adapter, hospitals[run.shift], device),
-        "first": scores(model, adapter, hospitals["first"], device),
+        **vars(run), "cpu_seconds": round(card.training.get("cpu_seconds", spent) if card else 0.0, 1),
+        "trained": card.trained_parameters if card else 0, "share": round(card.trained_share, 5) if card else 0.0,
+        "threshold": card.threshold if card else None, "pet_scale": card.training.get("pet_scale") if card else None,
+        "there": there, "first": scores(model, adapter, hospitals["first"], device)[0], "figures": figures,
     }  # fmt: skip
 
 
-def scores(model: Model, adapter, hospital: Hospital, device: str) -> dict[str, float]:
-    found = {}
+def scores(model: Model, adapter, hospital: Hospital, device: str) -> tuple[dict[str, float], dict[str, list[float]]]:
+    """Of each patient the Dice, and volume and mean SUV inside the label as shares of the contour's."""
+    found, figures = {}, {}
     for case in hospital.scored:
         label = segment(case.study, model, adapter=adapter, inputs=INPUTS, device=device, whole_study=True).label
         found[case.name] = round(dice(label, case.label), 5)
-    return found
+        own, wanted = _figures(label, case), _figures(case.label, case)
+        figures[case.name] = [round(one / other, 4) for one, other in zip(own, wanted, strict=True)]
+    return found, figures
+
+
+def _figures(label, case: Case) -> tuple[float, float]:
+    """Volume (ml) and mean SUV inside a label; an empty one has neither."""
+    inside, suv = array(label) > 0, array(to_grid_of(case.study.pet, label, 0.0))
+    return inside.sum() * voxel_ml(label), float(suv[inside].mean()) if inside.any() else 0.0
 
 
 class Hospitals(dict):
@@ -205,12 +218,34 @@ def _differences(here: list[dict]) -> Iterable[str]:
     if base:
         cost = {name: base[0]["first"][name] - dice for name, dice in base[0]["there"].items()}
         yield f"- what the base loses there: {_paired(cost, dict.fromkeys(cost, 0.0))}"
+        for count in sorted({row["cases"] for row in here if row["arm"] == "salt"}):
+            yield _aims(_of(here, "salt", count), base, float(np.mean(list(cost.values()))))
+    yield from _followed(here)
     pairs = (("salt", "maps"), ("salt", "lora"), ("salt", "control"), ("maps+salt", "maps"), ("all weights", "salt"))
     for one, other in pairs:
         for count in sorted({row["cases"] for row in here if row["arm"] == one}):
             mine, theirs = _of(here, one, count), _of(here, other, count)
             if mine and theirs:
                 yield f"- {one} minus {other}, {count} cases: {_paired(_mean(mine, 'there'), _mean(theirs, 'there'))}"
+
+
+def _aims(salt: list[dict], base: list[dict], lost: float) -> str:
+    """How SALT stands to what must be seen."""
+    gain, kept = (np.mean(list(_mean(salt, where).values())) - np.mean(list(_mean(base, where).values()))
+                  for where in ("there", "first"))
+    told = f"- salt, {salt[0]['cases']} cases: "
+    if salt[0]["shift"] == "41 % of SUVmax":  # the first site's contours are of another convention: nothing to keep
+        return told + f"{gain:+.3f} against this convention (aim: {CONVENTION:+.2f})"
+    back = f"brings back {gain / lost:.0%} of the loss (aim: {BACK:.0%})" if lost >= 0.05 else "no loss of 0.05 to bring back"
+    return told + f"{back}; first site {kept:+.3f} (aim: not below {KEPT:+.2f})"
+
+
+def _followed(here: list[dict]) -> Iterable[str]:
+    """Medians over patients of the figures as shares of the contour's."""
+    for arm, count in dict.fromkeys((row["arm"], row["cases"]) for row in here):
+        if arm in ("base", "maps", "salt", "lora", "all weights"):
+            told = np.median([list(row["figures"].values()) for row in _of(here, arm, count)], axis=(0, 1))
+            yield f"- figures, {arm}, {count} cases: volume {told[0]:.2f} and mean SUV {told[1]:.2f} of the contour's"
 
 
 def _of(rows: list[dict], arm: str, count: int) -> list[dict]:
@@ -253,11 +288,12 @@ def main() -> None:
     if not options.table:
         model = load_model(find_model(options.model))
         options.split = model.card.provenance["split"]
-        hospitals, known = Hospitals(options.split, options.quick), {_key(row) for row in read(file)}
-        left = [run for run in planned(options, model.identity.sha256[:12]) if run.key not in known]
+        hospitals = Hospitals(options.split, options.quick)
+        left = [run for run in planned(options, model.identity.sha256[:12]) if run.key not in {_key(row) for row in read(file)}]
         for n, run in enumerate(left):
-            row = done(run, model, hospitals, options.device)
-            write_text(file, "".join(json.dumps(one) + "\n" for one in [*read(file), row]))
+            row = done(run, model, hospitals, options.device, options.out / "work")
+            with file.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(row) + "\n")
             there, first = (np.mean(list(row[where].values())) for where in ("there", "first"))
             print(f"{n + 1} of {len(left)}: {run.shift}, {run.arm}, {run.cases} cases, seed {run.seed}: {there:.3f} there, "
                   f"{first:.3f} first", flush=True)
