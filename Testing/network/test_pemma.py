@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from PEMMASegmentLib.network.architecture import Architecture
-from PEMMASegmentLib.network.pemma import Pemma, added_parameters, clamp_gates
+from PEMMASegmentLib.network.pemma import Pemma, added_parameters, clamp_gates, spare_memory
 from PEMMASegmentLib.network.unetr import Unetr
 
 SMALL = {"window": (16, 16, 16), "patch": 8, "hidden": 32, "depth": 3, "heads": 4, "mlp": 64, "feature": 16}
@@ -136,3 +136,19 @@ def test_counts_of_the_reference_configuration_are_the_published_ones():
 def test_an_impossible_architecture_is_refused(bad):
     with pytest.raises(ValueError):
         Architecture(**(SMALL | {"taps": (0, 1)} | bad))
+
+
+@pytest.mark.parametrize("given", [("ct", "pet"), ("ct",), ("pet",)], ids="+".join)
+def test_sparing_memory_gives_the_same_gradients_and_keeps_less(given):
+    gradients, kept = [], []
+    for sparing in (False, True):
+        net, x, bytes_ = wild(STEM), images(STEM), []
+        if sparing:
+            spare_memory(net)
+        with torch.autograd.graph.saved_tensors_hooks(lambda t, b=bytes_: b.append(t.nbytes) or t, lambda t: t):
+            loss = net({name: x[name] for name in given}).square().mean()
+            kept.append(sum(bytes_))
+        loss.backward()
+        gradients.append({name: p.grad for name, p in net.named_parameters() if p.grad is not None})
+    assert gradients[0].keys() == gradients[1].keys() and kept[1] < kept[0] / 2
+    assert all(torch.equal(g, gradients[1][name]) for name, g in gradients[0].items())

@@ -8,9 +8,12 @@ With the added modalities absent none of their parts run: the output is the CT m
 """
 
 import copy
+from functools import partial
 
 import torch
+from monai.networks.blocks import TransformerBlock, UnetrBasicBlock, UnetrPrUpBlock, UnetrUpBlock
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from .architecture import Architecture
 from .unetr import Unetr, decode, embed, skips_of
@@ -22,7 +25,10 @@ class Pemma(nn.Module):
     """forward: {"ct": (n, 1, z, y, x), "pet": ...} of `architecture.window` voxels -> logits (n, classes, z, y, x).
 
     Any subset of the modalities that holds CT, or one added modality alone. Raises ValueError on any other set.
+    sparing: after `spare_memory`.
     """
+
+    sparing = False
 
     def __init__(self, architecture: Architecture, base: Unetr | None = None):
         super().__init__()
@@ -159,6 +165,20 @@ def clamp_gates(net: Pemma) -> None:
             for added in net.added.values():
                 for gate in added.attention_gate:
                     gate.clamp_(min=0)
+
+
+def spare_memory(net: Pemma) -> None:
+    """Lets a network that is trained keep only what its blocks are given; what they compute is computed again on the way back.
+
+    The same gradients with less memory, in about a third more time (Chen et al. 2016, arXiv 1604.06174). For good: it is for
+    a copy. Adapted weights must not be kept over a step then (`parametrize.cached`): they are made again too.
+    """
+    net.sparing = True
+    again = lambda forward: partial(checkpoint, forward, use_reentrant=False)  # noqa: E731
+    net._block = again(net._block)
+    for block in net.modules():
+        if isinstance(block, TransformerBlock | UnetrBasicBlock | UnetrPrUpBlock | UnetrUpBlock):
+            block.forward = again(block.forward)
 
 
 def _zero_gate(width: int) -> nn.Module:
