@@ -26,11 +26,12 @@ def change(file: Path, how) -> None:
     sitk.WriteImage(like(how(array(image)), image), str(file))
 
 
-def moved(file: Path, millimetres: float) -> None:
-    """Shifts an image along z."""
+def moved(file: Path, millimetres: float, axis: int = 2) -> None:
+    """Shifts an image along an axis of LPS."""
     image = sitk.ReadImage(str(file))
-    x, y, z = image.GetOrigin()
-    image.SetOrigin((x, y, z + millimetres))
+    origin = list(image.GetOrigin())
+    origin[axis] += millimetres
+    image.SetOrigin(origin)
     sitk.WriteImage(image, str(file))
 
 
@@ -94,10 +95,17 @@ def test_odd_values_are_said(case, name, how, code):
 
 def test_images_must_lie_in_one_place(case):
     moved(case / "pet.nii.gz", 60.0)
-    assert [w.code for w in nifti.load(case).warnings] == ["ct-pet-overlap"]
+    assert "ct-pet-overlap" in [w.code for w in nifti.load(case).warnings]
     moved(case / "pet.nii.gz", 400.0)
     with pytest.raises(PemmaError, match="same place"):
         nifti.load(case)
+
+
+@pytest.mark.parametrize("axis, words", [(0, "along left and right"), (1, "along front and back")])
+def test_a_pet_that_lies_centimetres_apart_is_told(case, axis, words):
+    moved(case / "pet.nii.gz", 24.0, axis)
+    [warning] = nifti.load(case).warnings
+    assert warning.code == "ct-pet-shifted" and words in warning.sentence
 
 
 def test_ct_of_any_number_type_is_the_same_study(case):

@@ -12,7 +12,7 @@ from pydicom import Dataset
 
 from ..core import PemmaError, Progress, no_progress
 from ..core.progress import part
-from . import choosing, nifti, pixels, tags, times
+from . import choosing, nifti, pixels, registration, tags, times
 from .scan import File, Scan, scan
 from .series import Series, judge, modality_of
 from .types import Candidate, PetCtStudy, StudyWarning, Typed
@@ -74,6 +74,8 @@ def _load_dicom(
     told = [*scanned.warnings, *choice.warnings]
     _pair(choice, need, told)
     ct, pet = (_image(choice, which, need, progress, told) for which in ("ct", "pet"))
+    if ct is not None and pet is not None:
+        told += registration.check(ct, pet)
     chosen = [s for s in (choice.ct, choice.pet) if s is not None]
     told += _about_dates(chosen)
     return PetCtStudy(

@@ -10,6 +10,7 @@ import SimpleITK as sitk
 
 from ..core import PemmaError
 from ..core.images import extent_mm
+from . import registration
 from .types import Candidate, PetCtStudy, StudyWarning, Suv
 
 CT_FILE, PET_FILE, MASK_FILE = "ct.nii.gz", "pet.nii.gz", "mask.nii.gz"
@@ -41,12 +42,12 @@ def from_files(ct_file: Path | None, pet_file: Path | None) -> PetCtStudy:
         raise PemmaError("study-empty", "neither a CT nor a PET is there", "give a folder with at least one of them")
     ct, ct_notes = _read_ct(ct_file) if ct_file else (None, ())
     pet, pet_notes = _read_pet(pet_file) if pet_file else (None, ())
-    overlap_notes = _overlap(ct, pet) if ct is not None and pet is not None else ()
+    pair_notes = (*_overlap(ct, pet), *registration.check(ct, pet)) if ct is not None and pet is not None else ()
     return PetCtStudy(
         ct=ct,
         pet=pet,
         suv=Suv("SUVbw as the file gives it", 1.0) if pet is not None else None,
-        warnings=(*ct_notes, *pet_notes, *overlap_notes),
+        warnings=(*ct_notes, *pet_notes, *pair_notes),
         candidates=tuple(_candidate(f, "CT" if f == ct_file else "PT", ct if f == ct_file else pet) for f in files),
         study_key=_key(ct, pet),
         kind="nifti",
