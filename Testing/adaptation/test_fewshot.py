@@ -101,3 +101,20 @@ def test_minutes_become_steps_once(model, cases, tmp_path, monkeypatch):
     monkeypatch.setattr(fewshot, "step_seconds", lambda *_: 5.0)
     assert steps_in(how, 0.5, model, cases, "ct+pet").steps == 60  # a run that goes on is the same run
     assert steps_in(how, 0.1, model, cases, "ct+pet").steps == 10
+
+
+def test_where_the_gpus_memory_is_short_it_is_spared_for_all_but_the_same_adapter(model, cases, fitted, monkeypatch):
+    """A GPU's memory can't be had here: the first training is told that it is short, as torch would tell it."""
+    real, ways = fewshot.optimise, []
+
+    def short(net, *rest, **more):
+        ways.append(net.sparing)
+        if not net.sparing:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(net, *rest, **more)
+
+    monkeypatch.setattr(fewshot, "optimise", short)
+    made = LORA.fit(model, cases, "ct+pet", 0)
+    assert ways == [False, True] and made.card.training["gradient_checkpointing"]
+    assert not fitted.card.training["gradient_checkpointing"]
+    assert all(torch.allclose(t, fitted.tensors[name], atol=1e-4) for name, t in made.tensors.items())

@@ -21,8 +21,9 @@ from ..core import PemmaError, Progress, no_progress
 from ..core.files import write_text
 from ..core.progress import part
 from ..inference.device import choose as choose_device
+from ..inference.device import run_down
 from ..network.files import Model
-from ..network.pemma import Pemma
+from ..network.pemma import Pemma, spare_memory
 from ..training.augment import Augmentation
 from ..training.config import Config, Stage
 from ..training.loop import Checkpoint, optimise
@@ -79,7 +80,9 @@ class WeightUpdate:
         training = prepared(model, cases, inputs, part(progress, 0.0, PREPARED))
         folder.mkdir(parents=True, exist_ok=True)
         checkpoint = Checkpoint(folder / "unfinished.safetensors", key, _CHECKPOINT_SECONDS)
-        fitted = _Run(self, model, training, inputs, seed).train(checkpoint, part(progress, PREPARED, 1.0))
+        ways = iter([(False, ""), (True, "with gradient checkpointing")])  # the second where the GPU's memory is short
+        fitted, _, _ = run_down(ways, lambda sparing: _Run(self, model, training, inputs, seed, sparing).train(
+            checkpoint, part(progress, PREPARED, 1.0)))
         card = adapters.save(folder, fitted.tensors, fitted.card)
         checkpoint.file.unlink()
         return Fitted(card, fitted.tensors)
@@ -97,10 +100,13 @@ class WeightUpdate:
 
 
 class _Run:
-    """One training: the network with its update, windows drawn from the cases, and what becomes of them."""
+    """One training: the network with its update, windows drawn from the cases, and what becomes of them.
 
-    def __init__(self, how: WeightUpdate, model: Model, cases: list[TrainingCase], inputs: str, seed: int):
-        self.how, self.model, self.cases, self.inputs, self.seed = how, model, cases, inputs, seed
+    sparing: with less memory, in more time (`spare_memory`).
+    """
+
+    def __init__(self, how: WeightUpdate, model: Model, cases: list[TrainingCase], inputs: str, seed: int, sparing: bool):
+        self.how, self.model, self.cases, self.inputs, self.seed, self.sparing = how, model, cases, inputs, seed, sparing
         self.stage = how._stage
         self.device = choose_device(how.device).device
         card = model.card
@@ -112,6 +118,8 @@ class _Run:
         """A copy of the base with a fresh update on it; the base itself stays as it is."""
         net = copy.deepcopy(self.model.net).to("cpu")
         adapters.attach(net, self.how.method, self.targets, self.seed)
+        if self.sparing:
+            spare_memory(net)
         return net.to(self.device, memory_format=torch.channels_last_3d)
 
     @cached_property
@@ -144,7 +152,8 @@ class _Run:
     def _card(self, cpu_seconds: float) -> AdapterCard:
         count = sum(p.numel() for p in adapters.trained(self.net).values())
         training = {"cases": len(self.cases), "seed": self.seed, "recipe": asdict(self.stage),
-                    "cpu_seconds": round(cpu_seconds, 1), "device": self.device.type}
+                    "cpu_seconds": round(cpu_seconds, 1), "device": self.device.type,
+                    "gradient_checkpointing": self.sparing}
         return AdapterCard(self.how.name, "1", self.how.method, self.how.pattern, self.targets, self.model.identity,
                            self.inputs, trained_parameters=count, trained_share=adapters.share(self.net), training=training)
 

@@ -98,7 +98,7 @@ def optimise(net: Pemma, chosen: dict[str, nn.Parameter], groups: Iterable[dict]
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * _schedule(step, stage)
         images, label = windows(step)
-        with _autocast(device), parametrize.cached():  # an adapted weight serves both streams of tokens: made once a step
+        with _autocast(device), _made_once(net):
             loss = loss_of(net(_to(images, device)), label.to(device))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -156,6 +156,11 @@ def _autocast(device: torch.device):
     """bf16 where the device computes it natively; a CPU without it would be many times slower."""
     native = device.type == "cuda" or bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
     return torch.autocast(device.type, torch.bfloat16) if native else nullcontext()
+
+
+def _made_once(net: Pemma):
+    """An adapted weight serves both streams of tokens, so that it is made once a step, unless memory is spared."""
+    return nullcontext() if net.sparing else parametrize.cached()
 
 
 def _to(images: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
