@@ -61,6 +61,17 @@ def test_one_failing_is_told_and_left_out_of_the_mean(nifti, even, tmp_path, cap
     assert [case["study"] for case in answer["failed"]] == [tmp_path.name]
 
 
+def test_a_folder_around_studies_and_images_of_other_names_are_told_what_they_are(nifti, even, tmp_path, capsys):
+    (tmp_path / "all" / "one").mkdir(parents=True)
+    (tmp_path / "all" / "one" / "ct.nii.gz").touch()
+    (tmp_path / "named").mkdir()
+    (tmp_path / "named" / "STS_019_ct.nii.gz").touch()
+    for command in (["inspect"], ["evaluate", "--model", str(even)]):
+        for folder, words in (("all", "no study itself"), ("named", "neither ct.nii.gz nor pet.nii.gz")):
+            assert main([*command, str(tmp_path / folder), "--quiet"]) == 1
+            assert words in capsys.readouterr().err
+
+
 def test_a_perfect_label_scores_one(nifti):
     mask = sitk.ReadImage(str(nifti / "mask.nii.gz"))
     figures = compare(mask, mask)

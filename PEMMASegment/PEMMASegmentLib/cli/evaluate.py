@@ -49,13 +49,15 @@ def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
 def evaluate_one(study: Path, model: "Model", options: argparse.Namespace, terminal: "Terminal") -> dict:
     """One row of the answer. Raises PemmaError "no-annotation" when there is nothing to compare with."""
     from ..core import PemmaError
-    from ..study import annotation
+    from ..study import annotation, nifti
     from . import work
     from .terminal import base_name
 
     name = base_name(study)
     file = options.annotation or annotation.find(study)
     if file is None and study.is_dir():
+        if not nifti.is_nifti_study(study):
+            nifti.refuse_others(study)
         raise PemmaError("no-annotation", "the study has no RTSTRUCT, SEG or mask", "give one with --annotation FILE")
     with terminal.progress(name) as progress:
         done = work.segment(study, model, options, progress)

@@ -21,6 +21,7 @@ from pydicom.uid import (
 )
 
 from ..core import PemmaError, Progress
+from . import nifti
 from .tags import EXPORT_AGAIN
 from .types import StudyWarning
 
@@ -114,6 +115,7 @@ def scan(folder: Path, progress: Progress) -> Scan:
             found.files.append(file)
     found.warnings += _about_skipped(others, dead_links)
     if not found.files:
+        nifti.refuse_others(folder)
         raise PemmaError(
             "nothing-to-load",
             f"none of the {len(paths)} files in the folder is a DICOM image" if paths else "the folder is empty",
