@@ -323,6 +323,19 @@ def test_killed_at_any_moment_it_leaves_no_half_case(library, tmp_path, action):
         assert last == (0, {first})
 
 
+def test_a_case_is_on_the_disk_when_it_is_told(library, tmp_path, monkeypatch):
+    """Files before the rename that gives them their place, the place's own name after it."""
+    done, fsync = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: (done.append(os.readlink(f"/proc/self/fd/{handle}")), fsync(handle)))
+    card = small.add(library, 0)
+    assert done[-1] == str(library.folder / "cases") and str(library.folder) in done
+    library.export([card.id], tmp_path / "cases.zip")
+    done.clear()
+    CaseLibrary(tmp_path / "other").import_(tmp_path / "cases.zip")
+    assert done[-1] == str(tmp_path / "other" / "cases")
+    assert {"case.json", "ct.nii.gz", "mask.nii.gz"} <= {Path(name).name for name in done}
+
+
 def test_what_a_killed_program_left_goes_with_time(library):
     small.add(library, 0)
     old, new = library.folder / ".writing-old", library.folder / ".writing-new"

@@ -24,7 +24,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..core import PemmaError
-from ..core.files import umask, write_text
+from ..core.files import flush, umask, write_text
 from ..core.images import voxel_ml
 from ..study import scanner
 from ..study.types import PetCtStudy, Suv
@@ -260,6 +260,7 @@ class CaseLibrary:
             self._sweep()
             self._key()
             self._cases.mkdir(exist_ok=True)
+            flush(self.folder)
             folder = Path(tempfile.mkdtemp(prefix=_WRITING, dir=self.folder))
             try:
                 yield folder
@@ -269,12 +270,15 @@ class CaseLibrary:
     def _place(self, folder: Path, target: Path) -> bool:
         """Renames a whole folder to `target`; False when there is one already, which stays as it is."""
         folder.chmod(0o777 & ~umask())
+        for path in (*folder.iterdir(), folder):
+            flush(path)
         try:
             os.rename(folder, target)  # onto a folder that is not empty this fails, whoever was first
         except OSError:
             if target.exists():
                 return False
             raise
+        flush(target.parent)
         return True
 
     def _place_all(self, folder: Path, new: Sequence[CaseCard]) -> None:

@@ -19,12 +19,12 @@ def write_atomically(target: Path, write: Callable[[Path], None]) -> None:
     try:
         write(temporary)
         os.chmod(temporary, 0o666 & ~umask())
-        _flush(temporary)
+        flush(temporary)
         os.replace(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _flush_folder(target.parent)
+    flush(target.parent)
 
 
 def write_text(target: Path, text: str) -> None:
@@ -45,16 +45,14 @@ def umask() -> int:
     return mask
 
 
-def _flush(path: Path) -> None:
-    with open(path, "rb+") as stream:
-        os.fsync(stream.fileno())
-
-
-def _flush_folder(folder: Path) -> None:
-    if os.name == "nt":  # a folder can't be opened for fsync on Windows; the rename is journalled there
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def flush(path: Path) -> None:
+    """Has a file, or the names in a folder, written to the disk, so that a power cut loses nothing."""
+    if not path.is_dir():
+        with open(path, "rb+") as stream:
+            os.fsync(stream.fileno())
+    elif os.name != "nt":  # a folder can't be opened for fsync on Windows; names are journalled there
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
