@@ -90,18 +90,23 @@ def test_a_lesion_that_only_the_base_touches_is_newly_missed(five):
     assert figures.after.missed_ml == pytest.approx(voxels.sum() * 0.216)
 
 
-@pytest.mark.parametrize(("apart", "count"), [(6.0, 1), (9.9, 1), (10.1, 2), (30.0, 2)])
-def test_fragments_of_one_tumour_are_one_lesion_and_two_tumours_are_two(five, apart, count):
-    """Two parts of 0.59 ml each, `apart` mm between their nearest voxel centres, and a speck that does not count."""
+@pytest.mark.parametrize(("apart", "count", "bridged"), [(9.9, 1, 1), (10.1, 2, 1), (29.9, 2, 1), (30.1, 2, 2)])
+def test_fragments_of_one_tumour_are_one_lesion_and_two_tumours_are_two(five, apart, count, bridged):
+    """Two parts of 0.59 ml each, `apart` mm between their nearest voxel centres, and a speck that does not count.
+
+    bridged: how many lesions they are where the base's label holds both, and what lies between.
+    """
     voxels = np.zeros((10, 12, 40), np.uint8)
     voxels[2:7, 2:8, 2:5], voxels[2:7, 2:8, 14:17], voxels[9, 11, 39] = 1, 1, 1
     truth = sitk.GetImageFromArray(voxels)
     truth.SetSpacing((apart / 10, 20 / apart, 3.3))
-    first = np.copy(voxels)
-    first[:, :, 14:] = 0
-    case, one, none = replace(five[0], label=truth), like(first, truth), like(voxels * 0, truth)
-    assert lesions(truth).max() == count and lesions(truth)[9, 11, 39] == 0 and lesions(none).max() == 0
+    first, over = np.copy(voxels), np.copy(voxels)
+    first[:, :, 14:], over[4, 4, 2:17] = 0, 1
+    case, one, none, whole = replace(five[0], label=truth), *(like(v, truth) for v in (first, voxels * 0, over))
+    assert lesions(truth, none).max() == count and lesions(truth, whole).max() == bridged
+    assert lesions(truth, none)[9, 11, 39] == 0 and lesions(none, truth).max() == 0
     assert [pair(case, truth, found).newly_missed for found in (truth, one, none)] == [0, count - 1, count]
+    assert [pair(case, whole, found).newly_missed for found in (truth, one, none)] == [0, bridged - 1, bridged]
 
 
 def test_the_reference_cases_are_the_models_own(model):

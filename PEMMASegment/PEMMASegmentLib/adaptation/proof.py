@@ -6,6 +6,7 @@ delivered is trained on all cases. Scores are opened once, at the end, after the
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from ..inference import segment
 from ..network.files import Model
 from ..study import annotation, nifti
 from .types import Fitted, Procedure, SiteCase
-from .verdict import ONE_LESION_MM, SMALLEST_ML
+from .verdict import ONE_FINDING_MM, ONE_LESION_MM, SMALLEST_ML
 
 #: Up to this many patients each is a fold of its own; more are dealt into five.
 ONE_OUT, FOLDS = 6, 5
@@ -132,7 +133,7 @@ def labels(model: Model, fitted: Fitted, cases: Sequence[SiteCase], inputs: str,
 
 def pair(case: SiteCase, before: sitk.Image, after: sitk.Image) -> Pair:
     """Both labels compared with the contour."""
-    numbers = lesions(case.label)
+    numbers = lesions(case.label, before)
     touched_before, touched_after = (set(np.unique(numbers[sitk.GetArrayViewFromImage(found) > 0])) - {0}
                                      for found in (before, after))
     missed = len(touched_before - touched_after)
@@ -144,17 +145,26 @@ def scores(found: sitk.Image, truth: sitk.Image) -> Scores:
     return Scores(dice(found, truth), surface_dice(found, truth, 5.0), missed_ml(found, truth), extra_ml(found, truth))
 
 
-def lesions(truth: sitk.Image) -> np.ndarray:
-    """Numbers of the contour's lesions, int (z, y, x), 0 elsewhere.
+def lesions(truth: sitk.Image, base: sitk.Image) -> np.ndarray:
+    """Numbers of the contour's lesions, int (z, y, x), 0 elsewhere; base: the base's label on the same grid.
 
-    Its 26-connected parts of at least 0.5 ml, those less than 10 mm apart (from voxel centre to voxel centre) as one: a
-    contour by uptake breaks a necrotic tumour into parts, which are not lesions of their own.
+    Its 26-connected parts of at least 0.5 ml; as one lesion those less than 10 mm apart (from voxel centre to voxel
+    centre), and those less than 30 mm apart that one connected part of the base's label touches. A contour by uptake breaks
+    a necrotic tumour into parts, which are no lesions of their own.
     """
-    connected = sitk.ConnectedComponent(sitk.Cast(truth > 0, sitk.sitkUInt8), True)
-    parts = array(sitk.RelabelComponent(connected, int(np.ceil(SMALLEST_ML / voxel_ml(truth)))))
-    edges = [_edge(parts == n + 1, truth.GetSpacing()[::-1]) for n in range(parts.max())]
-    near = np.array([[_near(one, other) for other in edges] for one in edges]).reshape(len(edges), len(edges))
-    return np.append(0, sparse.csgraph.connected_components(near)[1] + 1)[parts]
+    smallest = int(np.ceil(SMALLEST_ML / voxel_ml(truth)))
+    parts, found = array(sitk.RelabelComponent(_connected(truth), smallest)), array(_connected(base))
+    each = [parts == n + 1 for n in range(parts.max())]
+    edges = [_edge(part_, truth.GetSpacing()[::-1]) for part_ in each]
+    findings = [set(np.unique(found[part_])) - {0} for part_ in each]
+    one = np.eye(len(each), dtype=bool)
+    for i, j in combinations(range(len(each)), 2):
+        one[i, j] = _apart(edges[i], edges[j]) < (ONE_FINDING_MM if findings[i] & findings[j] else ONE_LESION_MM)
+    return np.append(0, sparse.csgraph.connected_components(one, directed=False)[1] + 1)[parts]
+
+
+def _connected(label: sitk.Image) -> sitk.Image:
+    return sitk.ConnectedComponent(sitk.Cast(label > 0, sitk.sitkUInt8), True)
 
 
 def _edge(part_: np.ndarray, spacing: Sequence[float]) -> spatial.KDTree:
@@ -162,10 +172,11 @@ def _edge(part_: np.ndarray, spacing: Sequence[float]) -> spatial.KDTree:
     return spatial.KDTree(np.argwhere(part_ & ~ndimage.binary_erosion(part_)) * spacing)
 
 
-def _near(one: spatial.KDTree, other: spatial.KDTree) -> bool:
-    if (np.maximum(one.mins - other.maxes, other.mins - one.maxes) >= ONE_LESION_MM).any():
-        return False
-    return bool((one.query(other.data, distance_upper_bound=ONE_LESION_MM)[0] < ONE_LESION_MM).any())
+def _apart(one: spatial.KDTree, other: spatial.KDTree) -> float:
+    """Smallest distance in mm, infinite from 30 mm on."""
+    if (np.maximum(one.mins - other.maxes, other.mins - one.maxes) >= ONE_FINDING_MM).any():
+        return np.inf
+    return float(one.query(other.data, distance_upper_bound=ONE_FINDING_MM)[0].min())
 
 
 def _split(cases: Sequence[SiteCase], held_out: tuple[str, ...]) -> tuple[list[SiteCase], list[SiteCase]]:

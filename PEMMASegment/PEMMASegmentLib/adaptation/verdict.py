@@ -21,8 +21,10 @@ below 0.49 of their mean at the first try. Gains that are nothing are seldom so 
 under 2.5 % over recorded scores; for five gains that are alike already, chance is 1/32 and no rule can make it less.
 
 A lesion is newly missed if the base's label touches it and the adapter's does not. Parts of a contour closer to each other
-than 10 mm are one lesion here (one necrotic tumour, not several), parts under 0.5 ml do not count (a ball of 10 mm, about
-the smallest that is measured).
+than 10 mm are one lesion here (one necrotic tumour, not several), those closer than 30 mm too where the base finds them as
+one, and parts under 0.5 ml do not count (a ball of 10 mm, about the smallest that is measured). Why 10 mm alone do not do:
+a contour at 41 % of SUVmax breaks 12 of 28 single tumours into parts, and an adapter that drew that very contour, blurred by
+4 mm, would be said to miss a lesion in 7 of the 28; so in none.
 """
 
 from collections.abc import Sequence
@@ -36,8 +38,9 @@ from scipy import stats
 LEVEL, SHARED = 0.025, 0.12
 ENOUGH, FEWEST = 5, 3
 MIN_GAIN, WORST = 0.02, -0.05
-#: What a lesion is, for "newly missed": parts of a contour closer than this are one; smaller parts do not count.
-ONE_LESION_MM, SMALLEST_ML = 10.0, 0.5
+#: What a lesion is, for "newly missed": parts of a contour closer than this are one, or than that if the base
+#: finds them as one; smaller parts do not count.
+ONE_LESION_MM, ONE_FINDING_MM, SMALLEST_ML = 10.0, 30.0, 0.5
 #: Non-inferiority on the model's reference cases: the interval of the mean must lie above this.
 FORGETTING = -0.03
 _Z_POWER, _MOST = 0.84, 60  # four times out of five; more patients than any site will annotate
@@ -152,7 +155,8 @@ def _harm(gains: np.ndarray, newly_missed: int) -> str:
     told = []
     if newly_missed:
         told.append(f"{newly_missed} lesion{'s' * (newly_missed > 1)} missed that the base finds (parts of a contour closer "
-                    f"than {ONE_LESION_MM:g} mm are one lesion, those under {SMALLEST_ML:g} ml do not count)")
+                    f"than {ONE_LESION_MM:g} mm, or than {ONE_FINDING_MM:g} mm where the base finds them as one, are one "
+                    f"lesion; those under {SMALLEST_ML:g} ml do not count)")
     if worse:
         told.append(f"{worse} of {len(gains)} patients worse by more than {-WORST:g} Dice")
     if found is not None and found[1] < 0:
