@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from PEMMASegmentLib.adaptation import ladder as ladders
+from PEMMASegmentLib.adaptation import resuming
 from PEMMASegmentLib.adaptation.fewshot import WeightUpdate
 from PEMMASegmentLib.adaptation.fixes import THRESHOLDS, VOLUMES_ML, Flips, Stack, Threshold, choose, dice_table, joined
 from PEMMASegmentLib.adaptation.ladder import judged, ladder, procedures
@@ -14,7 +15,7 @@ from PEMMASegmentLib.adaptation.maps import Maps
 from PEMMASegmentLib.adaptation.proof import Pair, Proof, Scores, references
 from PEMMASegmentLib.adaptation.whole import WholeParameters
 from PEMMASegmentLib.adapters import load, method, save
-from PEMMASegmentLib.core import PemmaError
+from PEMMASegmentLib.core import Cancelled, PemmaError
 from PEMMASegmentLib.core.images import array
 from PEMMASegmentLib.core.metrics import dice
 from PEMMASegmentLib.inference import segment
@@ -90,6 +91,24 @@ def test_whole_parameters_are_trained_stored_and_the_base_keeps_its_bits(model, 
     assert all(torch.equal(t, again.tensors[n]) and torch.equal(t, stored.tensors[n]) for n, t in made.tensors.items())
     changed, plain = (segment(cases[0].study, model, adapter=a, inputs="ct+pet").probability for a in (stored, None))
     assert not np.allclose(array(changed), array(plain), atol=1e-3)
+
+
+def test_whole_parameters_go_on_where_they_were_stopped(model, cases, tmp_path, monkeypatch):
+    monkeypatch.setattr(resuming, "CHECKPOINT_SECONDS", 0.0)
+    straight = WholeParameters(steps=4, device="cpu").fit(model, cases[:1], "ct+pet")
+    how, steps = WholeParameters(steps=4, device="cpu", work=tmp_path), []
+
+    def stopping(_fraction, words):
+        if "loss" in words:
+            steps.append(words.split(",")[0])
+            if len(steps) == 2:
+                raise Cancelled
+
+    with pytest.raises(Cancelled):
+        how.fit(model, cases[:1], "ct+pet", 0, stopping)
+    made = [how.fit(model, cases[:1], "ct+pet", 0, stopping) for _ in range(2)]
+    assert steps == [f"step {n} of 4" for n in (1, 2, 3, 4)]  # none twice, and a finished run is only read
+    assert all(torch.equal(t, one.tensors[n]) for n, t in straight.tensors.items() for one in made)
 
 
 def test_one_upon_another_holds_the_parts_of_all(model, cases):

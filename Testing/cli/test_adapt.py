@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -38,7 +39,7 @@ def arguments(place: Path, out: Path, *more: str) -> list[str]:
             "--quiet", *more]
 
 
-def test_the_answer_its_table_and_what_lies_in_the_folder(place, tmp_path, capsys):
+def test_the_answer_its_table_and_what_lies_in_the_folder(place, tmp_path, own_home, capsys):
     out = tmp_path / "adapter"
     assert main(arguments(place, out, "--json")) == 0
     answer = json.loads(capsys.readouterr().out)
@@ -47,8 +48,11 @@ def test_the_answer_its_table_and_what_lies_in_the_folder(place, tmp_path, capsy
     assert all(set(case) >= CASE for case in answer["cases"] + answer["reference"]["cases"])
     assert answer["verdict"] in ("not shown", "harm seen") and answer["tries"] == 1 and 0 < answer["trained_share"] < 0.2
     assert sorted(f.name for f in out.iterdir()) == ["adapter.json", "adapter.safetensors"]
-    assert sorted(f.name for f in tmp_path.iterdir()) == ["adapter", "adapter.tries"]  # nothing unfinished is left
-    assert not any(b"Doe" in f.read_bytes() for f in tmp_path.rglob("*") if f.is_file())
+    assert [f.name for f in tmp_path.iterdir()] == ["adapter"]  # nothing unfinished is left
+    written = [f for folder in (tmp_path, own_home) for f in folder.rglob("*") if f.is_file()]
+    assert (own_home / "tries" / "private" / "key") in written and not any(b"Doe" in f.read_bytes() for f in written)
+    shutil.rmtree(out)
+    out = tmp_path / "another"  # the tries count wherever the adapter goes
     assert main(arguments(place, out, "--seed", "1")) == 0
     shown = capsys.readouterr().out
     assert "Dice before" in shown and "try 2 on these patients" in shown and "trained on all cases" in shown

@@ -4,7 +4,6 @@ import copy
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -18,19 +17,22 @@ from ..network.files import Model
 from ..training.config import Config, Stage
 from ..training.loop import Checkpoint, optimise
 from ..training.windows import TrainingCase, batch, draw
-from .fewshot import AUGMENTATION, EFFORTS, FOREGROUND, PREPARED, RECIPE, prepared
+from .fewshot import AUGMENTATION, EFFORTS, FOREGROUND, PREPARED, RECIPE, digest, prepared
+from .resuming import key_of, resumed
 from .types import Fitted, SiteCase
 
 
 @dataclass(frozen=True)
 class WholeParameters:
     """A `Procedure` with the few-shot recipe, but for the learning rate; no weight decay, which pulls to zero, not to
-    the base. everything: all parameters that run with the inputs, else layer norms and the last layer.
+    the base. everything: all parameters that run with the inputs, else layer norms and the last layer. work: where an
+    unfinished run is kept, to go on exactly where it was stopped; None: it starts anew.
     """
 
     everything: bool = False
     steps: int = EFFORTS["standard"]
     device: str = "auto"
+    work: Path | None = None
 
     @property
     def name(self) -> str:
@@ -43,31 +45,28 @@ class WholeParameters:
 
     def fit(self, model: Model, cases: Sequence[SiteCase], inputs: str, seed: int = 0,
             progress: Progress = no_progress) -> Fitted:
-        """An adapter that holds the parameters in full, from all of `cases`."""
-        ready = prepared(model, cases, inputs, part(progress, 0.0, PREPARED))
-        device = choose_device(self.device).device
-        net = copy.deepcopy(model.net).to(device, memory_format=torch.channels_last_3d)
-        chosen = trainable(net, model, inputs, self.everything)
-        spent = self._train(net, chosen, model, ready, inputs, seed, part(progress, PREPARED, 1.0))
-        tensors = {name: p.detach().cpu().clone().contiguous() for name, p in chosen.items()}
-        count = sum(t.numel() for t in tensors.values())
-        training = {"cases": len(cases), "seed": seed, "recipe": asdict(self._stage), "cpu_seconds": round(spent, 1),
-                    "device": device.type}
-        card = AdapterCard(self.name.replace(" ", "-"), "1", None, "", (), model.identity, inputs, training=training,
-                           parameters=tuple(tensors), trained_parameters=count,
-                           trained_share=count / sum(p.numel() for p in model.net.parameters()))
-        return Fitted(card, tensors)
+        """An adapter that holds the parameters in full, from all of `cases`. A run stopped by `progress` then goes on."""
+
+        def train(checkpoint: Checkpoint) -> Fitted:
+            ready = prepared(model, cases, inputs, part(progress, 0.0, PREPARED))
+            return self._train(model, ready, inputs, seed, checkpoint, part(progress, PREPARED, 1.0))
+
+        about = {"base": model.identity.sha256, "cases": [digest(case) for case in cases], "inputs": inputs, "seed": seed,
+                 "everything": self.everything, "recipe": asdict(self._stage), "augmentation": asdict(AUGMENTATION)}
+        return resumed(self.work, key_of(about), model.identity, train)
 
     @property
     def _stage(self) -> Stage:
         rate = RECIPE.rate / 4 if self.everything else RECIPE.rate
         return replace(RECIPE, steps=self.steps, rate=rate, weight_decay=0.0)
 
-    def _train(self, net: nn.Module, chosen: dict[str, nn.Parameter], model: Model, cases: list[TrainingCase], inputs: str,
-               seed: int, progress: Progress) -> float:
-        card, stage = model.card, self._stage
+    def _train(self, model: Model, cases: list[TrainingCase], inputs: str, seed: int, checkpoint: Checkpoint,
+               progress: Progress) -> Fitted:
+        card, stage, device = model.card, self._stage, choose_device(self.device).device
         config = Config(card.name, card.version, card.architecture, card.preprocessing, (stage,), card.labels,
                         card.region.words, (), seed=seed, foreground=FOREGROUND)
+        net = copy.deepcopy(model.net).to(device, memory_format=torch.channels_last_3d)
+        chosen = trainable(net, model, inputs, self.everything)
 
         def windows(step: int):
             rng = np.random.default_rng([seed, 1, step])
@@ -78,9 +77,17 @@ class WholeParameters:
             progress(step / stage.steps, f"step {step} of {stage.steps}, loss {loss:.3f}")
 
         groups = [{"params": list(chosen.values()), "lr": stage.rate, "weight_decay": stage.weight_decay}]
-        with TemporaryDirectory(prefix="pemma-adapt-") as folder:
-            checkpoint = Checkpoint(Path(folder) / "unfinished.safetensors", "", float("inf"))
-            return optimise(net, chosen, groups, stage, windows, checkpoint, choose_device(self.device).device, told)
+        spent = optimise(net, chosen, groups, stage, windows, checkpoint, device, told)
+        training = {"cases": len(cases), "seed": seed, "recipe": asdict(stage), "cpu_seconds": round(spent, 1),
+                    "device": device.type}
+        return self._fitted({name: p.detach().cpu().clone().contiguous() for name, p in chosen.items()}, model, inputs, training)
+
+    def _fitted(self, tensors: dict[str, torch.Tensor], model: Model, inputs: str, training: dict) -> Fitted:
+        count = sum(t.numel() for t in tensors.values())
+        card = AdapterCard(self.name.replace(" ", "-"), "1", None, "", (), model.identity, inputs, training=training,
+                           parameters=tuple(tensors), trained_parameters=count,
+                           trained_share=count / sum(p.numel() for p in model.net.parameters()))
+        return Fitted(card, tensors)
 
 
 def trainable(net: nn.Module, model: Model, inputs: str, everything: bool) -> dict[str, nn.Parameter]:

@@ -76,12 +76,13 @@ def adapt(
     seen: given the held-out cases with both labels.
     """
     import shutil
+    from dataclasses import replace
 
     from ..adaptation import adapt as adaptation
     from ..core.progress import part
 
     adaptation.check_out(out)
-    cases, facts, ledger = _given(options, out, part(progress, 0.0, READ))
+    cases, facts, ledger = _given(options, part(progress, 0.0, READ))
     work = unfinished(out)
     cases, inputs = adaptation.checked(model, cases, out, options.inputs)
     how = procedure(options, model, cases, inputs, work)
@@ -89,8 +90,11 @@ def adapt(
             "whole_study": options.whole_study, "progress": part(progress, READ, 1.0)}
     if options.method == "ladder":
         from ..adaptation.ladder import procedures
+        from ..adaptation.whole import WholeParameters
 
-        answer = adaptation.climb(model, cases, procedures(model, inputs, (how,)), out, ledger, **told)
+        rungs = [replace(rung, device=options.device, work=work) if isinstance(rung, WholeParameters) else rung
+                 for rung in procedures(model, inputs, (how,))]
+        answer = adaptation.climb(model, cases, rungs, out, ledger, **told)
     else:
         answer = adaptation.adapt(model, cases, how, out, ledger, seen=seen, **told)
     shutil.rmtree(work, ignore_errors=True)
@@ -104,7 +108,7 @@ def estimate(model: "Model", options: argparse.Namespace, progress: "Progress") 
     from ..adaptation.proof import dealt
     from ..core.progress import part
 
-    cases, _, _ = _given(options, Path("estimate"), part(progress, 0.0, 0.3))
+    cases, _, _ = _given(options, part(progress, 0.0, 0.3))
     inputs = adaptation.common_inputs(model, cases, options.inputs)
     how = procedure(options, model, cases, inputs, None)
     trying = part(progress, 0.3, 1.0)
@@ -136,17 +140,17 @@ def procedure(
         raise PemmaError("option", "--minutes goes with methods that train an update", f"choose one of {', '.join(WEIGHTS)}")
     makers = {
         "threshold": lambda: fixes.Threshold(device), "maps": maps.Maps, "flips": fixes.Flips,
-        "norm+out": lambda: whole.WholeParameters(False, steps, device),
-        "all-weights": lambda: whole.WholeParameters(True, steps, device),
+        "norm+out": lambda: whole.WholeParameters(False, steps, device, work),
+        "all-weights": lambda: whole.WholeParameters(True, steps, device, work),
     }  # fmt: skip
     return makers[options.method]()
 
 
-def _given(options: argparse.Namespace, out: Path, progress: "Progress") -> "Given":
+def _given(options: argparse.Namespace, progress: "Progress") -> "Given":
     from ..adaptation.library import CaseLibrary
 
     if options.library is None:
-        return _from_studies(options, out, progress)
+        return _from_studies(options, progress)
     library = CaseLibrary(options.library)
     for error in library.damaged():  # a proof without them would be of other cases than the user thinks
         raise error
@@ -157,12 +161,18 @@ def _given(options: argparse.Namespace, out: Path, progress: "Progress") -> "Giv
     return cases, [card.scanner for card in cards], library
 
 
-def _from_studies(options: argparse.Namespace, out: Path, progress: "Progress") -> "Given":
-    """Annotated study folders; who is told by the Patient ID, else each folder counts as a patient of its own."""
+def _from_studies(options: argparse.Namespace, progress: "Progress") -> "Given":
+    """Annotated study folders; who is told by the Patient ID, else each folder counts as a patient of its own.
+
+    Their tries stand in one ledger in the user's folder, whatever is named --out: each counts for all later proofs with one
+    of its patients. It knows nothing of tries by another user or on another computer, nor once that folder was deleted; a
+    library keeps its own ledger with its cases.
+    """
     from ..adaptation.identity import patient_id, pseudonym
     from ..adaptation.library import CaseLibrary
     from ..adaptation.types import SiteCase
     from ..core import PemmaError
+    from ..core.resources import user_folder
     from ..study import annotation, scanner
     from ..study.annotation.author import author_of
     from .reading import load_study
@@ -183,7 +193,7 @@ def _from_studies(options: argparse.Namespace, out: Path, progress: "Progress") 
     names = [case.id for case in cases]
     if len(set(names)) < len(names):
         raise PemmaError("same-name", "two studies have folders of one name", "rename one of them")
-    return cases, facts, CaseLibrary(out.resolve().parent / f"{out.resolve().name}.tries")
+    return cases, facts, CaseLibrary(user_folder() / "tries")
 
 
 def in_words(answer: dict, out: Path) -> str:

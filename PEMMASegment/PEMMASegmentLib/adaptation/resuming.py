@@ -1,0 +1,36 @@
+"""A training that was stopped goes on exactly where it stopped, and one that is done is not done again."""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from .. import adapters
+from ..adapters.card import CARD
+from ..core import Identity
+from ..training.loop import Checkpoint
+from .types import Fitted
+
+CHECKPOINT_SECONDS = 10.0
+
+
+def key_of(about: dict) -> str:
+    """A digest of all that makes a run the same run. about: plain values."""
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+
+
+def resumed(work: Path | None, key: str, base: Identity, train: Callable[[Checkpoint], Fitted]) -> Fitted:
+    """What `train` gives, kept below `work` until the whole proof is done; None: it starts anew."""
+    if work is None:
+        with tempfile.TemporaryDirectory(prefix="pemma-adapt-") as folder:
+            return resumed(Path(folder), key, base, train)
+    folder = Path(work) / key[:16]
+    if (folder / CARD).is_file():
+        return adapters.load(folder, base)
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoint = Checkpoint(folder / "unfinished.safetensors", key, CHECKPOINT_SECONDS)
+    fitted = train(checkpoint)
+    card = adapters.save(folder, fitted.tensors, fitted.card)
+    checkpoint.file.unlink()
+    return Fitted(card, fitted.tensors)
