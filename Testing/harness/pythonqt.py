@@ -30,6 +30,7 @@ class PythonQt:
 
     def __setattr__(self, name, value):
         name = "objectName" if name == "name" else name
+        value = list(value) if isinstance(value, tuple) else value
         if name not in properties(type(self)):
             if not RAW[0]:
                 raise AttributeError(f"{type(self).__name__} has no property {name}")

@@ -1,8 +1,11 @@
 """Slicer's own MRML scene and logic from the package slicer-core, set up as the application does it; no widgets.
 
-Software OpenGL, no X server. The DICOM database is a folder of files.
+Software OpenGL, no X server. The DICOM database is a folder of files. Where the environment variable SLICER_BASE_PYTHON
+names the folder Python of an installed Slicer (below bin), its own files serve in the place of our stand-ins.
 """
 
+import importlib
+import os
 import sys
 import types
 from pathlib import Path
@@ -10,6 +13,13 @@ from pathlib import Path
 import pydicom
 import slicer
 import vtk
+
+#: the package slicer of an installed Slicer, None: our stand-ins
+OWN = Path(os.environ["SLICER_BASE_PYTHON"]) / "slicer" if os.environ.get("SLICER_BASE_PYTHON") else None
+if OWN is not None:
+    slicer.__path__.insert(0, str(OWN))
+    del sys.modules["slicer.util"]
+    slicer.util = importlib.import_module("slicer.util")
 
 LOGICS = {
     "Volumes": "vtkSlicerVolumesLogic",
@@ -88,8 +98,11 @@ def start():
     return application
 
 
-def put(name: str, members: dict) -> None:
-    """A Python module of Slicer's that slicer-core lacks."""
+def put(name: str, members: dict, *, never_own: bool = False) -> None:
+    """A Python module of Slicer's that slicer-core lacks: its own if there is one, else of these stand-ins."""
+    if OWN is not None and not never_own:
+        setattr(slicer, name, importlib.import_module(f"slicer.{name}"))
+        return
     made = types.ModuleType(f"slicer.{name}")
     made.__dict__.update(members)
     sys.modules[made.__name__] = made
