@@ -69,7 +69,7 @@ def load_sample(source=None) -> list:
     folder = Path(slicer.util.tempDirectory(key="PEMMASegment"))
     with zipfile.ZipFile(SAMPLE) as archive:
         archive.extractall(folder)
-    DICOMUtils.importDicom(str(folder))
+    DICOMUtils.importDicom(str(folder), copyFiles=True)  # the folder is temporary, the database is not
     series = (_series_uid(folder / "STS_008" / kind) for kind in ("CT", "PET"))
     return [slicer.mrmlScene.GetNodeByID(DICOMUtils.loadSeriesByUID([uid])[0]) for uid in series]
 
@@ -83,10 +83,12 @@ def _series_uid(folder: Path) -> str:
 class PEMMASegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """Loads the .ui file and hands it to the panel; follows the scene's closing and opening."""
 
+    panel = None
+    _entered = False
+
     def __init__(self, parent=None):
+        VTKObservationMixin.__init__(self)  # first: the other one sets up at once when it is given no parent
         ScriptedLoadableModuleWidget.__init__(self, parent)
-        VTKObservationMixin.__init__(self)
-        self.panel = None
 
     def setup(self):
         super().setup()
@@ -104,11 +106,17 @@ class PEMMASegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(scene, scene.StartCloseEvent, self._on_scene_closes)
         self.addObserver(scene, scene.EndCloseEvent, self._on_scene_closed)
         self.addObserver(scene, scene.EndImportEvent, self._on_scene_closed)
+        self.enter()  # a module that is reloaded is not entered anew
 
     def enter(self):
         """Shows the choices kept in the scene; installs and starts nothing."""
+        self._entered = True
         if self.panel is not None and self.panel.chosen is None:
             self.panel.use(self.logic.getParameterNode())
+
+    def exit(self):
+        """Another module is shown: a scene that is opened meanwhile is looked at on the way back."""
+        self._entered = False
 
     def cleanup(self):
         """The module is reloaded or the application ends: the background process ends too."""
@@ -126,8 +134,7 @@ class PEMMASegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.panel.close_scene()
 
     def _on_scene_closed(self, caller, event):
-        if self.parent.isEntered:
-            self.panel.use(self.logic.getParameterNode())
+        self.panel.use(self.logic.getParameterNode() if self._entered else None)
 
     def _say_too_old(self):
         import qt
@@ -143,9 +150,9 @@ class PEMMASegmentLogic(ScriptedLoadableModuleLogic):
 
     def getParameterNode(self):
         """The choices kept in the scene, typed."""
-        from PEMMASegmentLib.panel.parameters import Parameters
+        from PEMMASegmentLib.panel import parameters
 
-        return Parameters(super().getParameterNode())
+        return parameters.of(super().getParameterNode())
 
     def segment(self, ct, pet, **options):
         """Segments and waits; returns the run (`PEMMASegmentLib.panel.runs.Run`). Raises PemmaError.
@@ -164,7 +171,7 @@ class PEMMASegmentLogic(ScriptedLoadableModuleLogic):
             while True:
                 for event in worker.poll():
                     if isinstance(event, Result) and event.id == id:
-                        return logic.show_result(study, event, ct, pet, mtv_rule=options.get("mtv_rule") or "41%")
+                        return logic.show_result(study, event, ct, pet, options)
                     if isinstance(event, Error):
                         raise PemmaError(event.code, event.sentence, event.way_out, event.place)
                 time.sleep(0.05)

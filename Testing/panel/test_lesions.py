@@ -224,6 +224,53 @@ def test_a_component_that_runs_into_a_touched_lesion_keeps_what_is_nearer_to_the
     assert (after.numbers == 1)[1, 1].nonzero()[0].tolist() == list(range(2, 15))
 
 
+def test_an_erased_lesion_stays_away_at_every_threshold_until_the_edit_is_undone(run, case):
+    run.redraw(threshold=0.2, min_volume_ml=0.1)
+    assert numbers_of(run)[SEEN] == 2
+    run.node.GetSegmentation().RemoveSegment(segments.ids(run.node)[2])
+    run.take_edits()
+    again = runs.restore(run.node, case.study)  # as from a saved scene
+    for one in (run, again):
+        for threshold in (0.1, 0.25, 0.8, 0.2):
+            one.redraw(threshold=threshold)
+            assert numbers_of(one)[SEEN] == 0 and numbers_of(one)[IN_TUMOUR] == 1
+    run.add(at(run.segmentation.probability, SEEN))  # what is drawn again is not erased any more
+    run.redraw(threshold=0.8)
+    assert numbers_of(run)[SEEN] and len(run._drawing.erased) == 0
+    assert [run.undo() for _ in range(4)] == ["threshold", "add", "threshold", "edit"] and numbers_of(run)[SEEN] == 2
+
+
+def test_what_was_trimmed_off_a_lesion_is_no_lesion_of_its_own_at_a_higher_threshold():
+    probability = np.zeros((3, 3, 30), np.float32)
+    probability[:, :, 2:28] = 0.6
+    probability[:, :, 2:8] = probability[:, :, 22:28] = 0.9
+    image = sitk.GetImageFromArray(probability)
+    before = drawing.at_threshold(None, image, 0.5, 1)
+    numbers = before.numbers.copy()
+    numbers[:, :, 15:] = 0
+    erased = drawing.erased_by(before, numbers)
+    assert np.array_equal(drawing.unpacked(drawing.packed(erased)), erased)
+    mine = drawing.replace(before, numbers=numbers, touched=frozenset({1}), erased=erased)
+    assert np.array_equal(drawing.at_threshold(mine, image, 0.8, 1).numbers, numbers)
+
+
+def test_the_smallest_lesion_acts_at_once_and_is_undone(panel):
+    ui = panel.ui
+    ui.minVolumeSpinBox.value = 0.1
+    ui.thresholdSlider.value = 0.2
+    [tumour, spot] = panel.run.lesions
+    ui.minVolumeSpinBox.value = round(spot.volume_ml + 0.2, 2)
+    ui.minVolumeSpinBox.value = round(spot.volume_ml + 0.3, 2)
+    assert [lesion.volume_ml for lesion in panel.run.lesions] == [tumour.volume_ml]
+    assert ui.undoButton.text == "Undo: smallest lesion" and ui.lesionTable.rowCount == 1
+    click(ui.undoButton)
+    assert len(panel.run.lesions) == 2 and ui.minVolumeSpinBox.value == panel.chosen.minVolumeMl == 0.1
+    assert ui.undoButton.text == "Undo: threshold"
+    panel.run.usual_min_volume_ml = spot.volume_ml + 1  # an adapter's own, which the box leaves to it
+    ui.minVolumeSpinBox.value = 0.5
+    assert len(panel.run.lesions) == 1 and panel.run.min_volume_ml == panel.run.usual_min_volume_ml
+
+
 def test_strokes_of_the_segment_editor_change_figures_type_and_review_state(run):
     import slicer
 

@@ -49,6 +49,8 @@ def test_opening_guesses_the_pair_and_starts_nothing(app, module):
     assert not module.panel.worker.running and not ui.exportButton.enabled
     click(ui.studyButton)
     assert "CT 141 x 137 x 51" in ui.studyLabel.text
+    for button in (ui.segmentButton, ui.viewButton, ui.undoButton):  # whose texts change
+        assert f"({button.shortcut.toString()})" in button.toolTip != "()"
 
 
 def test_sample_data_is_registered_and_brings_ct_and_pet(app, module, tmp_path, monkeypatch):
@@ -58,13 +60,13 @@ def test_sample_data_is_registered_and_brings_ct_and_pet(app, module, tmp_path, 
     told, asked, nodes = {}, [], iter([module.panel.chosen.ct, module.panel.chosen.pet])
     register = SimpleNamespace(registerCustomSampleDataSource=lambda **source: told.update(source))
     utils = SimpleNamespace(
-        importDicom=lambda folder: asked.append(Path(folder)), loadSeriesByUID=lambda uids: [next(nodes).GetID()]
+        importDicom=lambda folder, copyFiles: asked.append(Path(folder)), loadSeriesByUID=lambda uids: [next(nodes).GetID()]
     )
     monkeypatch.setitem(sys.modules, "SampleData", SimpleNamespace(SampleDataLogic=register))
     monkeypatch.setitem(sys.modules, "DICOMLib", SimpleNamespace(DICOMUtils=utils))
     monkeypatch.setattr(slicer.util, "tempDirectory", lambda key: str(tmp_path))
     file = sys.modules["PEMMASegment"]
-    file.PEMMASegment(SimpleNamespace())
+    file.PEMMASegment(SimpleNamespace(path=file.__file__))
     slicer.app.started[-1]()
     assert told["uris"].startswith("file:") and told["category"] == "PEMMASegment"
     assert [node.GetName() for node in told["customDownloader"]()] == ["CT", "PET"]
@@ -136,6 +138,32 @@ def test_from_volumes_to_a_seg_by_clicks(app, module, command_line, tmp_path):
     assert ui.segmentButton.text == "Segment" and module.panel.run is None
     wait(app, lambda: not module.panel.worker.busy)
     assert runs.in_scene() == [] and left_behind(module) == []
+
+
+def test_with_an_adapter_it_tells_its_parts_and_writes_what_the_command_line_writes(app, module, sts_008, model, tmp_path):
+    import pydicom
+
+    from PEMMASegmentLib.adapters import AdapterCard, save
+    from PEMMASegmentLib.cli import main
+    from PEMMASegmentLib.network.files import load_model
+    from PEMMASegmentLib.panel import runs
+
+    card = AdapterCard("site-a", "1", None, "", (), load_model(model).identity, "ct+pet", threshold=0.45, min_volume_ml=1.5,
+                       intensity={"pet": [[0.0, 1.0, 1000.0], [0.0, 2.0, 2000.0]]}, verdict="accepted")  # fmt: skip
+    save(tmp_path / "made", {}, card)
+    options = ["--model", str(model), "--adapter", str(tmp_path / "made"), "--device", "cpu", "--quiet"]
+    assert main(["segment", str(sts_008), "--out", str(tmp_path / "out"), *options]) == 0
+    ui, chosen = module.panel.ui, module.panel.chosen
+    chosen.model, chosen.adapter, chosen.device = str(model), str(tmp_path / "made"), "cpu"
+    click(ui.segmentButton)
+    wait(app, lambda: ui.segmentButton.text == "Segment")
+    run = module.panel.run
+    assert "site-a acted: intensity map of the PET, threshold 0.45, smallest volume 1.5 ml." in ui.messageLabel.text
+    assert (run.min_volume_ml, run.usual_min_volume_ml, ui.minVolumeSpinBox.value) == (1.5, 1.5, 0.5)
+    run.write_seg(tmp_path / "mine.dcm")
+    mine, other = (pydicom.dcmread(f) for f in (tmp_path / "mine.dcm", tmp_path / "out" / "segmentation.dcm"))
+    assert mine.PixelData == other.PixelData and mine.SOPInstanceUID == other.SOPInstanceUID
+    assert runs.restore(run.node, run.study).segmentation.adapter_parts == run.segmentation.adapter_parts != ()
 
 
 def drop(table, row: int) -> None:

@@ -23,7 +23,7 @@ view = importlib.import_module("PEMMASegmentLib.panel.view")
 
 @pytest.fixture
 def run(case, answer):
-    return logic.show_result(case.study, answer, case.ct, case.pet)
+    return logic.show_result(case.study, answer, case.ct, case.pet, {})
 
 
 def add_second_lesion(case) -> sitk.Image:
@@ -90,7 +90,7 @@ def test_a_dropped_lesion_stays_dropped_through_thresholds_and_saving(case, answ
     import slicer
 
     sitk.WriteImage(add_second_lesion(case), str(answer.folder / "probability.nrrd"))
-    run = logic.show_result(case.study, answer, case.ct, case.pet)
+    run = logic.show_result(case.study, answer, case.ct, case.pet, {})
     assert [lesion.number for lesion in run.lesions] == [1, 2]
     run.keep(2, False)
     run.redraw(threshold=0.6)

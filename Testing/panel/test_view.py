@@ -3,6 +3,7 @@
 import importlib
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -42,6 +43,35 @@ def test_one_button_shows_the_pet_over_the_ct_and_the_rest_follows_at_once(modul
     assert display.GetColorNodeID() == "vtkMRMLColorTableNodeInvertedGrey"
     ui.petWindowComboBox.currentText = "SUV 0 to 10"
     assert display.GetWindowLevelMax() == pytest.approx(10) and ui.petLowestSpinBox.isHidden()
+
+
+def test_pressed_again_it_brings_the_users_layout_back(app, module, monkeypatch):
+    import slicer
+    import vtk
+
+    logic = slicer.vtkMRMLLayoutLogic()
+    logic.SetMRMLScene(slicer.mrmlScene)
+    node, kind = logic.GetLayoutNode(), slicer.vtkMRMLLayoutNode
+    manager = SimpleNamespace(layoutLogic=lambda: logic, setLayout=node.SetViewArrangement, threeDViewCount=0,
+                              mrmlSliceLogics=vtk.vtkCollection)  # fmt: skip
+    monkeypatch.setattr(slicer.app, "layoutManager", lambda: manager)
+    node.SetViewArrangement(kind.SlicerLayoutConventionalView)
+    ui, chosen = module.panel.ui, module.panel.chosen
+    shortcut = ui.viewButton.shortcut.toString()
+    click(ui.viewButton)
+    assert node.GetViewArrangement() == view.FOUR_UP and ui.viewButton.text == "Back to the layout before"
+    click(ui.viewButton)
+    assert node.GetViewArrangement() == kind.SlicerLayoutConventionalView and ui.viewButton.text == "Show PET over CT"
+    click(ui.viewButton)
+    chosen.ct = None  # another pair: the button shows it
+    assert ui.viewButton.text == "Show PET over CT" and ui.viewButton.shortcut.toString() == shortcut != ""
+    click(ui.viewButton)
+    assert node.GetViewArrangement() == view.FOUR_UP
+    click(ui.viewButton)
+    assert node.GetViewArrangement() == kind.SlicerLayoutConventionalView
+    node.SetViewArrangement(view.FOUR_UP)  # the user's own now
+    click(ui.viewButton)
+    assert ui.viewButton.text == "Show PET over CT"
 
 
 @pytest.mark.parametrize("alone", ["ct", "pet"])

@@ -2,9 +2,12 @@
 
     network's lesions   components of probability >= threshold; they follow the threshold and are numbered by size
     touched lesions     drawn or changed by the user; they stay as they are, with their numbers and tracking UIDs
+    erased voxels       taken out of a lesion by the user; no lesion of the network takes them again, at no threshold
 No Slicer in here.
 """
 
+import base64
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -21,7 +24,7 @@ class Drawing:
     """numbers: uint16 (z, y, x), the lesion of each voxel, 0 outside all; threshold: of the network's lesions.
 
     touched: lesions of the user; uids: their tracking UIDs. dropped, reviewed: lesions. highest: ever given to a lesion.
-    erased: whether the user took away lesions of the network, which nothing else tells.
+    erased: flat indices of the erased voxels, rising. min_volume_ml: of the network's smallest lesion.
     """
 
     numbers: np.ndarray
@@ -31,12 +34,13 @@ class Drawing:
     dropped: frozenset[int] = frozenset()
     reviewed: frozenset[int] = frozenset()
     highest: int = 0
-    erased: bool = False
+    erased: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    min_volume_ml: float = 0.5
 
     @property
     def edited(self) -> bool:
         """Whether this is more than what the network says at this threshold."""
-        return self.erased or bool(self.touched)
+        return bool(len(self.erased)) or bool(self.touched)
 
     @property
     def free_number(self) -> int:
@@ -69,6 +73,7 @@ class Packed:
 def at_threshold(before: Drawing | None, probability: sitk.Image, threshold: float, smallest: int) -> Drawing:
     """The network's lesions of at least `smallest` voxels at this threshold, beside those that the user touched.
 
+    What the user erased stays away, with what grows around it unless that is nearer to a lesion of the network's.
     A network's lesion made of more dropped than kept voxels stays dropped; one that changed wants to be reviewed again.
     """
     label = like((array(probability) >= threshold).astype(np.uint8), probability)
@@ -76,7 +81,7 @@ def at_threshold(before: Drawing | None, probability: sitk.Image, threshold: flo
     numbers[numbers > np.iinfo(np.uint16).max] = 0  # specks of a threshold near zero; nobody looks at that many
     if before is None:
         return Drawing(numbers.astype(np.uint16), threshold)
-    if before.touched:
+    if before.edited:
         _give_way(numbers, boxes, before, probability.GetSpacing()[::-1], smallest)
         numbers = _beside(numbers, before)
     numbers = numbers.astype(np.uint16)
@@ -87,8 +92,23 @@ def at_threshold(before: Drawing | None, probability: sitk.Image, threshold: flo
         dropped=_dropped(before, numbers),
         reviewed=before.reviewed - changed(before.numbers, numbers),
         highest=before.highest if before.touched else 0,
-        erased=False,
     )
+
+
+def erased_by(before: Drawing, numbers: np.ndarray) -> np.ndarray:
+    """The erased voxels (flat indices) after the user's change to these numbers: what is drawn again is no longer erased."""
+    gone = np.union1d(before.erased, np.flatnonzero((before.numbers > 0) & (numbers == 0)))
+    return gone[numbers.ravel()[gone] == 0]
+
+
+def packed(erased: np.ndarray) -> str:
+    """Erased voxels as a text for the scene; back with `unpacked`."""
+    return base64.b64encode(zlib.compress(np.diff(erased, prepend=0).astype("<i8").tobytes())).decode("ascii")
+
+
+def unpacked(text: str) -> np.ndarray:
+    """Flat indices of a text of `packed`."""
+    return np.cumsum(np.frombuffer(zlib.decompress(base64.b64decode(text)), "<i8"))
 
 
 def changed(one: np.ndarray, other: np.ndarray) -> frozenset[int]:
@@ -113,8 +133,9 @@ def _is_one(found: np.ndarray, sizes: np.ndarray) -> bool:
 
 
 def _give_way(numbers: np.ndarray, boxes: list[Box], before: Drawing, step, smallest: int) -> None:
-    """In place: of a component that runs into a touched lesion stays what lies nearer to a lesion of the network."""
+    """In place: of a component that runs into a touched lesion or erased voxels stays what lies nearer to a network's lesion."""
     mine = _of_user(before)
+    mine.ravel()[before.erased] = True
     for number in np.unique(numbers[mine]).tolist():
         if not number:
             continue

@@ -1,7 +1,7 @@
 """The list of lesions in the panel: a row each, a tick to keep it, a click to go there, several rows to merge."""
 
 import textwrap
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 
 import qt
 from slicer.i18n import tr as _
@@ -33,8 +33,9 @@ class LesionList:
         if number in self._numbers:
             self._widget.selectRow(self._numbers.index(number))
 
-    def fill(self, lesions: Sequence[Lesion], rule: str, reviewed: Set[int] = frozenset()) -> None:
-        """Shows these lesions, dropped ones without their tick; what was selected stays so."""
+    def fill(self, lesions: Sequence[Lesion], rule: str, reviewed: Set[int] = frozenset(),
+             colours: Mapping[int, Sequence[float]] | None = None) -> None:  # fmt: skip
+        """Shows these lesions, dropped ones without their tick; what was selected stays so. colours: RGB in the views."""
         selected = self.selected
         self._filling = True
         headers = [_("Lesion"), *(_narrow(title(key, words, rule)) for key, words in FIGURES), _("State")]
@@ -44,6 +45,8 @@ class LesionList:
         self._numbers = [lesion.number for lesion in lesions]
         for row, lesion in enumerate(lesions):
             self._fill_row(row, lesion, lesion.number in reviewed)
+            colour = qt.QColor.fromRgbF(*(colours or {}).get(lesion.number, (0.5, 0.5, 0.5)))
+            self._item(row, 0).setData(qt.Qt.DecorationRole, colour)
         self._widget.resizeColumnsToContents()
         self._widget.clearSelection()
         self._filling = False
@@ -92,9 +95,10 @@ def state(lesion: Lesion, reviewed: bool) -> str:
     return _("{state}, edited").format(state=words) if lesion.algorithm_type == "SEMIAUTOMATIC" else words
 
 
-def in_words(lesions: Sequence[Lesion], template: str) -> str:
-    """The totals of the kept lesions in a sentence with {number}, {volume}, {mtv} and {tlg}."""
-    sums = totals(lesions)
+def in_words(lesions: Sequence[Lesion], template: str, reviewed: Set[int]) -> str:
+    """The totals of the kept lesions in a sentence with {number}, {reviewed}, {volume}, {mtv} and {tlg}."""
+    sums, seen = totals(lesions), sum(lesion.kept and lesion.number in reviewed for lesion in lesions)
     return template.format(
-        number=sums["number"], volume=figure(sums["volume_ml"]), mtv=figure(sums["mtv_ml"]), tlg=figure(sums["tlg"])
-    )
+        number=sums["number"], reviewed=seen, volume=figure(sums["volume_ml"]), mtv=figure(sums["mtv_ml"]),
+        tlg=figure(sums["tlg"]),
+    )  # fmt: skip

@@ -7,14 +7,15 @@ import slicer
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from . import lesion_edits, logic, runs
+from . import lesion_edits, logic, runs, segments
 from .lesion_list import LesionList, in_words
 from .table import as_tsv
+from .words import rename
 
 SETTLED_MS = 300  # after the last stroke in the Segment Editor the figures follow, after the slider the 3D view
 ACTS = {
-    "threshold": _("threshold"), "keep": _("tick"), "add": _("added lesion"), "cut": _("split"), "merge": _("merge"),
-    "edit": _("edit"),
+    "threshold": _("threshold"), "volume": _("smallest lesion"), "keep": _("tick"), "add": _("added lesion"),
+    "cut": _("split"), "merge": _("merge"), "edit": _("edit"),
 }  # fmt: skip
 
 
@@ -35,6 +36,7 @@ class LesionSection(VTKObservationMixin):
         self._settled.setInterval(SETTLED_MS)
         self._settled.connect("timeout()", self._settle)
         ui.thresholdSlider.connect("valueChanged(double)", self._on_threshold)
+        ui.minVolumeSpinBox.connect("valueChanged(double)", self._on_volume)
         ui.mtvRuleComboBox.connect("currentTextChanged(QString)", self._on_rule)
         for button, act in (
             (ui.addButton, self._add), (ui.cutButton, self._cut), (ui.mergeButton, self._merge),
@@ -76,6 +78,15 @@ class LesionSection(VTKObservationMixin):
             self._do(lambda: self.run.redraw(threshold=value))
             self._settled.start()
 
+    def _on_volume(self, value: float) -> None:
+        if self.run is not None and abs(self._meant(value) - self.run.min_volume_ml) > 1e-6:
+            self._do(lambda: self.run.redraw(min_volume_ml=self._meant(value)))
+            self._settled.start()
+
+    def _meant(self, value: float) -> float:
+        """The usual number in the box leaves it to the adapter, which may have its own."""
+        return self.run.usual_min_volume_ml if value == logic.USUAL_MIN_VOLUME_ML else value
+
     def _on_rule(self, rule: str) -> None:
         if self.run is not None and rule and rule != self.run.mtv_rule:
             self._do(lambda: self.run.redraw(mtv_rule=rule))
@@ -102,6 +113,10 @@ class LesionSection(VTKObservationMixin):
 
     def _undo(self) -> None:
         act = self.run.undo()
+        least = self.run.min_volume_ml
+        if least != self._meant(self._ui.minVolumeSpinBox.value):
+            usual = least == self.run.usual_min_volume_ml
+            self._ui.minVolumeSpinBox.value = logic.USUAL_MIN_VOLUME_ML if usual else least
         self._say(_("Undone: {act}.").format(act=ACTS[act]) if act else "")
 
     def _review(self) -> None:
@@ -138,12 +153,14 @@ class LesionSection(VTKObservationMixin):
             was_blocked = ui.thresholdSlider.blockSignals(True)
             ui.thresholdSlider.value = run.threshold
             ui.thresholdSlider.blockSignals(was_blocked)
-        self._list.fill(*((run.lesions, run.mtv_rule, run.reviewed) if run is not None else ([], "41%")))
-        template = _("Kept: {number}. Contours {volume} ml, MTV {mtv} ml, TLG {tlg} g.")
-        ui.totalsLabel.text = in_words(run.lesions, template) if run is not None else ""
+        node = slicer.mrmlScene.GetNodeByID(run.node_id) if run is not None else None  # the user may have removed it
+        shown = (run.lesions, run.mtv_rule, run.reviewed) if run is not None else ([], "41%", frozenset())
+        self._list.fill(*shown, segments.colours(node) if node is not None else {})
+        template = _("Kept: {number}, reviewed: {reviewed}. Contours {volume} ml, MTV {mtv} ml, TLG {tlg} g.")
+        ui.totalsLabel.text = in_words(run.lesions, template, run.reviewed) if run is not None else ""
         act = run.last_act if run is not None else ""
         ui.undoButton.enabled = bool(act)
-        ui.undoButton.text = _("Undo: {act}").format(act=ACTS[act]) if act else _("Undo")
+        rename(ui.undoButton, _("Undo: {act}").format(act=ACTS[act]) if act else _("Undo"))
         self._follow(run)
 
 

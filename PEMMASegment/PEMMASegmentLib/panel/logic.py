@@ -15,6 +15,7 @@ from ..study import PetCtStudy
 from ..worker.events import Result
 from . import runs, segments, volumes
 
+USUAL_MIN_VOLUME_ML = 0.5
 CT_FILE, PET_FILE = "ct.nrrd", "pet.nrrd"
 SEG_FILE, TABLE_FILE = "PEMMASegment.dcm", "PEMMASegment.csv"
 EDITOR = "SegmentEditor"  # the module, and the tag of its node
@@ -34,12 +35,18 @@ def request_fields(study: PetCtStudy, folder: Path, options: Mapping[str, Any]) 
     return {"folder": folder, "volumes": volumes, **options}
 
 
-def show_result(study: PetCtStudy, answer: Result, ct_node, pet_node, *, mtv_rule: str = "41%") -> runs.Run:
-    """The answer to a segment request as nodes in the scene. To be called before the next poll, which removes its files."""
+def show_result(study: PetCtStudy, answer: Result, ct_node, pet_node, options: Mapping[str, Any]) -> runs.Run:
+    """The answer to a segment request as nodes in the scene. To be called before the next poll, which removes its files.
+
+    options: those that it was asked with, see `request_fields`.
+    """
     probability = sitk.ReadImage(str(answer.folder / answer.fields["probability"]), sitk.sitkFloat32)
+    smallest = answer.fields["min_volume_ml"]
     return runs.create(
-        study, answer.fields, probability, ct_node, pet_node, min_volume_ml=answer.fields["min_volume_ml"], mtv_rule=mtv_rule
-    )
+        study, answer.fields, probability, ct_node, pet_node, min_volume_ml=smallest,
+        usual_min_volume_ml=smallest if options.get("min_volume") is None else USUAL_MIN_VOLUME_ML,
+        mtv_rule=options.get("mtv_rule") or "41%",
+    )  # fmt: skip
 
 
 def export_seg(run: runs.Run, folder: Path | None, *, into_database: bool = False) -> Path:

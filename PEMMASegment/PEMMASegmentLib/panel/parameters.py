@@ -7,12 +7,16 @@ from slicer.parameterNodeWrapper import Choice, Default, WithinRange, parameterN
 
 from ..results import MTV_RULES
 from ..study.types import Typed
+from .logic import USUAL_MIN_VOLUME_ML
 from .regions import box_of
 from .view import COLOURS, WINDOWS
 
-USUAL_MIN_VOLUME_ML = 0.5
-
 INPUTS, DEVICES = ("auto", "ct+pet", "ct", "pet"), ("auto", "cuda", "cpu")
+#: member -> what can be chosen
+CHOICES = {
+    "petColour": list(COLOURS), "petWindow": list(WINDOWS), "inputs": list(INPUTS), "device": list(DEVICES),
+    "mtvRule": list(MTV_RULES),
+}  # fmt: skip
 
 
 @parameterNodeWrapper
@@ -30,21 +34,29 @@ class Parameters:
     heightM: Annotated[float, WithinRange(0, 3), Default(0.0)]
     doseMBq: Annotated[float, WithinRange(0, 20000), Default(0.0)]
     injectionTime: str = ""
-    petColour: Annotated[str, Choice(list(COLOURS)), Default("colour")]
-    petWindow: Annotated[str, Choice(list(WINDOWS)), Default("SUV 0 to 10")]
+    petColour: Annotated[str, Choice(CHOICES["petColour"]), Default("colour")]
+    petWindow: Annotated[str, Choice(CHOICES["petWindow"]), Default("SUV 0 to 10")]
     petLowest: Annotated[float, WithinRange(0, 100), Default(0.0)]
     petHighest: Annotated[float, WithinRange(0.5, 100), Default(10.0)]
     petProjection: bool = True
     petOpacity: Annotated[float, WithinRange(0, 1), Default(0.5)]
     model: str = ""
     adapter: str = ""
-    inputs: Annotated[str, Choice(list(INPUTS)), Default("auto")]
-    device: Annotated[str, Choice(list(DEVICES)), Default("auto")]
+    inputs: Annotated[str, Choice(CHOICES["inputs"]), Default("auto")]
+    device: Annotated[str, Choice(CHOICES["device"]), Default("auto")]
     roi: vtkMRMLMarkupsROINode
     wholeStudy: bool = False
     minVolumeMl: Annotated[float, WithinRange(0, 100), Default(USUAL_MIN_VOLUME_ML)]
-    mtvRule: Annotated[str, Choice(list(MTV_RULES)), Default("41%")]
+    mtvRule: Annotated[str, Choice(CHOICES["mtvRule"]), Default("41%")]
     result: vtkMRMLSegmentationNode
+
+
+def of(node) -> Parameters:
+    """The choices in a parameter node. What a scene of another version holds and this one can't offer is as if not chosen."""
+    for name, choices in CHOICES.items():
+        if node.HasParameter(name) and node.GetParameter(name) not in choices:
+            node.UnsetParameter(name)
+    return Parameters(node)
 
 
 def typed_of(chosen: Parameters) -> Typed:

@@ -22,11 +22,11 @@ from ..core import Identity, Lesion, PemmaError, Segmentation, Step
 from ..core.images import array, like, voxel_ml
 from ..study import PetCtStudy
 from . import lesion_edits, segments, table, volumes
-from .drawing import Drawing, Packed, at_threshold, changed, drawn_by_network
+from .drawing import Drawing, Packed, at_threshold, changed, drawn_by_network, erased_by, packed, unpacked
 
 RECORD = "PEMMASegment.Record"
 PROBABILITY, TABLE, CT, PET = (f"PEMMASegment.{name}" for name in ("Probability", "Table", "CT", "PET"))
-_KEPT_FIELDS = ("software", "model", "adapter", "inputs", "device", "precision", "threshold", "roi_mm", "steps")
+_KEPT_FIELDS = ("software", "model", "adapter", "adapter_parts", "inputs", "device", "precision", "threshold", "roi_mm", "steps")
 MOST_UNDO = 50
 
 
@@ -35,6 +35,7 @@ class Run:
     """A result in the scene. Nodes are looked up by ID each time: the user may have removed them.
 
     segmentation: what the network said; `drawn` is what the user made of it. Every act can be undone, the last first.
+    usual_min_volume_ml: the smallest volume when the user gives none: the adapter's own, else 0.5 ml.
     """
 
     study: PetCtStudy
@@ -42,6 +43,7 @@ class Run:
     node_id: str
     min_volume_ml: float = 0.5
     mtv_rule: str = "41%"
+    usual_min_volume_ml: float = 0.5
     lesions: list[Lesion] = field(default_factory=list)
     _drawing: Drawing | None = None
     _undo: list[tuple[str, Packed]] = field(default_factory=list)
@@ -73,7 +75,7 @@ class Run:
 
     @property
     def last_act(self) -> str:
-        """What `undo` would take back: "threshold", "keep", "add", "cut", "merge" or "edit"; "" if nothing."""
+        """What `undo` would take back: "threshold", "volume", "keep", "add", "cut", "merge" or "edit"; "" if nothing."""
         return self._undo[-1][0] if self._undo else ""
 
     @property
@@ -88,23 +90,25 @@ class Run:
             self.segmentation, threshold=drawing.threshold, label=label, numbers=like(drawing.numbers, grid)
         )
 
-    def redraw(self, *, threshold: float | None = None, mtv_rule: str | None = None) -> None:
+    def redraw(self, *, threshold: float | None = None, min_volume_ml: float | None = None,
+               mtv_rule: str | None = None) -> None:  # fmt: skip
         """Draws the network's lesions from the kept probability, and their figures by another rule.
 
-        Lesions that the user touched stay as they are; a lesion made of dropped ones stays dropped. A slider wants to be
-        quick: the surfaces for the 3D view are left to `make_surfaces`.
+        Lesions that the user touched stay as they are, and what was erased stays away; a lesion made of dropped ones
+        stays dropped. A slider wants to be quick: the surfaces for the 3D view are left to `make_surfaces`.
         """
         self.take_edits()
         self.mtv_rule = mtv_rule or self.mtv_rule
-        if threshold is None:
+        if threshold is None and min_volume_ml is None:
             self._show(self._drawing)
             return
-        before, grid = self._drawing, self.segmentation.probability
-        smallest = int(np.ceil(self.min_volume_ml / voxel_ml(grid) - 1e-9))
-        after = at_threshold(before, grid, threshold, smallest)
-        if before is not None and self.last_act != "threshold":  # a slider that moves on is one act
-            self._remember("threshold")
-        self._draw(after)
+        before, grid, act = self._drawing, self.segmentation.probability, "volume" if threshold is None else "threshold"
+        least = self.min_volume_ml if min_volume_ml is None else min_volume_ml
+        smallest = int(np.ceil(least / voxel_ml(grid) - 1e-9))
+        after = at_threshold(before, grid, self.threshold if threshold is None else threshold, smallest)
+        if before is not None and self.last_act != act:  # a slider that moves on is one act
+            self._remember(act)
+        self._draw(replace(after, min_volume_ml=least))
 
     def make_surfaces(self) -> None:
         """Makes the surfaces that are missing, unless the user has switched them off."""
@@ -212,7 +216,7 @@ class Run:
             dropped=decided["dropped"] & there,
             reviewed=(decided["reviewed"] & there) - differ,
             highest=max(before.highest, int(before.numbers.max(initial=0)), int(numbers.max(initial=0))),
-            erased=before.erased or bool(differ - there),
+            erased=erased_by(before, numbers),
         )
         self._remember(act)
         (self._draw if redraw else self._show)(after)
@@ -243,12 +247,12 @@ class Run:
 
     def _become(self, drawing: Drawing, lesions: list[Lesion]) -> None:
         """Keeps them, and brings record and table up to date."""
-        self._drawing, self.lesions = drawing, lesions
+        self._drawing, self.lesions, self.min_volume_ml = drawing, lesions, drawing.min_volume_ml
         node = self.node
         record = json.loads(node.GetAttribute(RECORD))
         record |= {
             "threshold": drawing.threshold, "min_volume_ml": self.min_volume_ml, "mtv_rule": self.mtv_rule,
-            "highest": drawing.highest, "erased": drawing.erased,
+            "highest": drawing.highest, "erased": packed(drawing.erased), "usual_min_volume_ml": self.usual_min_volume_ml,
         }  # fmt: skip
         node.SetAttribute(RECORD, json.dumps(record))
         if node.GetNodeReference(TABLE) is not None:
@@ -267,7 +271,7 @@ class Run:
 
 
 def create(study: PetCtStudy, fields: Mapping[str, Any], probability: sitk.Image, ct_node, pet_node, *,
-           min_volume_ml: float = 0.5, mtv_rule: str = "41%") -> Run:  # fmt: skip
+           min_volume_ml: float = 0.5, usual_min_volume_ml: float = 0.5, mtv_rule: str = "41%") -> Run:  # fmt: skip
     """Puts a result into the scene, with closed surfaces, below the study of its CT (or PET).
 
     fields: of the background process' result, as in result.json. probability: on the grid of the CT, PET if none.
@@ -282,7 +286,7 @@ def create(study: PetCtStudy, fields: Mapping[str, Any], probability: sitk.Image
     lesion_table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", "PEMMASegment lesions")
     for role, part in ((PROBABILITY, kept), (TABLE, lesion_table), (CT, ct_node), (PET, pet_node)):
         node.SetNodeReferenceID(role, part.GetID() if part is not None else None)
-    run = Run(study, _segmentation(fields, probability), node.GetID(), min_volume_ml, mtv_rule)
+    run = Run(study, _segmentation(fields, probability), node.GetID(), min_volume_ml, mtv_rule, usual_min_volume_ml)
     run.redraw(threshold=fields["threshold"])
     run.make_surfaces()
     for part in (node, lesion_table, kept):
@@ -300,7 +304,8 @@ def restore(node, study: PetCtStudy) -> Run:
         raise PemmaError("result-incomplete", "the result was saved without its probability", "segment again")
     record = json.loads(node.GetAttribute(RECORD))
     segmentation = _segmentation(record, volumes.image_of(kept))
-    run = Run(study, segmentation, node.GetID(), record["min_volume_ml"], record["mtv_rule"])
+    usual = record.get("usual_min_volume_ml", 0.5)
+    run = Run(study, segmentation, node.GetID(), record["min_volume_ml"], record["mtv_rule"], usual)
     run._show(_drawing_of(run, record))
     return run
 
@@ -320,7 +325,8 @@ def _drawing_of(run: Run, record: Mapping[str, Any]) -> Drawing:
         dropped=segments.with_tag(node, segments.KEPT, "0") & there,
         reviewed=segments.reviewed(node) & there,
         highest=highest,
-        erased=record.get("erased", False),
+        erased=unpacked(record["erased"]) if record.get("erased") else np.empty(0, np.int64),
+        min_volume_ml=record["min_volume_ml"],
     )
 
 
@@ -343,6 +349,7 @@ def _segmentation(fields: Mapping[str, Any], probability: sitk.Image) -> Segment
         precision=fields["precision"],
         roi_mm=tuple(roi) if roi else None,
         steps=tuple(Step(**step) for step in fields.get("steps") or ()),
+        adapter_parts=tuple(fields.get("adapter_parts") or ()),
     )
 
 

@@ -109,6 +109,12 @@ def ids(node) -> dict[int, str]:
     return {int(tag(segment, NUMBER)): segment_id for segment_id, segment in every.items() if segment.HasTag(NUMBER)}
 
 
+def colours(node) -> dict[int, tuple[float, float, float]]:
+    """Lesion number -> the colour of its segment, RGB in 0..1."""
+    segmentation = node.GetSegmentation()
+    return {number: segmentation.GetSegment(segment_id).GetColor() for number, segment_id in ids(node).items()}
+
+
 def with_tag(node, name: str, value: str) -> frozenset[int]:
     """Lesions whose segment has a tag of this value."""
     return frozenset(number for number, found in tags(node, name).items() if found == value)

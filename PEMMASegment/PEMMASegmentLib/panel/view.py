@@ -32,11 +32,20 @@ def fuse(ct, pet, *, colour: str, window: tuple[float, float], opacity: float, f
     slicer.util.setSliceViewerLayers(background=ct or pet, foreground=above, foregroundOpacity=opacity, fit=fit)
 
 
-def four_up() -> None:
-    """Axial, coronal, sagittal and 3D view."""
-    layout = slicer.app.layoutManager()
-    if layout is not None:  # there is none without a main window
-        layout.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+FOUR_UP = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView  # axial, coronal, sagittal and 3D view
+
+
+def layout() -> int | None:
+    """The number of the views' layout; None without a main window."""
+    manager = slicer.app.layoutManager()
+    return manager.layoutLogic().GetLayoutNode().GetViewArrangement() if manager is not None else None
+
+
+def lay_out(number: int) -> None:
+    """Lays the views out as they were, or as FOUR_UP."""
+    manager = slicer.app.layoutManager()
+    if manager is not None:
+        manager.setLayout(number)
 
 
 def project(pet, window: tuple[float, float]) -> None:
@@ -103,9 +112,9 @@ def _rendering():
 
 
 def _look_from_the_front() -> None:
-    layout = slicer.app.layoutManager()
-    for number in range(layout.threeDViewCount if layout is not None else 0):
-        view = layout.threeDWidget(number).threeDView()
+    manager = slicer.app.layoutManager()
+    for number in range(manager.threeDViewCount if manager is not None else 0):
+        view = manager.threeDWidget(number).threeDView()
         view.rotateToViewAxis(3)  # from the front
         view.resetFocalPoint()
         view.resetCamera()

@@ -1,10 +1,13 @@
-"""The section View: PET over CT with one button; colour, window, opacity and projection follow at once afterwards."""
+"""The section View: PET over CT with one button, which then brings the user's layout back; the rest follows at once."""
 
 from collections.abc import Callable
+
+from slicer.i18n import tr as _
 
 from ..core import PemmaError
 from ..study.types import PetCtStudy
 from . import view
+from .words import rename
 
 
 class ViewSection:
@@ -16,7 +19,10 @@ class ViewSection:
                  looked_at: Callable[[], None]):  # fmt: skip
         self._ui, self._guarded, self._say, self._study, self._looked_at = ui, guarded, say, study, looked_at
         self._shown: tuple | None = None  # CT node, PET node, what the PET's voxels hold for an SUV of 1
+        self._former: int | None = None  # the layout before ours
         ui.viewButton.connect("clicked(bool)", self._on_view)
+        for selector in (ui.ctSelector, ui.petSelector):
+            selector.connect("currentNodeChanged(vtkMRMLNode*)", self._name_button)
         ui.petWindowComboBox.connect("currentTextChanged(QString)", self._on_window)
         ui.petColourComboBox.connect("currentTextChanged(QString)", self._on_look)
         ui.petProjectionCheckBox.connect("toggled(bool)", self._on_look)
@@ -26,14 +32,19 @@ class ViewSection:
 
     def forget(self) -> None:
         """The scene closes: nothing of it is kept."""
-        self._shown = None
+        self._shown = self._former = None
+        self._name_button()
 
     def show(self, ct, pet) -> None:
         """Lays out four views and shows these nodes there. Raises PemmaError, when all but the projection is there."""
         study = self._study()
         scale = view.per_suv(pet, study.pet) if study.pet is not None else 1.0
         self._shown = ct, pet, scale
-        view.four_up()
+        before = view.layout()
+        if before != view.FOUR_UP:
+            self._former = before
+        view.lay_out(view.FOUR_UP)
+        self._name_button()
         self._look(fit=True)
 
     def show_once(self, ct, pet) -> None:
@@ -43,9 +54,22 @@ class ViewSection:
 
     def _on_view(self, _checked=False) -> None:
         self._say("")
+        if self._is_ours():
+            view.lay_out(self._former)
+            self._former = None
+            self._name_button()
+            return
         self._guarded(self.show, self._ui.ctSelector.currentNode(), self._ui.petSelector.currentNode())
         if self._shown is not None:
             self._looked_at()
+
+    def _is_ours(self) -> bool:
+        """Whether the chosen pair is shown in our layout, and the user's own was another."""
+        chosen = self._ui.ctSelector.currentNode(), self._ui.petSelector.currentNode()
+        return self._former is not None and view.layout() == view.FOUR_UP and self._shown[:2] == chosen
+
+    def _name_button(self, _node=None) -> None:
+        rename(self._ui.viewButton, _("Back to the layout before") if self._is_ours() else _("Show PET over CT"))
 
     def _on_window(self, words: str) -> None:
         free = view.WINDOWS.get(words) is None and bool(words)

@@ -1,9 +1,10 @@
 """The panel: what its buttons do, and the background process behind them, asked ten times a second. Never blocks."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import qt
 import slicer
@@ -38,7 +39,7 @@ class _Asked:
     pet_id: str | None
     started: float
     remaining: Remaining
-    adapter: str = ""
+    options: Mapping[str, Any]
 
 
 class Panel:
@@ -87,7 +88,9 @@ class Panel:
         """Ties widgets and node. Once for each node: a scene that closes keeps it, and a second tie would fight the first."""
         if self._bound is None or self._bound.parameterNode is not chosen.parameterNode:
             self._unbind()
-            self._bound, self._binding = chosen, chosen.connectGui(self.ui)
+            every = ((widget.property("SlicerParameterName"), widget) for widget in vars(self.ui).values())
+            bound = {name: widget for name, widget in every if name}
+            self._bound, self._binding = chosen, chosen.connectParametersToGui(bound)  # connectGui can't be undone
 
     def _unbind(self) -> None:
         if self._bound is not None:
@@ -164,7 +167,7 @@ class Panel:
         ct, pet = (slicer.mrmlScene.GetNodeByID(i) if i else None for i in (asked.ct_id, asked.pet_id))
         if (ct or pet) is None:
             raise PemmaError("volumes-gone", "the volumes were removed while they were segmented", "load them again")
-        run = logic.show_result(asked.study, answer, ct, pet, mtv_rule=self.chosen.mtvRule)
+        run = logic.show_result(asked.study, answer, ct, pet, {**asked.options, "mtv_rule": self.chosen.mtvRule})
         self.chosen.result = run.node
         self._lesions.show(run)
         seconds = time.monotonic() - asked.started
@@ -192,7 +195,7 @@ class Panel:
         fields = logic.request_fields(study, self._private_folder(), options)
         id = self.worker.request("segment", **fields)
         ids = (node.GetID() if node is not None else None for node in (self.chosen.ct, self.chosen.pet))
-        self._asked = _Asked(id, study, *ids, time.monotonic(), Remaining(time.monotonic), self.chosen.adapter)
+        self._asked = _Asked(id, study, *ids, time.monotonic(), Remaining(time.monotonic), options)
         self._show_busy()
         self._timer.start()
 
@@ -262,9 +265,9 @@ class Panel:
         self.ui.progressLabel.text = template.format(words=event.words, seconds=f"{left:.0f}") if left else event.words
 
     def _show_busy(self) -> None:
-        self.ui.segmentButton.text = _("Cancel")
+        words.rename(self.ui.segmentButton, _("Cancel"))
         self.ui.progressBar.value = 0
-        self.ui.progressBar.visible = True
+        self.ui.progressBar.visible = self.ui.progressLabel.visible = True
         self.ui.progressLabel.text = _("starting")
 
     def _show_cancelling(self) -> None:
@@ -272,21 +275,26 @@ class Panel:
         self.ui.progressLabel.text = _("cancelling")
 
     def _show_idle(self) -> None:
-        self.ui.segmentButton.text = _("Segment")
+        words.rename(self.ui.segmentButton, _("Segment"))
         self.ui.segmentButton.enabled = True
-        self.ui.progressBar.visible = False
+        self.ui.progressBar.visible = self.ui.progressLabel.visible = False
         self.ui.progressLabel.text = ""
 
 
 def _notes(answer: Result, asked: _Asked) -> list[str]:
-    """What the run warns of; warnings of the study itself stand with the study.
+    """Which parts of the adapter acted, and what the run warns of; warnings of the study itself stand with the study.
 
     The process knows the volumes alone; whether the scanner is another than that of the adapter's cases, the headers tell.
     """
     known = {warning.code for warning in asked.study.warnings} | {"adapter-origin"}
     told = [note["sentence"] for note in answer.fields.get("warnings") or () if note["code"] not in known]
+    parts = answer.fields.get("adapter_parts") or ()
     acted = answer.fields.get("adapter") is not None
-    unlike = scanner.unlike(scanner.facts(asked.study), library.origin_of(Path(asked.adapter))) if acted else []
+    unlike = scanner.unlike(scanner.facts(asked.study), library.origin_of(Path(asked.options["adapter"]))) if acted else []
     if unlike:
         told.append(_("the adapter was made on cases of another kind: here {unlike}").format(unlike="; ".join(unlike)))
-    return [words.in_panel(_("Warning: {sentence}.").format(sentence=sentence)) for sentence in told]
+    notes = [_("Warning: {sentence}.").format(sentence=sentence) for sentence in told]
+    if parts:
+        acting = _("The adapter {name} acted: {parts}.")
+        notes.insert(0, acting.format(name=answer.fields["adapter"]["name"], parts=", ".join(parts)))
+    return [words.in_panel(note) for note in notes]

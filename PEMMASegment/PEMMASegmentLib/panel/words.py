@@ -1,4 +1,4 @@
-"""Errors and warnings in the panel's words: the library's name the command line's options and commands."""
+"""Errors and warnings in the panel's words: the library's name the command line's options and commands. Buttons' texts."""
 
 import re
 
@@ -37,6 +37,13 @@ def way_out(code: str, words: str) -> str:
     if code in _WAYS_OUT:
         return _WAYS_OUT[code]
     return in_panel(words)
+
+
+def rename(button, text: str) -> None:
+    """Gives a button another text. Qt takes its shortcut away with that, so it gets it again."""
+    shortcut = button.shortcut
+    button.text = text
+    button.shortcut = shortcut
 
 
 def in_panel(words: str) -> str:
