@@ -44,13 +44,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     how_long.add_argument("--effort", choices=EFFORTS, default="standard", help="default: standard")
     how_long.add_argument("--minutes", type=shared.positive, metavar="N", help="about how long the adapter may take")
     training.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same adapter")
-    running = parser.add_argument_group("running")
-    running.add_argument("--model", metavar="NAME|DIR", help="installed model or model folder (default: the bundled one)")
-    running.add_argument("--inputs", choices=("auto", "ct+pet", "ct", "pet"), default="auto", help="default: what all cases have")
-    running.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto", help="default: auto")
-    running.add_argument(
-        "--whole-study", action="store_true", help="run although studies reach outside the region the model knows"
-    )
+    shared.add_running_options(parser.add_argument_group("running"), inputs="what all cases have")
     shared.add_study_options(parser)
 
 

@@ -62,13 +62,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     about.add_argument("--note", default="", metavar="TEXT", help="a line about the case, nothing of the patient")
     blind = parser.add_argument_group("blind record: model and adapter segment the case before its contour is known")
     blind.add_argument("--no-blind", metavar="WHY", default="", help="leave it out, and why")
-    blind.add_argument("--model", metavar="NAME|DIR", help="installed model or model folder (default: the bundled one)")
-    blind.add_argument("--adapter", metavar="NAME|DIR|none", default="none", help="current adapter (default: none)")
-    blind.add_argument("--inputs", choices=("auto", "ct+pet", "ct", "pet"), default="auto", help="default: auto")
-    blind.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto", help="default: auto")
-    blind.add_argument(
-        "--whole-study", action="store_true", help="run although the study reaches outside the region the model knows"
-    )
+    shared.add_running_options(blind)
+    shared.add_adapter_option(blind)
     shared.add_study_options(parser)
 
 

@@ -32,23 +32,33 @@ def add_study_options(parser: argparse.ArgumentParser) -> None:
 def add_segment_options(parser: argparse.ArgumentParser) -> None:
     """Which model looks at what, and how its answer becomes lesions."""
     group = parser.add_argument_group("segmenting")
-    group.add_argument("--model", metavar="NAME|DIR", help="installed model or model folder (default: the bundled one)")
-    group.add_argument(
-        "--adapter", metavar="NAME|DIR|none", default="none", help="installed adapter or adapter folder (default: none)"
-    )
-    group.add_argument("--inputs", choices=("auto", "ct+pet", "ct", "pet"), default="auto", help="default: auto")
-    group.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto", help="default: auto")
+    add_running_options(group)
+    add_adapter_option(group)
     group.add_argument("--threshold", type=share, metavar="P", help="probability of a lesion (default: the adapter's or model's)")
     group.add_argument("--roi", type=box, metavar="X0,X1,Y0,Y1,Z0,Z1", help="look only at this box, mm, LPS")
-    group.add_argument(
-        "--whole-study", action="store_true", help="run although the study reaches outside the region the model knows"
-    )
     lesions = parser.add_argument_group("lesions")
     lesions.add_argument(
         "--min-volume", type=not_negative, metavar="ML", help="smallest lesion, ml (default: the adapter's or 0.5)"
     )
     lesions.add_argument("--segments", choices=("one", "each"), default="each", help="in the SEG (default: each)")
     lesions.add_argument("--mtv-rule", choices=MTV_RULES, default="41%", help="default: 41%% of the lesion's SUVmax")
+
+
+def add_running_options(group, inputs: str = "auto") -> None:
+    """Which network runs, on what, and where. inputs: what the default means, in words."""
+    group.add_argument("--model", metavar="NAME|DIR", help="installed model or model folder (default: the bundled one)")
+    group.add_argument("--inputs", choices=("auto", "ct+pet", "ct", "pet"), default="auto", help=f"default: {inputs}")
+    group.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto", help="default: auto")
+    group.add_argument(
+        "--whole-study", action="store_true", help="run although a study reaches outside the region the model knows"
+    )
+
+
+def add_adapter_option(group) -> None:
+    """With which adapter the model runs."""
+    group.add_argument(
+        "--adapter", metavar="NAME|DIR|none", default="none", help="installed adapter or adapter folder (default: none)"
+    )
 
 
 def add_annotation_options(parser: argparse.ArgumentParser) -> None:
