@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from monai.losses import DiceCELoss
 from monai.networks.nets import DynUNet
 from safetensors.torch import load_model, save_model
 from scoring import SHARED, cases
@@ -27,6 +26,7 @@ from PEMMASegmentLib.inference.selection import choose_threshold
 from PEMMASegmentLib.network.files import Model, ModelCard, Region
 from PEMMASegmentLib.training.augment import Augmentation
 from PEMMASegmentLib.training.config import Config, read_config
+from PEMMASegmentLib.training.loop import loss_function
 from PEMMASegmentLib.training.state import load_state, save_state
 from PEMMASegmentLib.training.windows import batch, draw, to_case
 
@@ -65,7 +65,7 @@ def train(minutes: float, config: Config, state: Path) -> tuple[EarlyFusion, int
                 for c in cases(list(config.train), cut=False)]
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=1e-2)
     average = {name: p.detach().clone() for name, p in net.named_parameters()}
-    loss_of = DiceCELoss(to_onehot_y=True, softmax=True, include_background=False, batch=True)
+    loss_of = loss_function()
     stage, key = config.stages[-1], f"{minutes} {config.stages[-1]} {config.seed}"
     step, spent = load_state(state, key, net, average, optimizer, list(average))
     started, saved, share = time.process_time() - spent, time.monotonic(), spent / 60 / minutes

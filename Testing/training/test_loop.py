@@ -77,7 +77,7 @@ def test_both_stages_learn_and_the_card_says_what_was_trained(trained):
     assert stages[1]["share"] < 1 and model.card.provenance["split"]["select"] == ["c"]
     assert 110 < model.card.region.longest_mm < 120
     log = [json.loads(line) for line in (folder / "out/log.jsonl").read_text().splitlines()]
-    assert log[-1]["loss"] < 1.0  # untrained: about 1.6
+    assert log[-1]["loss"] < 1.2  # untrained: about 1.9
 
 
 def test_the_pet_stage_leaves_every_bit_of_the_ct_network(trained, data, tmp_path):

@@ -24,6 +24,12 @@ from .state import append_record, load_state, save_state
 from .windows import TrainingCase, batch, draw
 
 _CHECKPOINT_SECONDS = 120.0
+_SMOOTH = 50.0  # voxels added to both sides of the Dice
+
+
+def loss_function() -> nn.Module:
+    """Cross-entropy plus soft Dice, window by window: over a whole batch a small tumour drowns beside a large one."""
+    return DiceCELoss(to_onehot_y=True, softmax=True, include_background=False, smooth_nr=_SMOOTH, smooth_dr=_SMOOTH)
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,7 @@ def optimise(net: Pemma, chosen: dict[str, nn.Parameter], groups: Iterable[dict]
     average = {name: p.detach().clone() for name, p in chosen.items()}
     rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
     first, spent = load_state(checkpoint.file, checkpoint.key, net, average, optimizer, names)
-    loss_of = DiceCELoss(to_onehot_y=True, softmax=True, include_background=False, batch=True)
+    loss_of = loss_function()
     rates = [group["lr"] for group in optimizer.param_groups]
     started, saved_at, losses = time.process_time() - spent, time.monotonic(), []
     net.train()
