@@ -16,7 +16,7 @@ import torch
 
 from PEMMASegmentLib import adapters, results
 from PEMMASegmentLib.adaptation.library import CaseLibrary
-from PEMMASegmentLib.cli import cases, main
+from PEMMASegmentLib.cli import adding, main
 from PEMMASegmentLib.core import Identity, PemmaError, Segmentation, no_progress
 from PEMMASegmentLib.network.files import load_model
 from PEMMASegmentLib.study import annotation, load
@@ -202,7 +202,7 @@ def test_base_and_current_adapter_segment_a_new_case_blind(nifti, library, tmp_p
     case = ask(capsys, library, *arguments, tmp_path / "ct+pet")["cases"][0]["case"]
     assert [score["adapter"] and score["adapter"]["name"] for score in case["blind"]] == [None, "site"]
     ask(capsys, library, "remove", case["id"])
-    monkeypatch.setattr(cases, "SUSPICIOUS_DICE", 0.0)
+    monkeypatch.setattr(adding, "SUSPICIOUS_DICE", 0.0)
     assert main(["cases", *map(str, arguments), str(tmp_path / "ct"), "--library", str(library), "--quiet"]) == 0
     assert "[contour-like-output]" in capsys.readouterr().err
     [case] = ask(capsys, library, "list")["cases"]

@@ -3,7 +3,7 @@
 import ctypes
 from types import SimpleNamespace
 
-from PEMMASegmentLib.worker import client, parent, winjob
+from PEMMASegmentLib.worker import parent, reasons, winjob
 
 
 class Kernel32:
@@ -59,6 +59,6 @@ def test_the_client_is_watched_through_a_handle():
 
 
 def test_windows_codes_are_no_signals(monkeypatch):
-    monkeypatch.setattr(client.os, "name", "nt")
-    assert client._how(0xC0000005) == ("exit code 0xc0000005", False)
-    assert client._how(137) == ("exit code 137", False)
+    monkeypatch.setattr(reasons.os, "name", "nt")
+    assert reasons.in_words(0xC0000005) == ("exit code 0xc0000005", False)
+    assert reasons.in_words(137) == ("exit code 137", False)

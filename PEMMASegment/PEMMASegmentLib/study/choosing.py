@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core import PemmaError
-from . import geometry, tags, times
+from . import geometry, tags
+from .pairing import overlap, same
 from .series import Series
 from .tags import EXPORT_AGAIN
 from .types import Candidate, StudyWarning
@@ -204,9 +205,9 @@ def _ct_key(pet: Series | None) -> Callable[[Series], tuple]:
         header = series.header
         axial = abs(float(series.slices[0].plane.normal[2])) > 0.9
         return (
-            _same(series, pet, "PatientID"),
-            _same(series, pet, "StudyInstanceUID"),
-            _same(series, pet, "FrameOfReferenceUID"),
+            same(series, pet, "PatientID"),
+            same(series, pet, "StudyInstanceUID"),
+            same(series, pet, "FrameOfReferenceUID"),
             round(overlap(series, pet), 1),
             axial,
             series.count >= ENOUGH_CT_SLICES,
@@ -219,10 +220,6 @@ def _ct_key(pet: Series | None) -> Callable[[Series], tuple]:
     return key
 
 
-def _same(series: Series, pet: Series | None, keyword: str) -> bool:
-    return pet is not None and tags.text(series.header, keyword) == tags.text(pet.header, keyword)
-
-
 def _soft(kernel: str) -> bool:
     return any(kernel.upper().startswith(soft) for soft in SOFT_KERNELS[:-1])
 
@@ -232,17 +229,6 @@ def _series_number(series: Series) -> float:
         return tags.number(series.header, "SeriesNumber") or 0.0
     except PemmaError:
         return 0.0
-
-
-def overlap(ct: Series, pet: Series | None) -> float:
-    """Share of the PET's extent along z that the CT covers, 0 to 1; 0 if they don't meet in x or y. 1 without PET."""
-    if pet is None:
-        return 1.0
-    low = np.maximum(ct.grid.extent()[:, 0], pet.grid.extent()[:, 0])
-    high = np.minimum(ct.grid.extent()[:, 1], pet.grid.extent()[:, 1])
-    if np.any(high <= low):
-        return 0.0
-    return float((high - low)[2] / np.ptp(pet.grid.extent()[2]))
 
 
 def _why(best: Series, usable: Sequence[Series]) -> str:
@@ -269,81 +255,6 @@ def _refuse_absent(ct: Series | None, pet: Series | None, need: str | None) -> N
             )
     if ct is None and pet is None:
         raise PemmaError("no-images", "the folder holds neither a CT nor a PET series", "give the folder of one study")
-
-
-def pair(ct: Series, pet: Series) -> list[StudyWarning]:
-    """Whether these two belong together. Refuses other patients, other days under another study, and no overlap."""
-    found = []
-    if not _same(ct, pet, "PatientID"):
-        raise PemmaError(
-            "different-patients",
-            "CT and PET are of different patients (Patient ID (0010,0020) differs)",
-            "give the folder of one patient",
-            "(0010,0020)",
-        )
-    days = _days_between(ct, pet)
-    if not _same(ct, pet, "StudyInstanceUID"):
-        if days is not None and days > 1:
-            raise PemmaError(
-                "different-studies",
-                f"CT and PET are of different studies, {days} days apart",
-                "give one study, or use --inputs ct",
-                "(0020,000D)",
-            )
-        found.append(
-            StudyWarning(
-                "different-studies",
-                "CT and PET have different Study Instance UIDs (0020,000D)",
-                "check that they belong together",
-            )
-        )
-    elif days is not None and days > 1:
-        found.append(
-            StudyWarning(
-                "different-days", f"CT and PET of this study are {days} days apart", "check that they belong together"
-            )
-        )
-    if not _same(ct, pet, "FrameOfReferenceUID") or not tags.text(ct.header, "FrameOfReferenceUID"):
-        found.append(
-            StudyWarning(
-                "frame-of-reference",
-                "CT and PET do not share a Frame of Reference UID (0020,0052): their alignment is not guaranteed",
-                "check the fusion",
-            )
-        )
-    return found + _check_overlap(ct, pet)
-
-
-def _check_overlap(ct: Series, pet: Series) -> list[StudyWarning]:
-    share = overlap(ct, pet)
-    if share < 0.25:
-        state = "do not overlap" if share <= 0 else f"overlap over {100 * share:.0f} % of the PET only"
-        raise PemmaError(
-            "no-overlap",
-            f"CT and PET {state}",
-            "give CT and PET of one region, or use --inputs ct or pet",
-            "(0020,0032)",
-        )
-    if share < 0.8:
-        return [
-            StudyWarning(
-                "partial-overlap",
-                f"the CT covers {100 * share:.0f} % of the PET along the body",
-                "beyond it there is no CT",
-            )
-        ]
-    return []
-
-
-def _days_between(ct: Series, pet: Series) -> int | None:
-    dates = []
-    for series in (ct, pet):
-        named = (tags.text(series.header, k) for k in ("AcquisitionDate", "SeriesDate", "StudyDate"))
-        found = [d for d in map(times.date, named) if d is not None]
-        if not found:
-            return None
-        dates.append(found[0])
-    return abs((dates[0] - dates[1]).days)
 
 
 def candidates(found: Sequence[Series], others: Sequence[Candidate], choice: Choice) -> tuple[Candidate, ...]:

@@ -12,7 +12,7 @@ from pydicom import Dataset
 
 from ..core import PemmaError, Progress, no_progress
 from ..core.progress import part
-from . import choosing, nifti, pixels, registration, tags, times
+from . import choosing, nifti, pairing, pixels, registration, tags, times
 from .scan import File, Scan, scan
 from .series import Series, judge, modality_of
 from .types import Candidate, PetCtStudy, StudyWarning, Typed
@@ -121,7 +121,7 @@ def _pair(choice: choosing.Choice, need: str | None, told: list[StudyWarning]) -
     if choice.ct is None or choice.pet is None:
         return
     try:
-        told += choosing.pair(choice.ct, choice.pet)
+        told += pairing.pair(choice.ct, choice.pet)
     except PemmaError as problem:
         if need not in ("ct", "pet"):
             raise

@@ -1,6 +1,5 @@
-"""Pixel data: what a header must say before they are decoded, stored values slice by slice, HU and SUV volumes."""
+"""Pixel data: stored values slice by slice, HU and SUV volumes of them, and whether these can be true."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,12 +7,11 @@ import numpy as np
 import pydicom
 import SimpleITK as sitk
 from pydicom import Dataset
-from pydicom.pixels import get_decoder
 from pydicom.pixels import pixel_array as decode
-from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1, JPEGLSNearLossless
 
 from ..core import PemmaError, Progress
 from . import tags
+from .pixelformat import BY_SIMPLEITK, OTHER_PET, frame_bytes
 from .scan import READ_ERRORS, File
 from .tags import EXPORT_AGAIN
 from .types import StudyWarning
@@ -22,190 +20,6 @@ if TYPE_CHECKING:
     from .series import Series, Slice
 
 AIR_HU = -1024
-MOST_PIXELS = 4096 * 4096  # of one slice
-MOST_VOXELS = 1 << 31
-LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless)
-#: no pydicom decoder without an optional wheel; SimpleITK's own GDCM reads these
-BY_SIMPLEITK = (JPEGLossless, JPEGLosslessSV1)
-OTHER_PET = "choose another series with --pet-series, or use --inputs ct"
-
-
-def check(modality: str, slices: Sequence["Slice"]) -> list[StudyWarning]:
-    """Refuses pixel formats that can't be loaded in full truth; warns of what is doubtful. Reads no pixels."""
-    found: list[StudyWarning] = []
-    for keyword in (
-        "BitsAllocated",
-        "BitsStored",
-        "HighBit",
-        "PixelRepresentation",
-        "SamplesPerPixel",
-        "PhotometricInterpretation",
-    ):
-        _same_format(slices, keyword)
-    first = slices[0]
-    _check_colour(modality, first, found)
-    _check_bits(first.header)
-    _check_size(slices)
-    for one in slices:
-        _check_syntax(one.file)
-        _check_length(one)
-        _check_rescale(modality, one)
-    _check_lossy(modality, slices, found)
-    return found
-
-
-def _same_format(slices: Sequence["Slice"], keyword: str) -> None:
-    if len({tags.texts(s.header, keyword) for s in slices}) > 1:
-        raise PemmaError(
-            "mixed-pixel-types",
-            f"{tags.title(keyword)} differs between the slices of one series",
-            EXPORT_AGAIN,
-            tags.place(keyword),
-        )
-
-
-def _check_colour(modality: str, one: "Slice", found: list[StudyWarning]) -> None:
-    samples = tags.number(one.header, "SamplesPerPixel") or 1
-    meaning = tags.text(one.header, "PhotometricInterpretation").upper() or "MONOCHROME2"
-    if samples != 1 or meaning not in ("MONOCHROME1", "MONOCHROME2"):
-        raise PemmaError(
-            "colour-image",
-            f"{one.file.name} is a colour image, not a slice of values",
-            "choose another series",
-            "(0028,0004)",
-        )
-    if meaning == "MONOCHROME1":
-        if modality == "PT":
-            raise PemmaError(
-                "pet-inverted",
-                "Photometric Interpretation (0028,0004) is MONOCHROME1, which PET does not allow",
-                OTHER_PET,
-                "(0028,0004)",
-            )
-        found.append(
-            StudyWarning(
-                "inverted-display",
-                "Photometric Interpretation (0028,0004) is MONOCHROME1: the display is "
-                "inverted, the values were left as they are",
-            )
-        )
-
-
-def _check_bits(header: Dataset) -> None:
-    allocated, stored, high, sign = (
-        tags.number(header, k) for k in ("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")
-    )
-    if allocated not in (16, 32) or not stored or not 1 < stored <= allocated or sign not in (0, 1):
-        raise PemmaError(
-            "pixel-format",
-            "the pixels are not 16 or 32 bit integers (0028,0100), (0028,0101), (0028,0103)",
-            "choose another series",
-            "(0028,0100)",
-        )
-    if high is not None and high != stored - 1:
-        raise PemmaError(
-            "pixel-format", "High Bit (0028,0102) does not fit Bits Stored (0028,0101)", EXPORT_AGAIN, "(0028,0102)"
-        )
-
-
-def _check_size(slices: Sequence["Slice"]) -> None:
-    columns, rows = slices[0].plane.size
-    if columns < 2 or rows < 2 or columns * rows > MOST_PIXELS or columns * rows * len(slices) > MOST_VOXELS:
-        raise PemmaError(
-            "impossible-size",
-            f"the declared size of {columns} x {rows} x {len(slices)} is impossible for one series",
-            EXPORT_AGAIN,
-            "(0028,0010)",
-        )
-
-
-def _check_syntax(file: File) -> None:
-    if file.syntax in BY_SIMPLEITK:
-        return
-    try:
-        decoder = get_decoder(file.syntax)
-    except NotImplementedError:
-        name = file.syntax.name if file.syntax in pydicom.uid.UID_dictionary else "unknown"
-        raise PemmaError(
-            "transfer-syntax",
-            f"the transfer syntax ({name}) of {file.name} is not supported",
-            "export the series as Explicit VR Little Endian",
-            "(0002,0010)",
-        ) from None
-    if not decoder.is_available:
-        raise PemmaError(
-            "decoder-missing",
-            f"{file.name} is compressed ({file.syntax.name}) and the decoder for it is not installed",
-            "pip install pylibjpeg pylibjpeg-openjpeg, or export the series uncompressed",
-            "(0002,0010)",
-        )
-
-
-def _check_length(one: "Slice") -> None:
-    """Refuses missing and, for uncompressed files, truncated pixel data."""
-    data = one.file.pixels
-    if data is None:
-        return
-    if data.length == 0:
-        raise PemmaError("no-pixel-data", "the file has no pixel data (7FE0,0010)", EXPORT_AGAIN, one.file.name)
-    if data.encapsulated != one.file.syntax.is_compressed:
-        raise PemmaError(
-            "transfer-syntax",
-            "the pixel data are not stored as Transfer Syntax UID (0002,0010) says",
-            EXPORT_AGAIN,
-            one.file.name,
-        )
-    frames = (tags.number(one.header, "NumberOfFrames") or 1) if one.frame is not None else 1
-    if not data.encapsulated and data.length < frames * _frame_bytes(one):
-        raise PemmaError(
-            "truncated-file", "the file is cut: it holds fewer pixels than it declares", EXPORT_AGAIN, one.file.name
-        )
-
-
-def _frame_bytes(one: "Slice") -> int:
-    columns, rows = one.plane.size
-    return columns * rows * int(tags.number(one.header, "BitsAllocated")) // 8
-
-
-def _check_rescale(modality: str, one: "Slice") -> None:
-    slope, intercept = tags.number(one.header, "RescaleSlope"), tags.number(one.header, "RescaleIntercept")
-    if slope is None or (modality == "CT" and intercept is None):
-        what = "no Hounsfield scale" if modality == "CT" else "no quantities"
-        raise PemmaError(
-            "rescale-missing",
-            f"Rescale Slope or Intercept is missing in {one.file.name}, so the image has {what}",
-            EXPORT_AGAIN,
-            "(0028,1053)",
-        )
-    if slope <= 0:
-        raise PemmaError(
-            "rescale-slope",
-            f"Rescale Slope (0028,1053) in {one.file.name} is not positive",
-            EXPORT_AGAIN,
-            "(0028,1053)",
-        )
-    if modality == "PT" and intercept:
-        raise PemmaError(
-            "pet-intercept", "Rescale Intercept (0028,1052) of a PET must be 0 and is not", OTHER_PET, "(0028,1052)"
-        )
-    if modality == "CT" and tags.text(one.header, "RescaleType").upper() not in ("", "HU"):
-        raise PemmaError(
-            "not-hounsfield",
-            "Rescale Type (0028,1054) says that the CT values are not HU",
-            "choose another series with --ct-series",
-            "(0028,1054)",
-        )
-
-
-def _check_lossy(modality: str, slices: Sequence["Slice"], found: list[StudyWarning]) -> None:
-    if any(tags.text(s.header, "LossyImageCompression") == "01" or s.file.syntax in LOSSY for s in slices):
-        if modality == "PT":
-            raise PemmaError(
-                "pet-lossy", "the PET is lossy compressed and no longer quantitative", OTHER_PET, "(0028,2110)"
-            )
-        found.append(
-            StudyWarning("ct-lossy", "the CT is lossy compressed", "prefer a series without lossy compression")
-        )
 
 
 def read(file: File, stop_before_pixels: bool = False) -> Dataset:
@@ -265,7 +79,7 @@ def _opened(file: File, opened: dict[Path, Dataset]) -> Dataset:
 def _plain(one: "Slice") -> np.ndarray:
     """Uncompressed values straight from the file."""
     columns, rows = one.plane.size
-    size = _frame_bytes(one)
+    size = frame_bytes(one)
     with one.file.path.open("rb") as stream:
         stream.seek(one.file.pixels.offset + (one.frame or 0) * size)
         data = stream.read(size)

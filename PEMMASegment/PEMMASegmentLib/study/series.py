@@ -17,7 +17,7 @@ from pydicom.uid import (
 )
 
 from ..core import PemmaError
-from . import frames, geometry, pixels, suv, tags
+from . import frames, geometry, pixelformat, pixels, suv, tags
 from .scan import File
 from .tags import EXPORT_AGAIN
 from .types import StudyWarning, Typed
@@ -146,7 +146,7 @@ def _complete(series: Series, typed: Typed) -> None:
     """Grid, pixel format and, for PET, the way to SUV; a refusal becomes the series' problem."""
     try:
         series.grid = geometry.grid([s.plane for s in series.slices])
-        series.warnings += pixels.check(series.modality, series.slices)
+        series.warnings += pixelformat.check(series.modality, series.slices)
         if series.modality == "PT":
             _, multiframe, legacy = CLASSES[series.files[0].header.SOPClassUID]
             series.plan = suv.plan([s.header for s in series.slices], typed, multiframe and not legacy)

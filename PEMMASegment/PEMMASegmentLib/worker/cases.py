@@ -53,20 +53,21 @@ def cases(request: dict, progress: "Progress", warm: "commands.WarmModel") -> di
 
 
 def _add(library: "CaseLibrary", request: dict, progress: "Progress", warm: "commands.WarmModel") -> dict:
-    from ..cli import cases as command
+    from ..cli import adding
+    from ..cli.cases import show
 
-    options = commands.parse({key: request[key] for key in request if key not in _OWN}, command.add_options)
+    options = commands.parse({key: request[key] for key in request if key not in _OWN}, adding.add_options)
 
     def load():
         model = warm.get(options.model)
         return model, warm.adapter(options, model)
 
-    card, warnings = command.add_case(
+    card, warnings = adding.add_case(
         library, _with_headers(request, commands.loader(request, options)), _annotation(request), options, load, progress,
         _made_by(request.get("made_by")),
     )  # fmt: skip
     told = [{"code": w.code, "sentence": w.sentence, "way_out": w.way_out} for w in warnings]
-    return {"case": command.show(library, card.id)[1], "warnings": told}
+    return {"case": show(library, card.id)[1], "warnings": told}
 
 
 def _read(library: "CaseLibrary", id: str, folder: Path) -> dict:

@@ -10,7 +10,6 @@
 import contextlib
 import itertools
 import os
-import signal
 import sys
 import tempfile
 import time
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from . import folders, protocol
+from . import folders, protocol, reasons
 from .child import Child
 from .events import Ended, Error, Event, Handshake, LogLine, Progress, Result
 
@@ -98,7 +97,7 @@ class Worker:
             if folder is None and do == "segment":
                 folder = self.private_folder()
         except OSError as error:
-            self._told.append(_no_folder(id, error))
+            self._told.append(reasons.no_folder(id, error))
             return id
         given = {name: _plain(value) for name, value in fields.items() if value is not None}
         if folder is not None:
@@ -157,7 +156,7 @@ class Worker:
         try:
             self._child = Child([self._python, "-u", "-m", "PEMMASegmentLib.worker"], self._whole_environment())
         except OSError as error:
-            self._fail(_not_started(error))
+            self._fail(reasons.not_started(error))
 
     def _whole_environment(self) -> dict[str, str]:
         whole = {**(os.environ if self._environment is None else self._environment), **_ENVIRONMENT}
@@ -184,7 +183,7 @@ class Worker:
     def _welcomed(self, event: dict) -> list[Event]:
         known = Handshake(int(event["protocol"]), str(event["library"]), str(event["python"]), int(event["pid"]))
         if (known.protocol, known.library) != (protocol.VERSION, __version__):
-            self._end_because(_other_version(known))
+            self._end_because(reasons.other_version(known))
             return []
         self._handshake = known
         self._child.take_in(known.pid)
@@ -216,9 +215,9 @@ class Worker:
     def _lose_patience(self) -> None:
         now = time.monotonic()
         if self._handshake is None and now - self._started > START_S:
-            self._end_because(_silent())
+            self._end_because(reasons.silent(START_S))
         elif any(pending.cancel_by is not None and now > pending.cancel_by for pending in self._pending.values()):
-            self._end_because(_cancelled())
+            self._end_because(reasons.cancelled())
 
     def _end_because(self, reason: Error) -> None:
         self._reason = self._reason or reason
@@ -227,7 +226,7 @@ class Worker:
     def _over(self) -> list[Event]:
         """The process is gone: every request that waits is told once, in one sentence."""
         code, pid = self._child.exit_code, self._handshake.pid if self._handshake else None
-        reason = self._reason or _died(code, self._handshake is not None)
+        reason = self._reason or reasons.died(code, self._handshake is not None)
         self._close()
         if pid is not None:
             for pending in self._pending.values():
@@ -267,55 +266,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(inner) for key, inner in value.items()}
     return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
-
-
-def _died(code: int | None, ready: bool) -> Error:
-    how, killed = _how(code)
-    if not ready:
-        sentence = f"the background process ended before it was ready ({how})"
-        return Error(None, "worker-died", sentence, "the details tell what is missing; install it again")
-    if killed:
-        way_out = "try again; if it happens again the memory may not suffice: close other programs or name a region"
-        return Error(None, "worker-died", f"the background process was killed ({how})", way_out)
-    sentence = f"the background process ended unexpectedly ({how})"
-    return Error(None, "worker-died", sentence, "try again; the details tell what it wrote last")
-
-
-def _how(code: int | None) -> tuple[str, bool]:
-    """An exit code in words, and whether somebody killed the process; a shell tells signal n as 128 + n."""
-    if os.name == "nt" or code is None or 0 <= code <= 128:
-        return (f"exit code {code:#x}" if code is not None and code > 255 else f"exit code {code}"), False
-    number = -code if code < 0 else code - 128
-    try:
-        return signal.Signals(number).name, number in (signal.SIGKILL, signal.SIGTERM)
-    except ValueError:
-        return f"exit code {code}", False
-
-
-def _not_started(error: OSError) -> Error:
-    words = error.strerror or type(error).__name__
-    return Error(None, "worker-not-started", f"the background process can't be started: {words}", "install again")
-
-
-def _other_version(found: Handshake) -> Error:
-    sentence = (
-        f"the background process is PEMMASegment {found.library} with protocol {found.protocol}, "
-        f"the panel is {__version__} with protocol {protocol.VERSION}"
-    )
-    return Error(None, "worker-version", sentence, "restart the application; if that does not help, install again")
-
-
-def _silent() -> Error:
-    sentence = f"the background process did not answer within {START_S:.0f} seconds"
-    return Error(None, "worker-silent", sentence, "try again; a virus scanner may hold it up")
-
-
-def _cancelled() -> Error:
-    sentence = "cancelled; the background process did not stop by itself and was ended"
-    return Error(None, "cancelled", sentence)
-
-
-def _no_folder(id: int, error: OSError) -> Error:
-    words = error.strerror or type(error).__name__
-    sentence = f"no temporary folder can be made: {words}"
-    return Error(id, "cannot-write", sentence, "free some space on the disk of the temporary folder")

@@ -1,0 +1,128 @@
+"""How a study becomes a case of a library, for `cases add` and the background process: whose contour it is, what is told."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import options as shared
+
+if TYPE_CHECKING:
+    from ..adaptation.cards import CaseCard, Origin
+    from ..adaptation.library import CaseLibrary
+    from ..adapters import Adapter
+    from ..core import Progress
+    from ..network.files import Model
+    from ..study.types import PetCtStudy, StudyWarning
+
+    Load = Callable[[], tuple[Model, Adapter | None]]
+
+#: A contour that agrees this well with the model's blind output was hardly drawn without it.
+SUSPICIOUS_DICE = 0.98
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What there is to say of a new case; the worker's request has the same."""
+    shared.add_annotation_options(parser)
+    about = parser.add_argument_group("about the case")
+    about.add_argument("--patient", metavar="NAME", help="whose study it is (default: Patient ID); kept as a pseudonym")
+    about.add_argument(
+        "--origin", choices=("scratch", "corrected", "imported"),
+        help="whose contour it is; corrected: begun as the output of --model and --adapter (default: what the file says)",
+    )  # fmt: skip
+    about.add_argument("--note", default="", metavar="TEXT", help="a line about the case, nothing of the patient")
+    blind = parser.add_argument_group("blind record: model and adapter segment the case before its contour is known")
+    blind.add_argument("--no-blind", metavar="WHY", default="", help="leave it out, and why")
+    shared.add_running_options(blind)
+    shared.add_adapter_option(blind)
+    shared.add_study_options(parser)
+
+
+def loading(options: argparse.Namespace) -> "Load":
+    """What --model and --adapter name, loaded once and only when it is needed."""
+    import functools
+
+    @functools.cache
+    def load():
+        from . import work
+
+        model = work.load_model(options)
+        return model, work.load_adapter(options, model)
+
+    return load
+
+
+def add_case(
+    library: "CaseLibrary", read: "Callable[[Progress], PetCtStudy]", file: Path | None, options: argparse.Namespace,
+    load: "Load", progress: "Progress", origin: "Origin | None" = None,
+) -> "tuple[CaseCard, list[StudyWarning]]":  # fmt: skip
+    """Adds the study that `read` gives with the annotation in `file`; its card and what to tell the user.
+
+    origin: where the caller knows better than file and options whose contour it is.
+    """
+    from ..adaptation import blind
+    from ..adaptation.identity import patient_id
+    from ..core import PemmaError
+    from ..core.progress import part
+    from ..study import annotation
+
+    study = with_inputs(read(part(progress, 0, 0.2)), options.inputs)
+    if file is None:
+        raise PemmaError("no-annotation", "the study has no RTSTRUCT, SEG or mask", "give one with --annotation FILE")
+    label, notes = annotation.read(file, study, roi_name=options.annotation_roi)
+    patient = options.patient or patient_id(study)
+    card = blind.add(
+        library, study, label, patient=patient, origin=origin or origin_of(file, options, load), note=options.note,
+        blind=None if options.no_blind else blind.Blind(load, options.inputs, options.device, options.whole_study),
+        why_not=options.no_blind, progress=part(progress, 0.2, 1),
+    )  # fmt: skip
+    return card, [*study.warnings, *notes, *_told(card, patient, options)]
+
+
+def with_inputs(study: "PetCtStudy", inputs: str) -> "PetCtStudy":
+    """The study without the image that --inputs leaves out; the case then has no such image."""
+    from dataclasses import replace
+
+    if inputs == "pet":
+        return replace(study, ct=None, ct_headers=())
+    return replace(study, pet=None, pet_headers=(), suv=None) if inputs == "ct" else study
+
+
+def origin_of(file: Path, options: argparse.Namespace, load: "Load") -> "Origin":
+    """Whose contour it is. A SEG of this software says so itself, and nobody may say otherwise."""
+    from ..adaptation.cards import Origin
+    from ..core import PemmaError
+    from ..study.annotation.author import author_of
+
+    author = author_of(file)
+    if author is None:
+        return stated_origin(options, load)
+    if options.origin not in (None, "corrected"):
+        sentence = f"the contour began as the output of {author.model.name}, its file says"
+        raise PemmaError("case-origin", sentence, "leave --origin out: such a case is good for training, not for the proof")
+    return Origin("corrected", author.model, author.adapter)
+
+
+def stated_origin(options: argparse.Namespace, load: "Load") -> "Origin":
+    """What --origin says; a contour of which nobody says anything is imported."""
+    from ..adaptation.cards import Origin
+
+    if options.origin != "corrected":
+        return Origin(options.origin or "imported")
+    model, adapter = load()
+    return Origin("corrected", model.identity, adapter.identity if adapter else None)
+
+
+def _told(card: "CaseCard", patient: str | None, options: argparse.Namespace) -> "list[StudyWarning]":
+    from ..study.types import StudyWarning
+
+    told = []
+    if patient is None:
+        sentence = f"nobody says whose study case {card.id} is: it counts as a patient of its own"
+        told.append(StudyWarning("patient-unknown", sentence, "name studies of one patient alike with --patient"))
+    if card.blind_left_out and card.origin.independent and not options.no_blind:
+        told.append(StudyWarning("no-blind-record", f"no blind record: {card.blind_left_out}"))
+    if any(score.dice >= SUSPICIOUS_DICE for score in card.blind):
+        sentence = f"the contour of case {card.id} is almost the model's own output"
+        told.append(StudyWarning("contour-like-output", sentence, "if it began so, add it with --origin corrected"))
+    return told
