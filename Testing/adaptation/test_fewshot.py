@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from PEMMASegmentLib.adaptation import fewshot
+from PEMMASegmentLib.adaptation import fewshot, resuming
 from PEMMASegmentLib.adaptation.fewshot import WeightUpdate, steps_in
 from PEMMASegmentLib.adapters import load, method
 from PEMMASegmentLib.core import Cancelled, PemmaError
@@ -57,7 +57,7 @@ def test_the_same_seed_gives_the_same_adapter_another_seed_another_one(model, ca
 
 @pytest.mark.parametrize("stop", [1, 5, 8])
 def test_a_run_that_was_stopped_goes_on_exactly(model, cases, fitted, tmp_path, monkeypatch, stop):
-    monkeypatch.setattr(fewshot, "_CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(resuming, "CHECKPOINT_SECONDS", 0.0)
     seen = []
 
     def progress(fraction, words):

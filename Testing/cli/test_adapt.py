@@ -77,9 +77,9 @@ def test_from_a_library(place, tmp_path, capsys):
 def test_killed_at_any_step_the_same_command_goes_on(place, tmp_path, monkeypatch, capsys):
     """The first run dies without a word in the second fold's training; a second one ends with what one run gives."""
     code = """import os, sys
-from PEMMASegmentLib.adaptation import fewshot
+from PEMMASegmentLib.adaptation import fewshot, resuming
 from PEMMASegmentLib.cli import adapt, main
-fewshot._CHECKPOINT_SECONDS, fewshot.EFFORTS["quick"] = 0.0, 3
+resuming.CHECKPOINT_SECONDS, fewshot.EFFORTS["quick"] = 0.0, 3
 real = adapt.adapt
 def dying(model, options, out, told):
     return real(model, options, out, lambda fraction, words: "fold 2" in words and "step 2" in words and os._exit(9))

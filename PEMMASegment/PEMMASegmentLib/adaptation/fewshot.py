@@ -2,8 +2,6 @@
 
 import copy
 import hashlib
-import json
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -16,7 +14,6 @@ import torch
 
 from .. import adapters
 from ..adapters import AdapterCard, Method, method
-from ..adapters.card import CARD
 from ..core import PemmaError, Progress, no_progress
 from ..core.files import write_text
 from ..core.progress import part
@@ -28,6 +25,7 @@ from ..training.augment import Augmentation
 from ..training.config import Config, Stage
 from ..training.loop import Checkpoint, optimise
 from ..training.windows import TrainingCase, batch, draw, to_case
+from .resuming import key_of, resumed
 from .types import Fitted, SiteCase
 
 #: Steps by effort. "standard": five cases within three minutes on two cores, with the starter model.
@@ -37,7 +35,6 @@ RECIPE = Stage("adapter", steps=EFFORTS["standard"], batch=2, rate=2e-3, warm_up
 FOREGROUND = 0.7
 AUGMENTATION = Augmentation(intensity=0.25, ct_gain=0.1, ct_shift=15.0, pet_gain=0.2, pet_floor=0.3)
 PREPARED = 0.02  # share of the progress
-_CHECKPOINT_SECONDS = 10.0
 _LOOK = 4  # steps, to tell how long one takes
 
 
@@ -69,30 +66,22 @@ class WeightUpdate:
 
         Raises PemmaError for cases that can't be trained on, and what `progress` raises; a stopped run then goes on.
         """
-        if self.work is None:
-            with tempfile.TemporaryDirectory(prefix="pemma-adapt-") as work:
-                return replace(self, work=Path(work)).fit(model, cases, inputs, seed, progress)
-        key = self.key(model, cases, inputs, seed)
-        folder = Path(self.work) / key[:16]
-        if (folder / CARD).is_file():
-            progress(1.0, f"step {self.steps} of {self.steps}, done before")
-            return adapters.load(folder, model.identity)
-        training = prepared(model, cases, inputs, part(progress, 0.0, PREPARED))
-        folder.mkdir(parents=True, exist_ok=True)
-        checkpoint = Checkpoint(folder / "unfinished.safetensors", key, _CHECKPOINT_SECONDS)
-        ways = iter([(False, ""), (True, "with gradient checkpointing")])  # the second where the GPU's memory is short
-        fitted, _, _ = run_down(ways, lambda sparing: _Run(self, model, training, inputs, seed, sparing).train(
-            checkpoint, part(progress, PREPARED, 1.0)))
-        card = adapters.save(folder, fitted.tensors, fitted.card)
-        checkpoint.file.unlink()
-        return Fitted(card, fitted.tensors)
+
+        def train(checkpoint: Checkpoint) -> Fitted:
+            training = prepared(model, cases, inputs, part(progress, 0.0, PREPARED))
+            ways = iter([(False, ""), (True, "with gradient checkpointing")])  # the second where the GPU's memory is short
+            fitted, _, _ = run_down(ways, lambda sparing: _Run(self, model, training, inputs, seed, sparing).train(
+                checkpoint, part(progress, PREPARED, 1.0)))
+            return fitted
+
+        return resumed(self.work, self.key(model, cases, inputs, seed), model.identity, train)
 
     def key(self, model: Model, cases: Sequence[SiteCase], inputs: str, seed: int) -> str:
         """A digest of all that makes a run the same run: base, cases, recipe, seed."""
         about = {"base": model.identity.sha256, "cases": [digest(case) for case in cases], "inputs": inputs, "seed": seed,
                  "method": asdict(self.method), "pattern": self.pattern, "recipe": asdict(self._stage),
                  "augmentation": asdict(AUGMENTATION)}
-        return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+        return key_of(about)
 
     @property
     def _stage(self) -> Stage:
