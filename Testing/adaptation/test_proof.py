@@ -8,7 +8,7 @@ import pytest
 import SimpleITK as sitk
 
 from PEMMASegmentLib.adaptation import ledger, proof
-from PEMMASegmentLib.adaptation.adapt import adapt, check_out, climb, common_inputs, in_words
+from PEMMASegmentLib.adaptation.adapt import adapt, check_out, climb, common_inputs, in_words, seconds_left
 from PEMMASegmentLib.adaptation.library import CaseLibrary
 from PEMMASegmentLib.adaptation.proof import dealt, lesions, pair, prove, references
 from PEMMASegmentLib.adaptation.verdict import verdict
@@ -215,3 +215,10 @@ def test_the_ladder_delivers_the_rung_that_it_recommends_or_nothing(model, five,
 
 def test_time_left_in_words():
     assert [in_words(s) for s in (3, 44, 89, 100, 600)] == ["10 s", "40 s", "90 s", "2 min", "10 min"]
+
+
+def test_the_time_left_of_a_run_that_goes_on_is_not_that_of_what_was_done_before():
+    steady = [(2.0 * n, 0.01 * n) for n in range(20)]  # 2 s for a hundredth
+    assert seconds_left(steady) == pytest.approx(162) and seconds_left(steady[:4]) is None
+    resumed = [(0.0, 0.0), (3.0, 0.001), *((5.0 + 2 * n, 0.5 + 0.01 * n) for n in range(20))]
+    assert seconds_left(resumed) == pytest.approx(0.31 * 200, rel=0.1)

@@ -4,9 +4,12 @@ import os
 import shutil
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from ..adapters import AdapterCard, save, write_card
 from ..adapters.card import CARD
@@ -26,7 +29,8 @@ from .verdict import FEWEST, Verdict, too_few, verdict
 _WRITING = ".writing-"
 #: A segmentation as a share of a training, for the progress.
 _SEGMENTING = 0.02
-_TOLD_AFTER_S = 5.0
+#: Time left: told after so many seconds and messages, from so many of the last, without leaps of so many usual ones.
+_TOLD_AFTER_S, _FEWEST_MARKS, _MARKS, _LEAP = 5.0, 5, 400, 10.0
 
 
 def adapt(model: Model, cases: Sequence[SiteCase], procedure: Procedure, out: Path, ledger: ledgers.Ledger, *,
@@ -119,16 +123,28 @@ def check_out(out: Path) -> None:
 
 
 def with_time_left(progress: Progress) -> Progress:
-    """Adds to the words how long the rest will take, as long as it goes on at the pace so far."""
-    started = time.monotonic()
+    """Adds to the words how long the rest will take, as long as it goes on at the pace of late."""
+    marks = deque([(time.monotonic(), 0.0)], maxlen=_MARKS)
+    started = marks[0][0]
 
     def told(fraction: float, words: str) -> None:
-        spent = time.monotonic() - started
-        known = fraction > 0.01 and spent > _TOLD_AFTER_S
-        left = f" ({in_words(spent * (1 - fraction) / fraction)} left)" if known else ""
-        progress(fraction, words + left)
+        marks.append((time.monotonic(), fraction))
+        left = seconds_left(marks) if marks[-1][0] - started > _TOLD_AFTER_S else None
+        progress(fraction, words if left is None else f"{words} ({in_words(left)} left)")
 
     return told
+
+
+def seconds_left(marks: Sequence[tuple[float, float]]) -> float | None:
+    """From (time in s, fraction done) of each message; None as long as they are too few to tell.
+
+    A leap is no work of now: a run that goes on reports at once what an earlier one had done.
+    """
+    seconds, done = np.diff(np.array(marks), axis=0).T
+    if np.count_nonzero(done > 0) < _FEWEST_MARKS:
+        return None
+    work = done <= _LEAP * np.median(done[done > 0])
+    return float((1 - marks[-1][1]) * seconds[work].sum() / done[work].sum())
 
 
 def in_words(seconds: float) -> str:
