@@ -101,8 +101,8 @@ def procedure(run: Run, model: Model, device: str, work: Path) -> Procedure:
     made: dict[str, Callable[[], Procedure]] = {
         "threshold": lambda: Threshold(device), "maps": Maps, "flips": Flips,
         "maps+threshold": lambda: Stack((Maps(), Threshold(device))),
-        "norm+out": lambda: WholeParameters(False, run.steps, device),
-        "all weights": lambda: WholeParameters(True, run.steps, device),
+        "norm+out": lambda: WholeParameters(False, run.steps, device, work),
+        "all weights": lambda: WholeParameters(True, run.steps, device, work),
         "salt": lambda: salt, "control": lambda: salt, "maps+salt": lambda: Stack((Maps(), salt)),
         "lora": lambda: replace(salt, method=equal_lora(model)),
     }  # fmt: skip
