@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +13,7 @@ from ..adapters import AdapterCard, load, read_card, write_card
 from ..adapters.card import CARD
 from ..adapters.files import WEIGHTS
 from ..core import PemmaError, zips
-from ..core.files import write_atomically
+from ..core.files import place_folder, write_atomically
 from ..network.files import models_folder
 
 _MOST_BYTES = 4 << 30  # of an unpacked zip; the weights of the reference network in full are 0.4 GB
@@ -59,13 +58,7 @@ def import_adapter(source: Path) -> AdapterCard:
     refused = partial(_no_zip, source.name)
     with zips.opened(source, partial(_adapter_in, refused), _MOST_BYTES, refused) as folder:
         card = check_adapter(folder)
-        target = _free(card.name)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".importing-", dir=target.parent) as temporary:
-            copied = Path(temporary) / card.name
-            _copy(folder, copied)
-            check_adapter(copied)  # what was copied, not what was seen before
-            os.rename(copied, target)
+        place_folder(_free(card.name), partial(_copy_checked, folder))
     return card
 
 
@@ -127,6 +120,11 @@ def _copy(folder: Path, target: Path) -> None:
     for name in (WEIGHTS, CARD):
         if (folder / name).is_file():
             shutil.copyfile(folder / name, target / name)
+
+
+def _copy_checked(folder: Path, target: Path) -> None:
+    _copy(folder, target)
+    check_adapter(target)  # what was copied, not what was seen before
 
 
 def _zip(folder: Path, file: Path) -> None:

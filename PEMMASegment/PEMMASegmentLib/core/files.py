@@ -27,6 +27,18 @@ def write_atomically(target: Path, write: Callable[[Path], None]) -> None:
     flush(target.parent)
 
 
+def place_folder(target: Path, fill: Callable[[Path], None]) -> None:
+    """Calls `fill` with a path that it makes a folder of, then renames that to `target`, which must be new.
+
+    Raises what `fill` raises; nothing is left then.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".importing-", dir=target.parent) as temporary:
+        fill(Path(temporary) / target.name)
+        os.rename(Path(temporary) / target.name, target)
+    flush(target.parent)
+
+
 def write_text(target: Path, text: str) -> None:
     """`write_atomically` for text: UTF-8, line ends as given."""
     write_atomically(target, lambda path: path.write_bytes(text.encode("utf-8")))

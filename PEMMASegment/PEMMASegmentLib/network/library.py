@@ -1,13 +1,12 @@
 """The user's own models: how one is taken in, from a folder or a zip, and taken out. The bundled ones are never touched."""
 
-import os
 import re
 import shutil
-import tempfile
 from functools import partial
 from pathlib import Path
 
 from ..core import PemmaError, zips
+from ..core.files import place_folder
 from .files import CARD, ModelCard, check, models_folder
 
 LARGEST_ZIP = 8 * 2**30  # bytes unpacked; a model with weights of ViT-B width has less than one
@@ -36,10 +35,7 @@ def import_model(source: Path, name: str) -> Path:
     target = models_folder() / name
     if target.exists():
         raise PemmaError("model-exists", f"there is a model {name} already", f"pemma-segment models remove {name}")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".importing-", dir=target.parent) as folder:
-        copied = Path(shutil.copytree(source, Path(folder) / name))
-        os.rename(copied, target)
+    place_folder(target, lambda folder: shutil.copytree(source, folder))
     return target
 
 
