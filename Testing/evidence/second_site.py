@@ -189,11 +189,11 @@ def read(file: Path) -> list[dict]:
 
 
 def tables(rows: list[dict]) -> str:
-    """Markdown: one table a shift, and the paired differences that matter."""
+    """Markdown: one table a base and shift, and the paired differences that matter."""
     out = []
-    for shift in dict.fromkeys(row["shift"] for row in rows):
-        here = [row for row in rows if row["shift"] == shift]
-        out.append(f"\n### {shift}\n\n| arm | cases | seeds | Dice there | gain (95 % interval) | first site, change "
+    for model, shift in dict.fromkeys((row["model"], row["shift"]) for row in rows):
+        here = [row for row in rows if (row["model"], row["shift"]) == (model, shift)]
+        out.append(f"\n### {shift}, base {model}\n\n| arm | cases | seeds | Dice there | gain (95 % interval) | first site, change "
                    "| trained | CPU s |\n|---|---|---|---|---|---|---|---|")
         for arm in ARMS:
             for count in sorted({row["cases"] for row in here if row["arm"] == arm}):
