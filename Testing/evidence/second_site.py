@@ -193,8 +193,8 @@ def tables(rows: list[dict]) -> str:
     out = []
     for model, shift in dict.fromkeys((row["model"], row["shift"]) for row in rows):
         here = [row for row in rows if (row["model"], row["shift"]) == (model, shift)]
-        out.append(f"\n### {shift}, base {model}\n\n| arm | cases | seeds | Dice there | gain (95 % interval) | first site, change "
-                   "| trained | CPU s |\n|---|---|---|---|---|---|---|---|")
+        out.append(f"\n### {shift}, base {model}\n\n| arm | cases | seeds | Dice there | gain (95 % interval) "
+                   "| first site, change | trained | CPU s |\n|---|---|---|---|---|---|---|---|")
         for arm in ARMS:
             for count in sorted({row["cases"] for row in here if row["arm"] == arm}):
                 out.append(_line(here, arm, count))
