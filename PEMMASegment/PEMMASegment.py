@@ -84,7 +84,7 @@ class PEMMASegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """Loads the .ui file and hands it to the panel; follows the scene's closing and opening."""
 
     panel = None
-    _entered = False
+    _entered, _stale = False, False
 
     def __init__(self, parent=None):
         VTKObservationMixin.__init__(self)  # first: the other one sets up at once when it is given no parent
@@ -111,7 +111,8 @@ class PEMMASegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def enter(self):
         """Shows the choices kept in the scene; installs and starts nothing."""
         self._entered = True
-        if self.panel is not None and self.panel.chosen is None:
+        if self.panel is not None and (self.panel.chosen is None or self._stale):
+            self._stale = False
             self.panel.use(self.logic.getParameterNode())
 
     def exit(self):
@@ -134,7 +135,9 @@ class PEMMASegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.panel.close_scene()
 
     def _on_scene_closed(self, caller, event):
-        self.panel.use(self.logic.getParameterNode() if self._entered else None)
+        self._stale = True
+        if self._entered:
+            self.enter()
 
     def _say_too_old(self):
         import qt

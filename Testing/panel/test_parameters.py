@@ -98,8 +98,12 @@ def test_without_a_window_of_the_application_it_makes_its_own(app):
 def test_a_scene_that_is_opened_while_another_module_is_shown_is_looked_at_on_the_way_back(app, module):
     import slicer
 
+    before = module.panel.chosen
     module.exit()
     slicer.mrmlScene.InvokeEvent(slicer.mrmlScene.EndImportEvent)
-    assert module.panel.chosen is None
+    assert module.panel.chosen is before  # a run may be under way
     module.enter()
-    assert module.panel.chosen.ct.GetName() == "CT"
+    assert module.panel.chosen is not before and module.panel.chosen.ct.GetName() == "CT"
+    module.enter()
+    slicer.mrmlScene.Clear(0)
+    assert module.panel.chosen.ct is None

@@ -195,6 +195,15 @@ def pip(monkeypatch):
     return one
 
 
+def test_without_slicers_packaging_it_opens_and_says_that_it_can_not_tell(app, monkeypatch):
+    import sys
+
+    from PEMMASegmentLib.panel import packages
+
+    monkeypatch.setitem(sys.modules, "slicer.packaging", None)
+    assert packages.missing() == [] and "can't tell" in packages.in_words([])
+
+
 def test_what_is_missing_is_installed_from_a_folder_of_wheels(app, pip, ui, module, tmp_path):
     assert not ui.setupSection.collapsed and ui.packagesLabel.text == "Missing: torch, monai."
     ui.wheelsPathEdit.currentPath = str(tmp_path)

@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import slicer.packaging
+import slicer.util
 from slicer.i18n import tr as _
 
 from ..core import PemmaError
 
-PYPROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
 _BUNDLED = ("numpy", "scipy", "SimpleITK", "pydicom", "highdicom")  # Slicer's own: never replaced
 _PROXY, _CERTIFICATE = ("HTTPS_PROXY", "HTTP_PROXY", "PIP_PROXY"), ("PIP_CERT", "REQUESTS_CA_BUNDLE")
 
@@ -33,14 +32,32 @@ class Source:
     certificate: str = ""
 
 
+def _tool():
+    """What looks for packages and installs them; None in an application without it."""
+    try:
+        import slicer.packaging
+    except ImportError:
+        return None
+    return slicer.packaging
+
+
 def missing() -> list:
-    """Requirements of the library that are not there."""
-    required = slicer.packaging.load_pyproject_dependencies(str(PYPROJECT))
-    return [requirement for requirement in required if not slicer.packaging.pip_check(requirement)]
+    """Requirements of the library that are not there; none where nothing can be told: a run says what it lacks."""
+    tool = _tool()
+    required = tool.load_pyproject_dependencies(str(_pyproject())) if tool is not None else []
+    return [requirement for requirement in required if not tool.pip_check(requirement)]
+
+
+def _pyproject() -> Path:
+    """Beside the library, or beside the module when the library is installed as a package."""
+    beside = Path(__file__).resolve().parents[2] / "pyproject.toml"
+    return beside if beside.is_file() else Path(slicer.util.modulePath("PEMMASegment")).parent / beside.name
 
 
 def in_words(requirements: list) -> str:
     """One line about what is missing."""
+    if _tool() is None:
+        return _("This Slicer can't tell which packages are there.")
     if not requirements:
         return _("All packages are there.")
     return _("Missing: {names}.").format(names=", ".join(requirement.name for requirement in requirements))
@@ -71,7 +88,7 @@ def _from_folder(requirements: list, wheels: str, constraints: str) -> None:
         raise _not_installed(_("the installation was declined"))
     wanted = ["--no-index", "--find-links", str(folder), *map(str, requirements)]
     with _told():
-        slicer.packaging.pip_install(wanted, constraints=constraints, requester="PEMMASegment")
+        _tool().pip_install(wanted, constraints=constraints, requester="PEMMASegment")
 
 
 def _from_internet(requirements: list, constraints: str) -> None:
@@ -81,7 +98,7 @@ def _from_internet(requirements: list, constraints: str) -> None:
     others = [requirement for requirement in requirements if requirement.name != "torch"]
     if others:
         with _told():
-            slicer.packaging.pip_ensure(others, constraints=constraints, requester="PEMMASegment")
+            _tool().pip_ensure(others, constraints=constraints, requester="PEMMASegment")
 
 
 def _torch(versions: str) -> None:

@@ -175,9 +175,7 @@ class Panel:
         self._guarded(self._view_section.show_once, ct, pet)
         if run.lesions:  # the largest: nobody should have to look for what was found
             view.jump_to(logic.centre_ras(run, run.lesions[0].number))
-        number = len(run.lesions)
-        said = _("{number} lesion(s) in {seconds} s.").format(number=number, seconds=f"{seconds:.0f}")
-        self._say("\n".join([said, *_notes(answer, asked)]))
+        self._say("\n".join([_found(len(run.lesions), seconds), *_notes(answer, asked)]))
 
     def _on_segment(self, _checked=False) -> None:
         if self._asked is not None:
@@ -279,6 +277,14 @@ class Panel:
         self.ui.segmentButton.enabled = True
         self.ui.progressBar.visible = self.ui.progressLabel.visible = False
         self.ui.progressLabel.text = ""
+
+
+def _found(number: int, seconds: float) -> str:
+    template = {
+        0: _("No lesion was found ({seconds} s). A lower threshold may show faint ones; Add at crosshair draws one."),
+        1: _("1 lesion in {seconds} s."),
+    }.get(number, _("{number} lesions in {seconds} s."))
+    return template.format(number=number, seconds=f"{seconds:.0f}")
 
 
 def _notes(answer: Result, asked: _Asked) -> list[str]:
