@@ -7,7 +7,6 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from ..adapters import AdapterCard
 from ..core import Progress, no_progress
 from ..core.images import voxel_ml
 from ..core.progress import part
@@ -15,7 +14,7 @@ from ..inference import segment
 from ..network.files import Model
 from .fewshot import digest
 from .maps import mapped_case
-from .types import Fitted, Procedure, SiteCase
+from .types import Fitted, Procedure, SiteCase, fix
 
 THRESHOLDS = tuple(round(0.1 + 0.05 * n, 2) for n in range(18))
 VOLUMES_ML = (0.0, 1.0, 2.0, 5.0, 10.0)
@@ -39,9 +38,8 @@ class Threshold:
         for n, case in enumerate(cases):
             tables.append(self._table(model, case, inputs, part(progress, n / len(cases), (n + 1) / len(cases))))
         threshold, volume = choose(np.mean(tables, axis=0), model.card.threshold.get(inputs, 0.5))
-        card = AdapterCard(self.name, "1", None, "", (), model.identity, inputs, threshold=threshold,
-                           min_volume_ml=volume or None, training={"cases": len(cases), "seed": seed})
-        return Fitted(card, {})
+        training = {"cases": len(cases), "seed": seed}
+        return fix(self, model, inputs, threshold=threshold, min_volume_ml=volume or None, training=training)
 
     def _table(self, model: Model, case: SiteCase, inputs: str, progress: Progress) -> np.ndarray:
         key = (id(model.net), digest(case), inputs)
@@ -64,7 +62,7 @@ class Flips:
     def fit(self, model: Model, cases: Sequence[SiteCase], inputs: str, seed: int = 0,
             progress: Progress = no_progress) -> Fitted:
         progress(1.0, "mirrored inputs")
-        return Fitted(AdapterCard(self.name, "1", None, "", (), model.identity, inputs, flips=True), {})
+        return fix(self, model, inputs, flips=True)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import SimpleITK as sitk
 
-from ..adapters import AdapterCard
 from ..core import PemmaError, Progress, no_progress
 from ..core.images import array, to_grid_of
 from ..inference.intensity import Curve, mapped, pet_scale, scales_much
@@ -21,7 +20,7 @@ from ..network.files import Model
 from ..network.preprocess import AIR_HU
 from ..study.types import PetCtStudy
 from .proof import references
-from .types import Fitted, SiteCase
+from .types import Fitted, SiteCase, fix
 
 #: Below are skin, lung and table, above mostly lesions, bladder and bones.
 QUANTILES = (0.10, 0.20, 0.30, 0.40, 0.50, 0.60, 0.70, 0.80, 0.90, 0.95)
@@ -47,8 +46,7 @@ class Maps:
         curves = fit_maps([case.study for case in cases], own, inputs)
         progress(1.0, "maps fitted")
         training = {"cases": len(cases), "reference_cases": len(own), "seed": seed} | _told(curves)
-        card = AdapterCard(self.name, "1", None, "", (), model.identity, inputs, intensity=curves, training=training)
-        return Fitted(card, {})
+        return fix(self, model, inputs, intensity=curves, training=training)
 
 
 def fit_maps(site: Sequence[PetCtStudy], own: Sequence[PetCtStudy], inputs: str) -> dict[str, Curve]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import SimpleITK as sitk
 
+from ..adapters import AdapterCard
 from ..adapters.files import Adapter as Fitted
 from ..core import Progress
 from ..study.types import PetCtStudy
@@ -15,7 +16,7 @@ from ..study.types import PetCtStudy
 if TYPE_CHECKING:
     from ..network.files import Model
 
-__all__ = ["Fitted", "Procedure", "SiteCase"]
+__all__ = ["Fitted", "Procedure", "SiteCase", "fix"]
 
 
 @dataclass(frozen=True)
@@ -47,3 +48,8 @@ class Procedure(Protocol):
     def fit(self, model: Model, cases: Sequence[SiteCase], inputs: str, seed: int, progress: Progress) -> Fitted:
         """An adapter for `inputs` ("ct+pet", "ct" or "pet"), from all of `cases`; the same seed gives the same one."""
         ...
+
+
+def fix(procedure: Procedure, model: Model, inputs: str, **parts) -> Fitted:
+    """An adapter without weights. parts: the fields of its card that act, and `training`."""
+    return Fitted(AdapterCard(procedure.name, "1", None, "", (), model.identity, inputs, **parts), {})
