@@ -11,7 +11,8 @@
 `flips` and `runs` end with exit code 1 when more is accepted than may be. FILE: JSON lines, one a run, with `before` and
 `after`, the Dice of held-out patients, `command` and `model` (the first figures of its hash); `runs` and `record` write
 DIR/held_out_scores.jsonl, and what stands there from the same model is not done again. Both need `shared` beside the
-checkout. Two `runs` at once with other --seeds may share a DIR.
+checkout. Two `runs` at once with other --seeds may share a DIR. `runs --folds 2` trains twice a run and not five times; its
+patients have more in common than the product's, which is the harder test of the rule.
 
 A draw of `flips` takes a recorded run, some of its patients, and a random sign for each; newly missed lesions are left out,
 which could only lower what is accepted. A shared effect is one more such gain, the same for all patients of the draw.
