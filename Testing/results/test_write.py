@@ -13,8 +13,8 @@ import SimpleITK as sitk
 
 from PEMMASegmentLib.core import PemmaError
 from PEMMASegmentLib.core.files import sha256_of
+from PEMMASegmentLib.core.folders import replace_folder
 from PEMMASegmentLib.results import check_out, measure, write_all
-from PEMMASegmentLib.results.write import _write as replace_result
 from PEMMASegmentLib.study.types import PetCtStudy, StudyWarning
 
 from .studies import dicom_study, nifti_study, on_grid, segmentation
@@ -123,7 +123,7 @@ def test_a_run_killed_between_its_renames_loses_nothing(study, label, tmp_path):
     if os.fork() == 0:
         rename = os.rename
         os.rename = lambda source, target: os._exit(9) if Path(target) == out else rename(source, target)
-        replace_result(out, lambda new: (new / "lesions.csv").write_text("new"))
+        replace_folder(out, lambda new: (new / "lesions.csv").write_text("new"), "result.json")
     assert os.waitstatus_to_exitcode(os.wait()[1]) == 9 and not out.exists()
     foreign.mkdir(parents=True)
     check_out(out)

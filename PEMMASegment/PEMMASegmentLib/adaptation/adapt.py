@@ -1,8 +1,6 @@
 """From a site's cases to an adapter folder with its proof: train on all, deliver, prove, tell."""
 
 import os
-import shutil
-import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -11,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..adapters import AdapterCard, save, write_card
+from ..adapters import read_card, save, write_card
 from ..adapters.card import CARD
 from ..adapters.files import WEIGHTS
 from ..core import PemmaError, Progress, no_progress
+from ..core.folders import WRITING, recover_folder, replace_folder
 from ..inference.segment import choose_inputs
 from ..network.files import Model
 from ..study import scanner
@@ -26,7 +25,6 @@ from .record import as_record, nothing_recommended, of_ladder, without_cases
 from .types import Fitted, Procedure, SiteCase
 from .verdict import FEWEST, Verdict, too_few, verdict
 
-_WRITING = ".writing-"
 #: A segmentation as a share of a training, for the progress.
 _SEGMENTING = 0.02
 #: Time left: told after so many seconds and messages, from so many of the last, without leaps of so many usual ones.
@@ -109,15 +107,16 @@ def common_inputs(model: Model, cases: Sequence[SiteCase], inputs: str) -> str:
 
 def check_out(out: Path) -> None:
     """Raises PemmaError unless `out` is new, empty, or an adapter folder."""
-    out = Path(out)
+    out = Path(out).resolve()
+    recover_folder(out)
     if out.exists() and not out.is_dir():
         raise PemmaError("out-is-a-file", "the place for the adapter is a file", "name a folder", out.name)
     present = {f.name for f in out.iterdir()} if out.is_dir() else set()
-    foreign = {name for name in present - {CARD, WEIGHTS} if not name.startswith(_WRITING)}  # what a killed run left is ours
+    foreign = {name for name in present - {CARD, WEIGHTS} if not name.startswith(WRITING)}  # what a killed run left is ours
     if foreign:
         raise PemmaError("out-not-empty", f"the folder for the adapter holds something else ({min(foreign)})",
                          "name a new or an empty folder", out.name)
-    parent = next(folder for folder in out.resolve().parents if folder.exists())
+    parent = next(folder for folder in out.parents if folder.exists())
     if not os.access(parent, os.W_OK | os.X_OK):
         raise PemmaError("cannot-write", "the adapter can't be written there", "name another folder with --out", out.name)
 
@@ -175,31 +174,12 @@ def _deliver(out: Path, fitted: Fitted, cases: Sequence[SiteCase], procedure: Pr
     card = replace(fitted.card, name=name or f"{procedure.name.replace(' ', '-')}-{len(cases)}-cases", training=training,
                    origin=scanner.gathered(facts), verdict="")
     try:
-        return Fitted(_replace(Path(out).resolve(), fitted, card), fitted.tensors)
+        replace_folder(Path(out).resolve(), lambda folder: save(folder, fitted.tensors, card), last=CARD)
+        return Fitted(read_card(out), fitted.tensors)
     except OSError as error:
         words = error.strerror or type(error).__name__
         raise PemmaError("cannot-write", f"the adapter can't be written: {words}",
                          "free some space, or name another folder with --out", Path(out).name) from error
-
-
-def _replace(out: Path, fitted: Fitted, card: AdapterCard) -> AdapterCard:
-    """Writes the adapter beside `out` and renames it; what was there comes back if that fails."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=_WRITING, dir=out.parent))
-    new, old = temporary / "new", temporary / "old"
-    try:
-        card = save(new, fitted.tensors, card)
-        if out.exists():
-            os.rename(out, old)
-        try:
-            os.rename(new, out)
-        except OSError:
-            if old.exists():
-                os.rename(old, out)
-            raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return card
 
 
 def _judged(procedure: Procedure, model: Model, cases: Sequence[SiteCase], inputs: str, seed: int, ledger: ledgers.Ledger,

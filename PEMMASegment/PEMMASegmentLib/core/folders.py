@@ -1,0 +1,80 @@
+"""A folder replaced as a whole: it holds the old files or the new ones, also after its program was killed."""
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+WRITING = ".writing-"  # then the process's id, a dash and anything; `worker.folders` knows these names
+_STALE_S = 24 * 3600.0
+
+
+def replace_folder(out: Path, fill: Callable[[Path], None], last: str) -> list[str]:
+    """Calls `fill` with an empty folder, which then takes the place of `out`; gives the names of its files.
+
+    out: absolute; new, or a folder of plain files, which are gone afterwards. last: the file without which the others are
+    nothing, where a mounted folder can't be renamed but only filled. Raises what `fill` raises; `out` is as it was then.
+    """
+    beside = _beside(out)
+    beside.mkdir(parents=True, exist_ok=True)
+    ours = Path(tempfile.mkdtemp(prefix=f"{WRITING}{os.getpid()}-", dir=beside))
+    try:
+        new = ours / "new"
+        new.mkdir()
+        fill(new)
+        names = sorted(file.name for file in new.iterdir())
+        _move_files(new, out, last) if out.is_mount() else _swap(new, out)
+    finally:
+        if out.exists() or not _aside(ours, out).exists():  # else the old files are left there: not ours to throw away
+            shutil.rmtree(ours, ignore_errors=True)
+    return names
+
+
+def recover_folder(out: Path) -> None:
+    """Puts back what a killed program had put aside from `out` (absolute), and removes what such programs left.
+
+    A folder with nothing put aside may belong to a program that is still writing: it goes when it is a day old.
+    """
+    for ours in _beside(out).glob(f"{WRITING}[0-9]*-*"):
+        old = [folder.name for folder in (ours / "old").glob("*")]
+        with suppress(OSError):  # another program was faster
+            if old == [out.name]:
+                if not out.exists():
+                    os.rename(_aside(ours, out), out)
+            elif old or time.time() - ours.stat().st_mtime < _STALE_S:
+                continue
+            shutil.rmtree(ours, ignore_errors=True)
+
+
+def _beside(out: Path) -> Path:
+    return out if out.is_mount() else out.parent
+
+
+def _aside(ours: Path, out: Path) -> Path:
+    """Where the old folder stands while the new one takes its place; its name tells whose it is."""
+    return ours / "old" / out.name
+
+
+def _swap(new: Path, out: Path) -> None:
+    """Renames `new` to `out`; an old one steps aside first and comes back if that fails."""
+    aside = _aside(new.parent, out)
+    if out.exists():
+        aside.parent.mkdir()
+        os.rename(out, aside)
+    try:
+        os.rename(new, out)
+    except OSError:
+        if aside.exists():
+            os.rename(aside, out)
+        raise
+
+
+def _move_files(new: Path, out: Path, last: str) -> None:
+    (out / last).unlink(missing_ok=True)
+    for old in [entry for entry in out.iterdir() if not entry.name.startswith(WRITING)]:
+        old.unlink()
+    for file in sorted(new.iterdir(), key=lambda file: file.name == last):
+        os.replace(file, out / file.name)
