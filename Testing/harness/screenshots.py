@@ -21,7 +21,7 @@ import slicer_app  # noqa: E402
 from PyQt5 import QtCore, QtGui, QtWidgets  # noqa: E402
 
 SAMPLE = ROOT / "PEMMASegment" / "Resources" / "SampleData" / "STS_008.zip"
-WIDTH, VIEW, GAP = 430, 560, 6  # pixels: the panel, a view, between views
+WIDTH, VIEW, GAP = 520, 560, 6  # pixels: the panel, a view, between views
 VIEWS = (("Axial", "#c8453c"), ("3D", "#6f7fc4"), ("Coronal", "#5a9e54"), ("Sagittal", "#c9a83a"))
 WAIT_S = 300.0
 
