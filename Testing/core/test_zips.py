@@ -44,6 +44,17 @@ def understated(file: Path) -> Path:
     return file
 
 
+def beheaded(file: Path) -> Path:
+    """Without its first bytes, but with an index that counts from them."""
+    file.write_bytes(written(file, ("a", b"text" * 9)).read_bytes()[30:])
+    return file
+
+
+def nameless(file: Path) -> Path:
+    file.write_bytes(written(file, ("a", b"")).read_bytes().replace(b"a", b"\0"))
+    return file
+
+
 def refusal(why: str) -> PemmaError:
     return PemmaError("test-zip", why)
 
@@ -64,6 +75,8 @@ def refusal(why: str) -> PemmaError:
         (encrypted, "encrypted"),
         (spoilt, "damaged"),
         (understated, "damaged"),
+        (beheaded, "damaged"),
+        (nameless, "without a name"),
         (lambda f: f.write_bytes(b"PK nothing") and f, "no zip"),
     ],
 )

@@ -1,5 +1,6 @@
 """Zips from elsewhere: unpacked whole, or refused before anything of them is written."""
 
+import errno
 import shutil
 import stat
 import tempfile
@@ -19,7 +20,8 @@ _DAMAGED = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, NotI
 def unpack(file: Path, into: Path, most_bytes: int, refused: Callable[[str], PemmaError]) -> None:
     """Unpacks a zip into an empty folder. Raises what `refused` makes of the reason why not, a clause like "it is damaged".
 
-    No member is checked while it is read: zipfile reads no more of it than its stated length, and compares its CRC.
+    Raises PemmaError "zip-unpack" where the file can't be read or the disk takes no more. No member is checked while it is
+    read: zipfile reads no more of it than its stated length, and compares its CRC.
     """
     try:
         with zipfile.ZipFile(file) as archive:
@@ -28,6 +30,11 @@ def unpack(file: Path, into: Path, most_bytes: int, refused: Callable[[str], Pem
             archive.extractall(into)
     except _DAMAGED as error:
         raise refused("it is no zip, or damaged") from error
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # the zip names a place before its own beginning
+            raise refused("it is no zip, or damaged") from error
+        raise PemmaError("zip-unpack", f"the zip can't be unpacked: {error.strerror or type(error).__name__}",
+                         "check the file's permissions and the space of the temporary folder", file.name) from error
 
 
 @contextmanager
@@ -45,6 +52,8 @@ def opened(
 
 def _objection(entries: Sequence[zipfile.ZipInfo], most_bytes: int) -> str:
     """What speaks against unpacking, "" if nothing does."""
+    if not all(entry.filename for entry in entries):
+        return "it holds a file without a name"
     names = [PurePosixPath(entry.filename.lower()) for entry in entries]
     files = {name for name, entry in zip(names, entries, strict=True) if not entry.is_dir()}
     if any(name.is_absolute() or ".." in name.parts or {*"\\:"} & {*str(name)} for name in names):
@@ -55,7 +64,7 @@ def _objection(entries: Sequence[zipfile.ZipInfo], most_bytes: int) -> str:
         return "it holds one name twice"
     if any(entry.flag_bits & 1 or entry.compress_type not in _USUAL for entry in entries):
         return "it is encrypted, or packed in an unusual way"
-    long = any(entry.file_size > _LONGEST_JSON for entry in entries if entry.filename.endswith(".json"))
+    long = any(entry.file_size > _LONGEST_JSON for entry in entries if entry.filename.lower().endswith(".json"))
     if long or len(entries) > _MOST_FILES or sum(entry.file_size for entry in entries) > most_bytes:
         return "it is too large"
     return ""
