@@ -108,6 +108,14 @@ def test_a_pet_that_lies_centimetres_apart_is_told(case, axis, words):
     assert warning.code == "ct-pet-shifted" and words in warning.sentence
 
 
+def test_a_volume_of_few_thin_slices_is_read(case):
+    for name in ("ct", "pet"):
+        image = sitk.ReadImage(str(case / f"{name}.nii.gz"))[:, :, :4]
+        image.SetSpacing((*image.GetSpacing()[:2], 1.0))
+        sitk.WriteImage(image, str(case / f"{name}.nii.gz"))
+    assert nifti.load(case).pet.GetSize()[2] == 4
+
+
 def test_ct_of_any_number_type_is_the_same_study(case):
     expected = nifti.load(case)
     ct = sitk.Cast(expected.ct, sitk.sitkFloat64)

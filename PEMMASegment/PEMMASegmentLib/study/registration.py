@@ -51,7 +51,8 @@ def _classes(ct: sitk.Image, pet: sitk.Image) -> tuple[np.ndarray, np.ndarray]:
 
 def _on(grid: sitk.Image, image: sitk.Image, outside: float) -> np.ndarray:
     """Means over about a voxel of the grid."""
-    shrunk = sitk.BinShrink(image, [max(1, round(_STEP_MM / spacing)) for spacing in image.GetSpacing()])
+    voxels = (min(max(1, round(_STEP_MM / mm)), n) for mm, n in zip(image.GetSpacing(), image.GetSize(), strict=True))
+    shrunk = sitk.BinShrink(image, list(voxels))
     return sitk.GetArrayFromImage(sitk.Resample(shrunk, grid, sitk.Transform(), sitk.sitkLinear, outside, sitk.sitkFloat32))
 
 
