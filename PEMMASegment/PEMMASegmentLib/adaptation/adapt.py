@@ -1,6 +1,5 @@
 """From a site's cases to an adapter folder with its proof: train on all, deliver, prove, tell."""
 
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -13,7 +12,7 @@ from ..adapters import read_card, save, write_card
 from ..adapters.card import CARD
 from ..adapters.files import WEIGHTS
 from ..core import PemmaError, Progress, no_progress
-from ..core.folders import WRITING, recover_folder, replace_folder
+from ..core.folders import WRITING, can_replace, recover_folder, replace_folder
 from ..inference.segment import choose_inputs
 from ..network.files import Model
 from ..study import scanner
@@ -116,8 +115,7 @@ def check_out(out: Path) -> None:
     if foreign:
         raise PemmaError("out-not-empty", f"the folder for the adapter holds something else ({min(foreign)})",
                          "name a new or an empty folder", out.name)
-    parent = next(folder for folder in out.parents if folder.exists())
-    if not os.access(parent, os.W_OK | os.X_OK):
+    if not can_replace(out):
         raise PemmaError("cannot-write", "the adapter can't be written there", "name another folder with --out", out.name)
 
 

@@ -65,7 +65,7 @@ def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
 def adapt(
     model: "Model", options: argparse.Namespace, out: Path, progress: "Progress", seen: "Seen" = lambda *_: None
 ) -> dict:
-    """Reads the cases, adapts and proves; the keys of the answer. An unfinished run lies beside `out` until it is done.
+    """Reads the cases, adapts and proves; the keys of the answer. An unfinished run is kept until it is done.
 
     seen: given the held-out cases with both labels.
     """
@@ -73,11 +73,12 @@ def adapt(
     from dataclasses import replace
 
     from ..adaptation import adapt as adaptation
+    from ..core.folders import unfinished_folder
     from ..core.progress import part
 
     adaptation.check_out(out)
     cases, facts, ledger = _given(options, part(progress, 0.0, READ))
-    work = unfinished(out)
+    work = unfinished_folder(out.resolve())
     cases, inputs = adaptation.checked(model, cases, out, options.inputs)
     how = procedure(options, model, cases, inputs, work)
     told = {"inputs": inputs, "seed": options.seed, "name": options.name, "facts": facts, "device": options.device,
@@ -109,11 +110,6 @@ def estimate(model: "Model", options: argparse.Namespace, progress: "Progress") 
     seconds = how.steps * step_seconds(how, model, cases, inputs, trying) if isinstance(how, WeightUpdate) else None
     return {"words": how.words, "seconds": seconds, "seconds_proof": seconds and seconds * len(dealt(cases)),
             "cases": len(cases)}
-
-
-def unfinished(out: Path) -> Path:
-    """Where an unfinished run is kept, so that the same command goes on with it."""
-    return out.resolve().parent / f".{out.resolve().name}.unfinished"
 
 
 def procedure(

@@ -6,6 +6,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from .errors import PemmaError
+
 
 def write_atomically(target: Path, write: Callable[[Path], None]) -> None:
     """Calls `write` with a temporary path beside `target` (same suffix), then flushes it to disk and renames it.
@@ -30,13 +32,17 @@ def write_atomically(target: Path, write: Callable[[Path], None]) -> None:
 def place_folder(target: Path, fill: Callable[[Path], None]) -> None:
     """Calls `fill` with a path that it makes a folder of, then renames that to `target`, which must be new.
 
-    Raises what `fill` raises; nothing is left then.
+    Raises what `fill` raises, but PemmaError "cannot-write" for an OSError; nothing is left then.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".importing-", dir=target.parent) as temporary:
-        fill(Path(temporary) / target.name)
-        os.rename(Path(temporary) / target.name, target)
-    flush(target.parent)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".importing-", dir=target.parent) as temporary:
+            fill(Path(temporary) / target.name)
+            os.rename(Path(temporary) / target.name, target)
+        flush(target.parent)
+    except OSError as error:
+        raise PemmaError("cannot-write", f"the files can't be copied: {error.strerror or type(error).__name__}",
+                         "free some space, or check the permissions", target.name) from error
 
 
 def write_text(target: Path, text: str) -> None:

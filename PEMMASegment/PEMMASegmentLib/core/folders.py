@@ -26,7 +26,7 @@ def replace_folder(out: Path, fill: Callable[[Path], None], last: str) -> list[s
         new.mkdir()
         fill(new)
         names = sorted(file.name for file in new.iterdir())
-        _move_files(new, out, last) if out.is_mount() else _swap(new, out)
+        _move_files(new, out, last) if os.path.ismount(out) else _swap(new, out)
     finally:
         if out.exists() or not _aside(ours, out).exists():  # else the old files are left there: not ours to throw away
             shutil.rmtree(ours, ignore_errors=True)
@@ -49,8 +49,19 @@ def recover_folder(out: Path) -> None:
             shutil.rmtree(ours, ignore_errors=True)
 
 
+def can_replace(out: Path) -> bool:
+    """Whether `out` (absolute) may be replaced, as far as the permissions of where that is done tell."""
+    place = next((folder for folder in (_beside(out), *out.parents) if folder.exists()), None)  # None: a drive that isn't there
+    return place is not None and place.is_dir() and os.access(place, os.W_OK | os.X_OK)
+
+
+def unfinished_folder(out: Path) -> Path:
+    """Where work for `out` (absolute) is kept until it is done; `replace_folder` leaves it alone."""
+    return out / f"{WRITING}unfinished" if os.path.ismount(out) else out.parent / f".{out.name}.unfinished"
+
+
 def _beside(out: Path) -> Path:
-    return out if out.is_mount() else out.parent
+    return out if os.path.ismount(out) else out.parent  # Path.is_mount fails on Windows before Python 3.12
 
 
 def _aside(ours: Path, out: Path) -> Path:

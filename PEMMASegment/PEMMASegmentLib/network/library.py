@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from ..core import PemmaError, zips
-from ..core.files import place_folder
+from ..core.files import place_folder, umask
 from .files import CARD, ModelCard, check, models_folder
 
 LARGEST_ZIP = 8 * 2**30  # bytes unpacked; a model with weights of ViT-B width has less than one
@@ -35,7 +35,7 @@ def import_model(source: Path, name: str) -> Path:
     target = models_folder() / name
     if target.exists():
         raise PemmaError("model-exists", f"there is a model {name} already", f"pemma-segment models remove {name}")
-    place_folder(target, lambda folder: shutil.copytree(source, folder))
+    place_folder(target, partial(_copy, source))
     return target
 
 
@@ -44,6 +44,14 @@ def remove_model(folder: Path) -> None:
     if folder.resolve().parent != models_folder().resolve():
         raise PemmaError("model-bundled", f"{folder.name} is not an imported model", "only those can be removed")
     shutil.rmtree(folder)
+
+
+def _copy(source: Path, folder: Path) -> None:
+    """A copy that can be renamed and removed, also of what can only be read (an installation, a disc)."""
+    shutil.copytree(source, folder, copy_function=shutil.copyfile)
+    for path in (folder, *folder.rglob("*")):
+        if path.is_dir():
+            path.chmod(0o777 & ~umask())
 
 
 def _model_in(folder: Path) -> Path:

@@ -1,12 +1,11 @@
 """All files of a result, as a whole: `out` holds the old result or the new one, never half of one."""
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..core import Lesion, PemmaError, Segmentation
-from ..core.folders import WRITING, recover_folder, replace_folder
+from ..core.folders import WRITING, can_replace, recover_folder, replace_folder
 from ..study.types import PetCtStudy
 from .preview import write_preview
 from .record import SCHEMA, write_json
@@ -57,8 +56,7 @@ def check_out(out: Path) -> None:
     if out.is_dir() and (foreign := _foreign(out)):
         sentence = f"the folder for the results holds something else ({foreign})"
         raise PemmaError("out-not-empty", sentence, "name a new or an empty folder", out.name)
-    parent = out if out.is_mount() else next(folder for folder in out.parents if folder.exists())
-    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+    if not can_replace(out):
         raise PemmaError("cannot-write", "the results can't be written there", _WAY_OUT, out.name)
 
 
