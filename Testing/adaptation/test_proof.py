@@ -1,6 +1,7 @@
 """The proof: who is held out from what, when scores are opened, what the ledger counts, what a stopped run leaves."""
 
 import os
+import tracemalloc
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -107,6 +108,20 @@ def test_fragments_of_one_tumour_are_one_lesion_and_two_tumours_are_two(five, ap
     assert lesions(truth, none)[9, 11, 39] == 0 and lesions(none, truth).max() == 0
     assert [pair(case, truth, found).newly_missed for found in (truth, one, none)] == [0, count - 1, count]
     assert [pair(case, whole, found).newly_missed for found in (truth, one, none)] == [0, bridged - 1, bridged]
+
+
+def test_many_lesions_take_no_more_memory_than_few(five):
+    """A whole body has a hundred million voxels and may have fifty lesions."""
+    voxels = np.zeros((60, 60, 60), np.uint8)
+    for corner in np.ndindex(4, 4, 4):
+        voxels[tuple(slice(15 * n, 15 * n + 5) for n in corner)] = 1
+    truth = like(voxels, sitk.GetImageFromArray(voxels))
+    truth.SetSpacing((2.0, 2.0, 2.0))
+    tracemalloc.start()
+    assert lesions(truth, truth).max() == 64
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 30 * voxels.size
 
 
 def test_the_reference_cases_are_the_models_own(model):

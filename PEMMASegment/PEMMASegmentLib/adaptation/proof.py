@@ -154,22 +154,24 @@ def lesions(truth: sitk.Image, base: sitk.Image) -> np.ndarray:
     """
     smallest = int(np.ceil(SMALLEST_ML / voxel_ml(truth)))
     parts, found = array(sitk.RelabelComponent(_connected(truth), smallest)), array(_connected(base))
-    each = [parts == n + 1 for n in range(parts.max())]
-    edges = [_edge(part_, truth.GetSpacing()[::-1]) for part_ in each]
-    findings = [set(np.unique(found[part_])) - {0} for part_ in each]
+    boxes = ndimage.find_objects(parts)  # each looked at in its box: a whole body has millions of voxels and many lesions
+    each = [(parts[box] == n + 1, box) for n, box in enumerate(boxes)]
+    edges = [_edge(part_, box, truth.GetSpacing()[::-1]) for part_, box in each]
+    findings = [set(np.unique(found[box][part_])) - {0} for part_, box in each]
     one = np.eye(len(each), dtype=bool)
     for i, j in combinations(range(len(each)), 2):
         one[i, j] = _apart(edges[i], edges[j]) < (ONE_FINDING_MM if findings[i] & findings[j] else ONE_LESION_MM)
-    return np.append(0, sparse.csgraph.connected_components(one, directed=False)[1] + 1)[parts]
+    return np.append(0, sparse.csgraph.connected_components(one, directed=False)[1] + 1).astype(np.int32)[parts]
 
 
 def _connected(label: sitk.Image) -> sitk.Image:
     return sitk.ConnectedComponent(sitk.Cast(label > 0, sitk.sitkUInt8), True)
 
 
-def _edge(part_: np.ndarray, spacing: Sequence[float]) -> spatial.KDTree:
-    """The voxels of a part at its surface, in mm (z, y, x)."""
-    return spatial.KDTree(np.argwhere(part_ & ~ndimage.binary_erosion(part_)) * spacing)
+def _edge(part_: np.ndarray, box: tuple[slice, ...], spacing: Sequence[float]) -> spatial.KDTree:
+    """The voxels at the surface of a part that fills its box, in mm from the image's corner (z, y, x)."""
+    surface = np.argwhere(part_ & ~ndimage.binary_erosion(part_))
+    return spatial.KDTree((surface + [along.start for along in box]) * spacing)
 
 
 def _apart(one: spatial.KDTree, other: spatial.KDTree) -> float:
