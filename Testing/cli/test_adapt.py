@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from PEMMASegmentLib.adaptation import fewshot
+from PEMMASegmentLib.adaptation.library import CaseLibrary
 from PEMMASegmentLib.adapters import read_card
 from PEMMASegmentLib.cli import main
+from PEMMASegmentLib.study import nifti
 
 from ..adaptation import hospital
 
@@ -51,6 +53,8 @@ def test_the_answer_its_table_and_what_lies_in_the_folder(place, tmp_path, own_h
     assert [f.name for f in tmp_path.iterdir()] == ["adapter"]  # nothing unfinished is left
     written = [f for folder in (tmp_path, own_home) for f in folder.rglob("*") if f.is_file()]
     assert (own_home / "tries" / "private" / "key") in written and not any(b"Doe" in f.read_bytes() for f in written)
+    tries = CaseLibrary(own_home / "tries")  # its key is needed to tell whose the pseudonyms are
+    assert tries.pseudonym(nifti.load(place / "Doe_Jane_0").study_key) in tries.tries()[0]["held_out"]
     shutil.rmtree(out)
     out = tmp_path / "another"  # the tries count wherever the adapter goes
     assert main(arguments(place, out, "--seed", "1")) == 0

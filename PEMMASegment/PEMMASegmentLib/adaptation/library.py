@@ -181,6 +181,12 @@ class CaseLibrary:
             self._place_all(folder, new)
         return found
 
+    def pseudonym(self, patient: str) -> str:
+        """What stands for a patient here; in another library it is another. Raises PemmaError "cannot-write", "library-key"."""
+        with _writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return pseudonym(self._key(), patient)
+
     def record_try(self, about: dict) -> None:
         """Adds a try of adaptation to the ledger. `about`: plain values, nothing of a patient's identity."""
         self._check_ours()

@@ -158,7 +158,7 @@ def _from_studies(options: argparse.Namespace, progress: "Progress") -> "Given":
     of its patients. It knows nothing of tries by another user or on another computer, nor once that folder was deleted; a
     library keeps its own ledger with its cases.
     """
-    from ..adaptation.identity import patient_id, pseudonym
+    from ..adaptation.identity import patient_id
     from ..adaptation.library import CaseLibrary
     from ..adaptation.types import SiteCase
     from ..core import PemmaError
@@ -168,7 +168,7 @@ def _from_studies(options: argparse.Namespace, progress: "Progress") -> "Given":
     from .reading import load_study
     from .terminal import base_name
 
-    cases, facts = [], []
+    cases, facts, ledger = [], [], CaseLibrary(user_folder() / "tries")
     for n, folder in enumerate(options.studies):
         progress(n / len(options.studies), f"reading study {n + 1} of {len(options.studies)}")
         study = load_study(folder, options, None if options.inputs == "auto" else options.inputs, progress=lambda *_: None)
@@ -177,13 +177,13 @@ def _from_studies(options: argparse.Namespace, progress: "Progress") -> "Given":
             raise PemmaError("no-annotation", "a study has no RTSTRUCT, SEG or mask", "annotate it, or leave it out",
                              base_name(folder))
         label, _ = annotation.read(file, study, roi_name=options.annotation_roi)
-        patient = pseudonym(b"studies given by folder", patient_id(study) or study.study_key)
+        patient = ledger.pseudonym(patient_id(study) or study.study_key)
         cases.append(SiteCase(base_name(folder), patient, study, label, author_of(file) is None))
         facts.append(scanner.facts(study))
     names = [case.id for case in cases]
     if len(set(names)) < len(names):
         raise PemmaError("same-name", "two studies have folders of one name", "rename one of them")
-    return cases, facts, CaseLibrary(user_folder() / "tries")
+    return cases, facts, ledger
 
 
 def in_words(answer: dict, out: Path) -> str:
