@@ -77,6 +77,12 @@ def test_a_run_that_was_stopped_goes_on_exactly(model, cases, fitted, tmp_path, 
     assert how.key(model, cases, "ct+pet", 1) != how.key(model, cases, "ct+pet", 0) != how.key(model, cases[1:], "ct+pet", 0)
 
 
+def test_a_run_of_another_version_of_the_library_is_another_run(monkeypatch):
+    now = resuming.key_of({"seed": 1})
+    monkeypatch.setattr(resuming, "__version__", "another")
+    assert resuming.key_of({"seed": 1}) != now
+
+
 @pytest.mark.parametrize("inputs", ["ct", "pet"])
 def test_one_image_is_enough(model, inputs):
     other = {"ct": "pet", "pet": "ct"}[inputs]

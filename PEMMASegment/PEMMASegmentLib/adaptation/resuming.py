@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from .. import adapters
+from .. import __version__, adapters
 from ..adapters.card import CARD
 from ..core import Identity
 from ..training.loop import Checkpoint
@@ -16,8 +16,8 @@ CHECKPOINT_SECONDS = 10.0
 
 
 def key_of(about: dict) -> str:
-    """A digest of all that makes a run the same run. about: plain values."""
-    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+    """A digest of all that makes a run the same run, this library's version too. about: plain values."""
+    return hashlib.sha256(json.dumps(about | {"library": __version__}, sort_keys=True).encode()).hexdigest()
 
 
 def resumed(work: Path | None, key: str, base: Identity, train: Callable[[Checkpoint], Fitted]) -> Fitted:
