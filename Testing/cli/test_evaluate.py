@@ -46,6 +46,7 @@ def test_a_given_annotation_and_a_study_without_one(patient, even, tmp_path, cap
     shutil.copytree(patient, study)
     (structures,) = (study / "STS_008" / "RTSTRUCT").iterdir()
     shutil.move(structures, tmp_path / "contour.dcm")
+    (study / "tumour.nii.gz").touch()  # makes it no NIfTI study
     arguments = ["evaluate", str(study), "--model", str(even), "--quiet"]
     assert main(arguments) == 1
     assert "[no-annotation]" in capsys.readouterr().err

@@ -50,6 +50,8 @@ def evaluate_one(study: Path, model: "Model", options: argparse.Namespace, termi
     """One row of the answer. Raises PemmaError "no-annotation" when there is nothing to compare with."""
     from ..core import PemmaError
     from ..study import annotation, nifti
+    from ..study.loading import quiet
+    from ..study.scan import scan
     from . import work
     from .terminal import base_name
 
@@ -57,7 +59,7 @@ def evaluate_one(study: Path, model: "Model", options: argparse.Namespace, termi
     file = options.annotation or annotation.find(study)
     if file is None and study.is_dir():
         if not nifti.is_nifti_study(study):
-            nifti.refuse_others(study)
+            quiet(scan)(study, lambda *_: None)  # refuses what is no study at all
         raise PemmaError("no-annotation", "the study has no RTSTRUCT, SEG or mask", "give one with --annotation FILE")
     with terminal.progress(name) as progress:
         done = work.segment(study, model, options, progress)

@@ -115,7 +115,7 @@ def scan(folder: Path, progress: Progress) -> Scan:
             found.files.append(file)
     found.warnings += _about_skipped(others, dead_links)
     if not found.files:
-        nifti.refuse_others(folder)
+        nifti.refuse_others(folder, printable(folder.name))
         raise PemmaError(
             "nothing-to-load",
             f"none of the {len(paths)} files in the folder is a DICOM image" if paths else "the folder is empty",
