@@ -10,11 +10,12 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..core import PemmaError
+from ..core.folders import unfinished_folder
 from . import library, parameters
 from .adapt_adapters import AdapterList
 from .adapt_cases import CaseList
 from .adapt_proof import ProofSection, confirm, no_adapter
-from .adapt_training import Training, unfinished
+from .adapt_training import Training
 from .host import Host
 
 
@@ -114,7 +115,7 @@ class AdaptLocally:
 
     def _throw_away(self, out: Path) -> None:
         self._discarding = None
-        shutil.rmtree(unfinished(out), ignore_errors=True)
+        shutil.rmtree(unfinished_folder(out), ignore_errors=True)
         self.proof.clear()
         if out.is_dir():
             self.adapters.delete(out, _("Discarded: {name}.").format(name=out.name))

@@ -12,6 +12,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..core import PemmaError
+from ..core.folders import unfinished_folder
 from ..core.resources import user_folder
 from ..worker.client import Worker
 from ..worker.events import Ended, Error, Event, LogLine, Progress, Result
@@ -288,13 +289,8 @@ class Training:
         self._ui.adaptProgressLabel.text = ""
 
 
-def unfinished(out: Path) -> Path:
-    """Where the background process keeps a training that was stopped."""
-    return out.parent / f".{out.name}.unfinished"
-
-
 def _free(out: Path) -> bool:
-    return not out.exists() or unfinished(out).exists()
+    return not out.exists() or unfinished_folder(out).exists()
 
 
 def _numbered(name: str, number: int) -> str:
