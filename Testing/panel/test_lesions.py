@@ -271,6 +271,14 @@ def test_the_smallest_lesion_acts_at_once_and_is_undone(panel):
     assert len(panel.run.lesions) == 1 and panel.run.min_volume_ml == panel.run.usual_min_volume_ml
 
 
+def test_the_box_tells_the_smallest_lesion_that_acts_also_when_it_was_changed_during_the_run(panel):
+    run = panel.run
+    panel._lesions.show(None)
+    panel.ui.minVolumeSpinBox.value = 3.0
+    panel._lesions.show(run)
+    assert panel.ui.minVolumeSpinBox.value == panel.chosen.minVolumeMl == run.min_volume_ml == 0.5 and not run.last_act
+
+
 def test_strokes_of_the_segment_editor_change_figures_type_and_review_state(run):
     import slicer
 

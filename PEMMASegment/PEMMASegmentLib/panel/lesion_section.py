@@ -60,6 +60,7 @@ class LesionSection(VTKObservationMixin):
             kind = slicer.vtkSegmentation
             for event in (kind.SourceRepresentationModified, kind.SegmentAdded, kind.SegmentRemoved, kind.SegmentModified):
                 self.addObserver(segmentation, event, self._on_edited)
+            self._show_volume()
         for widget in self._buttons:
             widget.enabled = run is not None
         self._refresh()
@@ -79,9 +80,19 @@ class LesionSection(VTKObservationMixin):
             self._settled.start()
 
     def _on_volume(self, value: float) -> None:
-        if self.run is not None and abs(self._meant(value) - self.run.min_volume_ml) > 1e-6:
+        if self.run is not None and self._is_new(value):
             self._do(lambda: self.run.redraw(min_volume_ml=self._meant(value)))
             self._settled.start()
+
+    def _show_volume(self) -> None:
+        """Lets the box tell what acts, which may be another than was asked for since the run began."""
+        least = self.run.min_volume_ml
+        if self._is_new(self._ui.minVolumeSpinBox.value):
+            usual = least == self.run.usual_min_volume_ml
+            self._ui.minVolumeSpinBox.value = logic.USUAL_MIN_VOLUME_ML if usual else least
+
+    def _is_new(self, value: float) -> bool:
+        return abs(self._meant(value) - self.run.min_volume_ml) > 0.5 * 10**-self._ui.minVolumeSpinBox.decimals
 
     def _meant(self, value: float) -> float:
         """The usual number in the box leaves it to the adapter, which may have its own."""
@@ -113,10 +124,7 @@ class LesionSection(VTKObservationMixin):
 
     def _undo(self) -> None:
         act = self.run.undo()
-        least = self.run.min_volume_ml
-        if least != self._meant(self._ui.minVolumeSpinBox.value):
-            usual = least == self.run.usual_min_volume_ml
-            self._ui.minVolumeSpinBox.value = logic.USUAL_MIN_VOLUME_ML if usual else least
+        self._show_volume()
         self._say(_("Undone: {act}.").format(act=ACTS[act]) if act else "")
 
     def _review(self) -> None:
