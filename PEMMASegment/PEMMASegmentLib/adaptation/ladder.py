@@ -5,7 +5,8 @@ base and against all rungs below it by the rule of `verdict`, and each rung is a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from ..core import PemmaError, Progress, no_progress
 from ..core.progress import part
@@ -41,16 +42,18 @@ class Ladder:
 
 
 def procedures(model: Model, inputs: str, trained: Sequence[Procedure] = (WeightUpdate(),),
-               all_weights: bool = False) -> tuple[Procedure, ...]:
+               all_weights: bool = False, device: str = "auto", work: Path | None = None) -> tuple[Procedure, ...]:
     """The usual rungs: two numbers, maps, mirrored inputs upon them, norms and last layer, `trained`, and if asked for
     all weights. Without reference cases of the model there is nothing to map onto, and that rung is left out.
+    device, work: as for `WholeParameters`, of all but `trained`.
     """
     maps = (Maps(),) if references(model, inputs) else ()
-    cheap = [Threshold()]
+    cheap = [Threshold(device)]
     if maps:
-        cheap.append(Stack((*maps, Threshold())))
-    cheap.append(Stack((*maps, Threshold(), Flips())))
-    return (*cheap, WholeParameters(), *trained, *([WholeParameters(everything=True)] if all_weights else []))
+        cheap.append(Stack((*maps, Threshold(device))))
+    cheap.append(Stack((*maps, Threshold(device), Flips())))
+    few = WholeParameters(device=device, work=work)
+    return (*cheap, few, *trained, *([replace(few, everything=True)] if all_weights else []))
 
 
 def ladder(model: Model, cases: Sequence[SiteCase], rungs: Sequence[Procedure], inputs: str, ledger: Ledger,

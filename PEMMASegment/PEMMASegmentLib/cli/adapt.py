@@ -70,7 +70,6 @@ def adapt(
     seen: given the held-out cases with both labels.
     """
     import shutil
-    from dataclasses import replace
 
     from ..adaptation import adapt as adaptation
     from ..core.folders import unfinished_folder
@@ -85,10 +84,8 @@ def adapt(
             "whole_study": options.whole_study, "progress": part(progress, READ, 1.0)}
     if options.method == "ladder":
         from ..adaptation.ladder import procedures
-        from ..adaptation.whole import WholeParameters
 
-        rungs = [replace(rung, device=options.device, work=work) if isinstance(rung, WholeParameters) else rung
-                 for rung in procedures(model, inputs, (how,))]
+        rungs = procedures(model, inputs, (how,), device=options.device, work=work)
         answer = adaptation.climb(model, cases, rungs, out, ledger, **told)
     else:
         answer = adaptation.adapt(model, cases, how, out, ledger, seen=seen, **told)
