@@ -147,12 +147,12 @@ def test_folders_of_an_application_that_was_killed_go_after_a_day(tmp_path):
 
 def test_an_unfinished_result_goes_and_the_earlier_one_comes_back(tmp_path):
     out = tmp_path / "out"
-    for name in (".writing-12-a/old/out/result.json", ".writing-12-b/x", ".writing-123-c/x"):
+    for name in (".writing-12-a/old/out/result.json", ".writing-12-b/x", ".writing-123-c/x", ".writing-12-d/old/two/x"):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_text("earlier")
     folders.undo_writing(out, 12)
     assert (out / "result.json").read_text() == "earlier"
-    assert {path.name for path in tmp_path.iterdir()} == {"out", ".writing-123-c"}
+    assert {path.name for path in tmp_path.iterdir()} == {"out", ".writing-123-c", ".writing-12-d"}  # d: of another result
 
 
 def test_stop_ends_a_worker_that_listens_to_nothing(script, start):

@@ -41,6 +41,8 @@ def undo_writing(out: Path, pid: int) -> None:
     out = Path(os.path.realpath(out))
     for place in (out.parent, out):
         for left in place.glob(f".writing-{pid}-*"):
-            if (left / "old" / out.name).is_dir() and not out.exists():
+            aside = [folder.name for folder in (left / "old").glob("*")]
+            if aside == [out.name] and not out.exists():
                 os.rename(left / "old" / out.name, out)
-            shutil.rmtree(left, ignore_errors=True)
+            if aside in ([], [out.name]):  # else an earlier process of this id had put aside another result
+                shutil.rmtree(left, ignore_errors=True)
