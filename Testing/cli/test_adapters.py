@@ -7,8 +7,10 @@ import zipfile
 
 import pytest
 
+from PEMMASegmentLib.adaptation.installed import export_adapter
 from PEMMASegmentLib.adapters import AdapterCard, save
 from PEMMASegmentLib.cli import main
+from PEMMASegmentLib.core import PemmaError
 from PEMMASegmentLib.network.files import load_model
 
 DOUBLE = {"pet": [[0.0, 1.0, 1000.0], [0.0, 2.0, 2000.0]]}
@@ -54,6 +56,16 @@ def test_the_life_of_an_adapter(adapter, even, own_home, tmp_path, capsys):
         assert archive.namelist() == ["site-a/adapter.json"]
     assert "[adapter-foreign]" in refused(capsys, "remove", adapter) and adapter.is_dir()
     assert "installed are: site-a" in refused(capsys, "show", "site-b")
+
+
+def test_an_export_that_fails_leaves_nothing(adapter, tmp_path, monkeypatch):
+    def full(source, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(PemmaError, match="No space left"):
+        export_adapter(adapter, tmp_path / "exported" / "one")
+    assert not list((tmp_path / "exported").iterdir())
 
 
 @pytest.mark.parametrize(

@@ -67,11 +67,11 @@ def export_adapter(folder: Path, out: Path) -> AdapterCard:
     out, card = Path(out), check_adapter(folder)
     if out.exists():
         raise PemmaError("adapter-exists", f"{out.name} is there already", "name a new file or folder", out.name)
+    if out.suffix.lower() != ".zip":
+        place_folder(out, partial(_copy, Path(folder)))
+        return card
     try:
-        if out.suffix.lower() == ".zip":
-            write_atomically(out, lambda path: _zip(Path(folder), path))
-        else:
-            _copy(Path(folder), out)
+        write_atomically(out, lambda path: _zip(Path(folder), path))
     except OSError as error:
         raise PemmaError("cannot-write", f"the adapter can't be written: {error.strerror}", "name another place",
                          out.name) from error
