@@ -77,6 +77,14 @@ def test_a_run_that_was_stopped_goes_on_exactly(model, cases, fitted, tmp_path, 
     assert how.key(model, cases, "ct+pet", 1) != how.key(model, cases, "ct+pet", 0) != how.key(model, cases[1:], "ct+pet", 0)
 
 
+def test_a_gpu_that_is_too_small_is_told_in_a_sentence(model, tmp_path):
+    def train(checkpoint):
+        raise torch.OutOfMemoryError
+
+    with pytest.raises(PemmaError, match="gpu-memory"):
+        resuming.resumed(tmp_path, "key", model.identity, train)
+
+
 def test_a_run_of_another_version_of_the_library_is_another_run(monkeypatch):
     now = resuming.key_of({"seed": 1})
     monkeypatch.setattr(resuming, "__version__", "another")

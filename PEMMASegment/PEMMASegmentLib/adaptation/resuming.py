@@ -6,9 +6,11 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
 from .. import __version__, adapters
 from ..adapters.card import CARD
-from ..core import Identity
+from ..core import Identity, PemmaError
 from ..training.loop import Checkpoint
 from .types import Fitted
 
@@ -21,7 +23,10 @@ def key_of(about: dict) -> str:
 
 
 def resumed(work: Path | None, key: str, base: Identity, train: Callable[[Checkpoint], Fitted]) -> Fitted:
-    """What `train` gives, kept below `work` until the whole proof is done; None: it starts anew."""
+    """What `train` gives, kept below `work` until the whole proof is done; None: it starts anew.
+
+    Raises PemmaError "gpu-memory" where `train` needs more memory than the GPU has, else what `train` raises.
+    """
     if work is None:
         with tempfile.TemporaryDirectory(prefix="pemma-adapt-") as folder:
             return resumed(Path(folder), key, base, train)
@@ -30,7 +35,11 @@ def resumed(work: Path | None, key: str, base: Identity, train: Callable[[Checkp
         return adapters.load(folder, base)
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = Checkpoint(folder / "unfinished.safetensors", key, CHECKPOINT_SECONDS)
-    fitted = train(checkpoint)
+    try:
+        fitted = train(checkpoint)
+    except torch.OutOfMemoryError as error:
+        raise PemmaError("gpu-memory", "the GPU has too little memory for this training",
+                         "close other programs that use the GPU, or train on the CPU (--device cpu)") from error
     card = adapters.save(folder, fitted.tensors, fitted.card)
     checkpoint.file.unlink()
     return Fitted(card, fitted.tensors)
