@@ -115,6 +115,7 @@ def test_minutes_become_steps_once(model, cases, tmp_path, monkeypatch):
     monkeypatch.setattr(fewshot, "step_seconds", lambda *_: 5.0)
     assert steps_in(how, 0.5, model, cases, "ct+pet").steps == 60  # a run that goes on is the same run
     assert steps_in(how, 0.1, model, cases, "ct+pet").steps == 10
+    assert steps_in(replace(how, method=method("salt")), 0.5, model, cases, "ct+pet").steps == 10  # that is another run
 
 
 def test_where_the_gpus_memory_is_short_it_is_spared_for_all_but_the_same_adapter(model, cases, fitted, monkeypatch):
