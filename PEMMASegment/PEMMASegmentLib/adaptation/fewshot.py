@@ -152,7 +152,7 @@ def steps_in(how: WeightUpdate, minutes: float, model: Model, cases: Sequence[Si
 
     The number is kept with the unfinished work: a run that goes on is the same run although the machine is busier now.
     """
-    run = replace(how, steps=0).key(model, cases, inputs, 0)[:16]  # another method or base takes another time
+    run = replace(how, steps=_LOOK).key(model, cases, inputs, 0)[:16]  # another method or base takes another time
     kept = None if how.work is None else Path(how.work) / f"steps-in-{minutes:g}-minutes-{run}"
     if kept is not None and kept.is_file():
         return replace(how, steps=int(kept.read_text("utf-8")))
