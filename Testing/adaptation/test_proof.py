@@ -184,7 +184,7 @@ def test_an_adapter_that_cannot_be_written_leaves_the_earlier_one(model, five, t
             raise OSError(28, "No space left on device")
         real(source, target)
 
-    monkeypatch.setattr("PEMMASegmentLib.adaptation.adapt.os.rename", full)
+    monkeypatch.setattr(os, "rename", full)
     with pytest.raises(PemmaError, match="No space left"):
         adapt(model, five[:1], Threshold(0.4), out, book)
     assert read_card(out).threshold == 0.3 and [f.name for f in tmp_path.iterdir()] == ["out"]
