@@ -41,6 +41,13 @@ def test_wrong_usage_exits_2(wrong, capsys):
     assert "error:" in capsys.readouterr().err
 
 
+def test_what_is_no_number_is_told_as_that(capsys):
+    for option, value in (("--threshold", "high"), ("--weight-kg", "70kg"), ("--roi", "a,b,c,d,e,f")):
+        with pytest.raises(SystemExit):
+            main(["segment", "study", "--out", "out", option, value])
+        assert "is not a number" in capsys.readouterr().err
+
+
 def test_one_annotation_goes_with_one_study(capsys):
     with pytest.raises(SystemExit) as end:
         main(["evaluate", "one", "two", "--annotation", "file.dcm"])

@@ -77,9 +77,17 @@ def ending_with_values(arguments: Iterable[str]) -> list[str]:
     return out
 
 
+def number(text: str) -> float:
+    """A number of any size; argparse by itself names the function that failed, not what is wrong."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+
+
 def positive(text: str) -> float:
     """A number above zero."""
-    value = float(text)
+    value = number(text)
     if not (value > 0 and math.isfinite(value)):
         raise argparse.ArgumentTypeError(f"{text} is not above zero")
     return value
@@ -87,7 +95,7 @@ def positive(text: str) -> float:
 
 def not_negative(text: str) -> float:
     """A number of zero or more."""
-    value = float(text)
+    value = number(text)
     if not (value >= 0 and math.isfinite(value)):
         raise argparse.ArgumentTypeError(f"{text} is below zero")
     return value
@@ -95,7 +103,7 @@ def not_negative(text: str) -> float:
 
 def share(text: str) -> float:
     """A number between 0 and 1, both left out."""
-    value = float(text)
+    value = number(text)
     if not 0 < value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
     return value
@@ -103,7 +111,7 @@ def share(text: str) -> float:
 
 def box(text: str) -> tuple[float, ...]:
     """X0,X1,Y0,Y1,Z0,Z1 in mm, LPS, each pair rising."""
-    values = tuple(float(word) for word in text.split(","))
+    values = tuple(map(number, text.split(",")))
     if len(values) != 6 or not all(map(math.isfinite, values)):
         raise argparse.ArgumentTypeError("six numbers are needed: X0,X1,Y0,Y1,Z0,Z1 (mm, LPS)")
     if not all(low < high for low, high in zip(values[::2], values[1::2], strict=True)):
