@@ -150,6 +150,9 @@ def test_the_life_of_a_case(nifti, library, tmp_path, capsys):
     other = tmp_path / "other"
     assert ask(capsys, other, "import", file) == {"imported": [case["id"]], "already_there": []}
     assert ask(capsys, other, "import", file) == {"imported": [], "already_there": [case["id"]]}
+    assert "[no-folder]" in refusal(capsys, library, "export", "--out", tmp_path / "nowhere" / "cases.zip")
+    assert "[case-unknown]" in refusal(capsys, library, "remove", case["id"], "000000000000")
+    assert ask(capsys, library, "list")["cases"] == [case]
     ask(capsys, library, "remove", case["id"])
     assert ask(capsys, library, "list")["cases"] == []
     assert "[case-unknown]" in refusal(capsys, library, "show", case["id"])

@@ -82,7 +82,7 @@ def run_list(options: argparse.Namespace, terminal: "Terminal") -> bool:
     header = ["case", "patient", "contour", "inputs", "ml", "lesions", "blind Dice", "check"]
     counting = len({card.patient for card in cards if card.origin.independent})
     count = f"patients: {len({card.patient for card in cards})}, of these count in a proof: {counting}"
-    terminal.result(as_answer(found, damaged), f"{table(header, rows)}\n{count}")
+    terminal.result(as_answer(found, damaged), f"{table(header, rows)}\n{count}" if rows else "the library holds no case")
     return not damaged
 
 
@@ -131,8 +131,8 @@ def run_remove(options: argparse.Namespace, terminal: "Terminal") -> bool:
 
 
 def remove(library: "CaseLibrary", ids: list[str]) -> dict:
-    """Deletes cases, one after the other."""
-    for id in ids:
+    """Deletes cases, one after the other; none of them when one is unknown."""
+    for id in sorted(ids, key=library.ids().__contains__):  # the unknown first: the library refuses them
         library.remove(id)
     return {"removed": ids}
 
@@ -171,6 +171,8 @@ def export(library: "CaseLibrary", ids: list[str], out: Path) -> dict:
         raise PemmaError("no-cases", "the library holds no case", "add one first")
     if out.exists():
         raise PemmaError("out-exists", "there is a file of that name", "name a new one with --out", out.name)
+    if not out.parent.is_dir():
+        raise PemmaError("no-folder", "the folder for the file is not there", "make it, or name another one with --out", out.name)
     library.export(chosen, out)
     return {"exported": chosen, "out": str(out)}
 
