@@ -50,6 +50,8 @@ def test_a_given_annotation_and_a_study_without_one(patient, even, tmp_path, cap
     arguments = ["evaluate", str(study), "--model", str(even), "--quiet"]
     assert main(arguments) == 1
     assert "[no-annotation]" in capsys.readouterr().err
+    assert main([*arguments, "--threshold", "0.4", "--annotation", str(tmp_path / "nowhere.dcm")]) == 1
+    assert "[annotation-missing]" in capsys.readouterr().err
     assert main([*arguments, "--annotation", str(tmp_path / "contour.dcm")]) == 0
     printed = capsys.readouterr().out
     assert "blind Dice" in printed and "mean Dice" in printed

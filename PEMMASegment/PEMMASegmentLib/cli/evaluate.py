@@ -57,6 +57,8 @@ def evaluate_one(study: Path, model: "Model", options: argparse.Namespace, termi
 
     name = base_name(study)
     file = options.annotation or annotation.find(study)
+    if file is not None and not file.is_file():  # told before the study is segmented, which takes minutes
+        raise PemmaError("annotation-missing", "the annotation file is not there", "check the path", file.name)
     if file is None and study.is_dir():
         if not nifti.is_nifti_study(study):
             quiet(scan)(study, lambda *_: None)  # refuses what is no study at all
