@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,12 +25,25 @@ def add_to(commands) -> None:
 def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
     from .. import training
 
+    check_out(options.out)
     validate = _on_selection_patients(options.config, options.data)
     with terminal.progress("train") as progress:
         folder = training.train(options.config, options.data, options.out, progress, validate)
     if os.environ.get("RANK", "0") == "0":  # torchrun starts one process a device; one of them writes and speaks
         terminal.result({"model": str(folder)}, f"model written to {folder}")
     return True
+
+
+def check_out(out: Path) -> None:
+    """Raises PemmaError when `out` is a file, or a folder with something else than a run."""
+    from ..core import PemmaError
+
+    if out.exists() and not out.is_dir():
+        raise PemmaError("out-is-a-file", "the place for the run is a file", "name a folder", out.name)
+    entries = [entry.name for entry in out.iterdir() if not entry.name.startswith(".")] if out.is_dir() else []
+    if entries and not any(name == "log.jsonl" or re.fullmatch(r"stage-\d+-.*", name) for name in entries):
+        sentence = f"the folder for the run holds something else ({min(entries)})"
+        raise PemmaError("out-not-empty", sentence, "name a new or an empty folder", out.name)
 
 
 def _on_selection_patients(config_file: Path, data: Path):
