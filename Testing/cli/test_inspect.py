@@ -55,6 +55,26 @@ def test_a_pet_without_suv_beside_a_good_ct_is_a_warning(patient, tmp_path, caps
     assert last.startswith("error: ") and last.endswith("]")
 
 
+def test_a_refusal_is_json_too(tmp_path, capsys):
+    assert main(["inspect", str(tmp_path / "nowhere"), "--json", "--quiet"]) == 1
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["error"]["code"] == "no-folder" and printed.err.startswith("error: ")
+
+
+@pytest.mark.parametrize("command", ["inspect", "evaluate"])
+def test_what_the_system_forbids_is_told_without_a_traceback(command, tmp_path, capsys, monkeypatch):
+    """Tests may run under an account to which nothing is forbidden."""
+
+    def forbidden(path, **_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("PEMMASegmentLib.study.nifti.is_nifti_study", forbidden)
+    monkeypatch.setattr("PEMMASegmentLib.study.annotation.find", forbidden)
+    assert main([command, str(tmp_path), "--quiet"]) == 1
+    [line] = capsys.readouterr().err.strip().splitlines()
+    assert line.endswith("[no-permission]") and str(tmp_path) not in line
+
+
 def test_refusal_is_one_line(tmp_path, capsys):
     assert main(["inspect", str(tmp_path / "nowhere"), "--quiet"]) == 1
     [line] = capsys.readouterr().err.strip().splitlines()

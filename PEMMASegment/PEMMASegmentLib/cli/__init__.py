@@ -46,13 +46,14 @@ def parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> int:
     from ..core import Cancelled, PemmaError
-    from .terminal import Terminal
+    from .terminal import Terminal, permissions_told
 
     terminal = Terminal(as_json=options.json, quiet=options.quiet)
     try:
-        return DONE if options.run(options, terminal) else FAILED
+        with permissions_told():
+            return DONE if options.run(options, terminal) else FAILED
     except PemmaError as error:
-        terminal.error(error)
+        terminal.refused(error)
         return FAILED
     except Cancelled:
         terminal.say("cancelled")

@@ -30,6 +30,12 @@ class Terminal:
         """One line: `error: sentence (way out) [code]`."""
         self.say(" ".join(f"error: {study}{': ' if study else ''}{error}".split()))
 
+    def refused(self, error: PemmaError) -> None:
+        """The line on stderr, and for programs the one JSON object on stdout, when the whole command is refused."""
+        self.error(error)
+        if self.as_json:
+            self.result({"error": error_as_json(error)}, "")
+
     def warnings(self, warnings: Sequence) -> None:
         """A line each."""
         for warning in warnings:
@@ -64,11 +70,11 @@ def for_each(studies: Sequence[Path], do: Callable[[Path], dict], terminal: Term
     for study in studies:
         name = base_name(study)
         try:
-            done.append(do(study))
+            with permissions_told():
+                done.append(do(study))
         except PemmaError as error:
             terminal.error(error, name if len(studies) > 1 else "")
-            failed.append({"study": name, "error": {"code": error.code, "sentence": error.sentence,
-                                                    "way_out": error.way_out, "place": error.place}})
+            failed.append({"study": name, "error": error_as_json(error)})
         except Exception as error:
             if len(studies) == 1:
                 raise
@@ -76,6 +82,22 @@ def for_each(studies: Sequence[Path], do: Callable[[Path], dict], terminal: Term
             failed.append({"study": name, "error": {"code": "bug", "sentence": type(error).__name__,
                                                     "way_out": "report the traceback above", "place": ""}})
     return done, failed
+
+
+@contextlib.contextmanager
+def permissions_told() -> Iterator[None]:
+    """What the system forbids is nothing that a traceback helps with: a PemmaError of the file's name instead."""
+    try:
+        yield
+    except PermissionError as error:
+        name = Path(error.filename).name if isinstance(error.filename, str) else ""
+        raise PemmaError("no-permission", "the system forbids to read or write this file or folder",
+                         "change its permissions, or name another place", name) from error
+
+
+def error_as_json(error: PemmaError) -> dict[str, str]:
+    """An error's parts under the names that they have in code."""
+    return {"code": error.code, "sentence": error.sentence, "way_out": error.way_out, "place": error.place}
 
 
 def warning_in_words(warning) -> str:
