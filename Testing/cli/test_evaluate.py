@@ -53,8 +53,11 @@ def test_a_given_annotation_and_a_study_without_one(patient, even, tmp_path, cap
     assert main([*arguments, "--threshold", "0.4", "--annotation", str(tmp_path / "nowhere.dcm")]) == 1
     assert "[annotation-missing]" in capsys.readouterr().err
     assert main([*arguments, "--annotation", str(tmp_path / "contour.dcm")]) == 0
-    printed = capsys.readouterr().out
-    assert "blind Dice" in printed and "mean Dice" in printed
+    printed = capsys.readouterr()
+    assert "blind Dice" in printed.out and "mean Dice" in printed.out and "[annotation-of-a-model]" not in printed.err
+    result = ["--model", str(even), "--threshold", "0.4", "--out", str(study / "result"), "--quiet"]
+    assert main(["segment", str(study), *result]) == 0 and main([*arguments, "--threshold", "0.4"]) == 0
+    assert "[annotation-of-a-model]" in capsys.readouterr().err  # the study's folder holds nothing else to compare with
 
 
 def test_one_failing_is_told_and_left_out_of_the_mean(nifti, even, tmp_path, capsys):

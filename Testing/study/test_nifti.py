@@ -9,7 +9,8 @@ import SimpleITK as sitk
 
 from PEMMASegmentLib.core import PemmaError
 from PEMMASegmentLib.core.images import array, like
-from PEMMASegmentLib.study import nifti
+from PEMMASegmentLib.study import load, nifti
+from PEMMASegmentLib.study.types import Typed
 
 
 @pytest.fixture
@@ -44,6 +45,12 @@ def test_real_case_has_its_units_and_its_place(case):
     assert study.ct.GetOrigin() == pytest.approx((110.8396, -56.1524, -272.95), abs=1e-3)  # LPS: the file has RAS
     assert study.pet.GetDirection() == (1, 0, 0, 0, 1, 0, 0, 0, 1)
     assert study.ct.GetMetaDataKeys() == ()
+
+
+def test_what_is_said_of_headers_is_not_taken_in_silence(case):
+    study = load(case, ct_series="1.2.3", typed=Typed(weight_kg=70.0))
+    [warning] = study.warnings
+    assert warning.code == "nifti-unused" and "CT series, weight_kg" in warning.sentence
 
 
 def test_key_depends_on_the_images_alone(case, tmp_path_factory):

@@ -60,6 +60,11 @@ def test_what_is_no_model_is_refused(home, tmp_path, model):
                          ("changed.zip", "model-hash"), ("nothing", "no-model")):  # fmt: skip
         with pytest.raises(PemmaError, match=code):
             models({"action": "import", "source": str(tmp_path / source)}, no_progress)
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
+        archive.writestr("readme.txt", "no model")
+    with pytest.raises(PemmaError, match="model-missing") as refused:
+        models({"action": "import", "source": str(tmp_path / "other.zip")}, no_progress)
+    assert refused.value.place == "other.zip"  # not the folder that it was unpacked into
     assert not home.exists()
 
 

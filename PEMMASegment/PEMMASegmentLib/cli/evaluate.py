@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
     from ..network.files import Model
+    from ..study.types import StudyWarning
     from .terminal import Terminal
 
 TITLES = {
@@ -69,8 +70,20 @@ def evaluate_one(study: Path, model: "Model", options: argparse.Namespace, termi
         found = label_of_lesions(done)
         figures = compare(found, truth)
     work.warn(terminal, done)
-    terminal.warnings(notes)
+    terminal.warnings([*notes, *_of_a_model(file)])
     return {"study": name, **figures}
+
+
+def _of_a_model(file: Path) -> "list[StudyWarning]":
+    """A warning where the contour to compare with is what this software drew, perhaps in the folder of the study itself."""
+    from ..study.annotation.author import author_of
+    from ..study.types import StudyWarning
+
+    author = author_of(file)
+    if author is None:
+        return []
+    return [StudyWarning("annotation-of-a-model", f"the annotation began as the output of {author.model.name}: agreement with it "
+                         "proves nothing", "compare with a contour drawn from scratch: --annotation FILE")]
 
 
 def label_of_lesions(done) -> "sitk.Image":

@@ -63,7 +63,7 @@ def add_adapter_option(group) -> None:
 
 def add_annotation_options(parser: argparse.ArgumentParser) -> None:
     """Which structure of an annotation is the tumour."""
-    parser.add_argument("--annotation-roi", metavar="NAME", help="structure to compare with, when there are several")
+    parser.add_argument("--annotation-roi", metavar="NAME", help="structure that is the tumour, when there are several")
 
 
 def ending_with_values(arguments: Iterable[str]) -> list[str]:

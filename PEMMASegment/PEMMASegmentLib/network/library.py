@@ -19,6 +19,9 @@ def take_in(source: Path) -> ModelCard:
     """
     source = Path(source)
     with zips.opened(source, _model_in, LARGEST_ZIP, partial(_no_zip, source.name)) as folder:
+        if folder.is_dir() and not (folder / CARD).is_file():
+            raise PemmaError("model-missing", "there is no model in it", f"choose the folder that holds {CARD}, or a zip of it",
+                             source.name)
         card = check(folder)
         import_model(folder, card.name)
     return card

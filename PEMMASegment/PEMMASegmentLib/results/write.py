@@ -60,7 +60,7 @@ def check_out(out: Path) -> None:
         raise PemmaError("cannot-write", "the results can't be written there", _WAY_OUT, out.name)
 
 
-_WAY_OUT = "free some space or name another folder with --out"
+_WAY_OUT = "free some space, or name a folder with --out that you may write to"
 
 
 def _foreign(out: Path) -> str:

@@ -3,6 +3,7 @@
 import functools
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -49,8 +50,19 @@ def load(
     """
     folder = Path(folder)
     if nifti.is_nifti_study(folder):
-        return _checked(nifti.load(folder), need)
+        study = _checked(nifti.load(folder), need)
+        return replace(study, warnings=(*study.warnings, *_unused(ct_series, pet_series, typed)))
     return _load_dicom(folder, ct_series, pet_series, typed, need, progress)
+
+
+def _unused(ct_series: str | None, pet_series: str | None, typed: Typed) -> tuple[StudyWarning, ...]:
+    """What was given for headers and series that a NIfTI study does not have."""
+    given = {"CT series": ct_series, "PET series": pet_series, **{f.name: getattr(typed, f.name) for f in fields(typed)}}
+    names = ", ".join(name for name, value in given.items() if value is not None)
+    if not names:
+        return ()
+    sentence = f"a NIfTI study has neither series nor headers, unused: {names}"
+    return (StudyWarning("nifti-unused", sentence, "leave them out, or give the DICOM study"),)
 
 
 def _checked(study: PetCtStudy, need: str | None) -> PetCtStudy:
