@@ -1,5 +1,6 @@
 """The case library: the same case back to the last bit, nothing half, nothing lost, nothing that tells the patient."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ import pytest
 import SimpleITK as sitk
 
 from PEMMASegmentLib.adaptation import cards
+from PEMMASegmentLib.adaptation.ledger import Tries, open_scores
 from PEMMASegmentLib.adaptation.library import CaseLibrary, Origin, Score
 from PEMMASegmentLib.core import Identity, PemmaError
 from PEMMASegmentLib.core.images import like
@@ -201,7 +203,8 @@ def test_export_and_import_give_the_same_cases_whole_or_not_at_all(library, tmp_
     file = tmp_path / "cases.zip"
     library.export([card.id for card in added], file)
     with zipfile.ZipFile(file) as archive:
-        assert {name.split("/")[1] for name in archive.namelist()} == {"case.json", "ct.nii.gz", "pet.nii.gz", "mask.nii.gz"}
+        names = {Path(name).name for name in archive.namelist()}
+    assert names == {"tries.json", "case.json", "ct.nii.gz", "pet.nii.gz", "mask.nii.gz"}
     other = CaseLibrary(tmp_path / "other")
     small.add(other, 2, "Anna")
     assert {card.sha256 for card in other.import_(file)} == {card.sha256 for card in added}
@@ -239,6 +242,10 @@ def with_change(card_of: str, **changes):
     return change
 
 
+def told_of(one: dict):
+    return lambda name, data: [(name, json.dumps([one]).encode() if name == "tries.json" else data)]
+
+
 def test_a_zip_that_is_not_as_it_was_exported_is_refused_whole(library, tmp_path):
     first, second = sorted(small.add(library, seed).id for seed in (0, 1))
     good = tmp_path / "good.zip"
@@ -263,6 +270,9 @@ def test_a_zip_that_is_not_as_it_was_exported_is_refused_whole(library, tmp_path
         "missing": ("case-damaged", lambda n, d: [] if n == f"{second}/mask.nii.gz" else [(n, d)]),
         "no card": ("case-damaged", lambda n, d: [] if n == f"{second}/case.json" else [(n, d)]),
         "other id": ("case-damaged", lambda n, d: [(n.replace(second, "0" * 12), d)]),
+        "no tries": ("case-file", lambda n, d: [] if n == "tries.json" else [(n, d)]),
+        "a name": ("case-file", told_of({"try": "a" * 64, "held_out": ["Anna"]})),
+        "a word": ("case-file", told_of({"lost": "a" * 64, "of": "Anna"})),
         "forged": ("case-damaged", with_change(second, patient="Anna Berg")),
         "no origin": ("case-damaged", lambda n, d: [(n, d.replace(b'"scratch"', b'"imported"'))]),
     }
@@ -354,6 +364,68 @@ def test_the_ledger_of_tries_keeps_what_was_deleted(library):
     first, second, _ = sorted((library.folder / "tries").iterdir())
     first.unlink()
     second.write_text("{")
-    assert library.tries() == [{"lost": first.stem}, {"lost": second.stem}, {"procedure": "salt", "number": 2}]
+    lost = [{"lost": hashlib.sha256(file.stem.encode()).hexdigest()} for file in (first, second)]
+    assert library.tries() == [*lost, {"procedure": "salt", "number": 2}]
     shutil.rmtree(library.folder / "tries")
     assert len(library.tries()) == 3
+
+
+def looked_at(patient: str, *numbers: int) -> list[dict]:
+    return [{"try": f"{number:064x}", "procedure": "salt", "seed": number, "held_out": [patient]} for number in numbers]
+
+
+def test_a_try_deleted_with_its_name_is_told_by_the_numbers_of_later_ones(library):
+    for about in looked_at("P-" + "0" * 12, 0, 1, 2, 3):
+        library.record_try(about)
+    first, second, *_ = sorted((library.folder / "tries").iterdir())
+    for entry in (first, second):
+        entry.unlink()
+        (library.folder / "private" / f"try-{entry.stem}").unlink()
+    found = library.tries()
+    assert found == library.tries() and [one.get("seed") for one in found] == [2, 3, None, None]
+    assert len({one["lost"] for one in found[2:]}) == 2
+    library.record_try(looked_at("P-" + "0" * 12, 4)[0])
+    assert sum("lost" in one for one in library.tries()) == 2
+
+
+def test_tries_go_with_the_cases_and_nothing_of_identity_with_them(library, tmp_path):
+    anna, other = small.add(library, 0, "Anna"), small.add(library, 1, "Berta")
+    for about in (*looked_at(anna.patient, 1, 2, 3), *looked_at(other.patient, 4)):
+        library.record_try(about | {"words": "SALT on the weights 'Anna'"})
+    entries = sorted((library.folder / "tries").iterdir())
+    entries[0].unlink()
+    library.export([anna.id], tmp_path / "cases.zip")
+    told = zipfile.ZipFile(tmp_path / "cases.zip").read("tries.json")
+    assert b"Anna" not in told and entries[0].stem.encode() not in told  # the name has a date
+    new = CaseLibrary(tmp_path / "new")
+    small.add(new, 2)
+    for _ in range(2):  # once more: nothing new
+        new.import_(tmp_path / "cases.zip")
+        kept = [{"try": about["try"], "held_out": [anna.patient]} for about in looked_at(anna.patient, 2, 3)]
+        assert [one for one in new.tries() if "try" in one] == kept and len(new.tries()) == 3
+    mine = looked_at(anna.patient, 5)[0]
+    assert open_scores(new, mine) == Tries(4, lost=1) == open_scores(new, mine)  # the fourth look, as it would be at home
+    library.import_(tmp_path / "cases.zip")
+    assert len(library.tries()) == 4
+
+
+def test_a_new_key_does_not_make_old_tries_those_of_strangers(library):
+    patient = library.pseudonym("Anna")
+    library.record_try(looked_at(patient, 1)[0])
+    (library.folder / "private" / "key").unlink()
+    assert "cases add" in refused("library-key", library.pseudonym, "Anna").way_out
+
+
+def test_of_two_programs_at_once_the_later_one_counts_both(library):
+    """The other program opens its scores between our looking into the ledger and our writing."""
+    library.pseudonym("Anna")
+    ours, others = looked_at("P-" + "0" * 12, 1, 2)
+
+    class Slow:
+        tries = library.tries
+
+        def record_try(self, about: dict) -> None:
+            assert open_scores(library, others).count == 1
+            library.record_try(about)
+
+    assert open_scores(Slow(), ours).count == 2

@@ -101,6 +101,11 @@ def is_id(text: str) -> bool:
     return bool(_ID.fullmatch(text))
 
 
+def is_pseudonym(text: str) -> bool:
+    """Whether a text can stand for a patient."""
+    return bool(_PATIENT.fullmatch(text))
+
+
 def as_json(card: CaseCard) -> dict[str, Any]:
     """Plain values, as case.json holds them."""
     return {"schema": SCHEMA, **asdict(card)}
@@ -159,7 +164,7 @@ def _check(card: CaseCard, id: str) -> None:
     """Raises ValueError or TypeError for what can't be; a card from elsewhere may hold anything."""
     wanted = {"mask", *card.inputs.split("+")}
     sound = (
-        card.id == id and is_id(id) and _PATIENT.fullmatch(card.patient) and card.inputs in INPUTS
+        card.id == id and is_id(id) and is_pseudonym(card.patient) and card.inputs in INPUTS
         and set(card.volumes) == wanted and card.volume_ml > 0 and type(card.lesions) is int and card.lesions > 0
         and _HASH.fullmatch(card.sha256) and all(score.model and score.inputs in INPUTS for score in card.blind)
     )  # fmt: skip

@@ -1,25 +1,32 @@
-"""Cases as a zip for another site: written from checked cases, unpacked only when every byte of every case is right."""
+"""Cases as a zip for another site: written from checked cases, unpacked only when every byte of every case is right.
+
+    <id>/case.json ...    a case, as the library keeps it
+    tries.json            how often the patients' scores were looked at (`tries.TryFolder.of_patients`)
+"""
 
 import shutil
 import zipfile
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from ..core import PemmaError, zips
 from ..core.files import write_atomically
 from . import cards, volumes
+from . import tries as ledger
 from .cards import CaseCard
 
-_CARD = "case.json"
+_CARD, _TRIES = "case.json", "tries.json"
 _MOST_BYTES = 1 << 38  # a thousand whole-body cases
 _NEUTRAL_DATE = (1980, 1, 1, 0, 0, 0)
 
 
-def write(file: Path, cases: dict[str, tuple[Path, CaseCard]]) -> None:
-    """Writes the cases (id -> folder, card) as `<id>/<file>`. Raises OSError when the disk does not take it."""
+def write(file: Path, cases: dict[str, tuple[Path, CaseCard]], tries: Sequence[dict]) -> None:
+    """Writes the cases (id -> folder, card) and the tries on their patients. Raises OSError when the disk does not take it."""
 
     def fill(path: Path) -> None:
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:  # the images are compressed already
+            archive.writestr(_entry(_TRIES), ledger.to_text(tries))
             for id, (folder, card) in cases.items():
                 for name in _names(card):
                     with open(folder / name, "rb") as source, archive.open(_entry(f"{id}/{name}"), "w") as target:
@@ -28,23 +35,31 @@ def write(file: Path, cases: dict[str, tuple[Path, CaseCard]]) -> None:
     write_atomically(file, fill)
 
 
-def unpack(file: Path, into: Path) -> list[CaseCard]:
+def unpack(file: Path, into: Path) -> tuple[list[CaseCard], list[dict]]:
     """Unpacks a zip to `into/<id>/`, every case checked: names, hashes, and that the images are what the cards say.
 
-    into: an empty folder. Raises PemmaError "case-file" for a file that is no such zip, "case-damaged" or "case-schema"
-    for a case in it.
+    into: an empty folder. Gives the cards and the tries on their patients. Raises PemmaError "case-file" for a file that
+    is no such zip, "case-damaged" or "case-schema" for a case in it.
     """
     file = Path(file)
     if not file.is_file():
         raise PemmaError("case-file", "the file is not there", "check the path", file.name)
     zips.unpack(file, into, _MOST_BYTES, partial(_not_ours, file.name))
-    folders = sorted(into.iterdir())
+    folders = sorted(found for found in into.iterdir() if found.name != _TRIES)
     if not folders:
         raise _not_ours(file.name, "it holds no cases")
     files = {_CARD, *volumes.FILES.values()}
     if not all(cards.is_id(f.name) and f.is_dir() and {one.name for one in f.iterdir()} <= files for f in folders):
         raise _not_ours(file.name, "it holds something else than cases")
-    return [_case(folder) for folder in folders]
+    return [_case(folder) for folder in folders], _tries_in(into, file.name)
+
+
+def _tries_in(folder: Path, file: str) -> list[dict]:
+    """Without them patients would pass for never looked at, so that a zip must say even that there are none."""
+    try:
+        return ledger.from_text((folder / _TRIES).read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise _not_ours(file, "its list of tries is missing or damaged") from error
 
 
 def _case(folder: Path) -> CaseCard:

@@ -2,7 +2,9 @@
 
 A try is a procedure with its recipe on a base, cases, inputs and a seed. The same try again gives the same scores and
 counts once. A try counts for a proof when one of its held-out patients is among the proof's. Tries whose entry was
-deleted or damaged count as well, as long as a later entry knows of them, and the result tells how many they are.
+deleted or damaged count as well, for whatever patients, and the result tells how many they are: `tries` says which of
+them leave a trace. Cases that go to another library take the tries on their patients with them; studies that are added
+there anew do not, since their patients have another pseudonym there.
 """
 
 import hashlib
@@ -40,10 +42,13 @@ def about(procedure: Procedure, base: Identity, cases: Sequence[str], inputs: st
 
 
 def open_scores(ledger: Ledger, entry: dict) -> Tries:
-    """Writes a try down, unless this very one is there already, and says how many there are; then scores may be opened."""
-    earlier = ledger.tries()
-    if entry["try"] not in {one.get("try") for one in earlier}:
+    """Writes a try down, unless this very one is there already, and says how many there are; then scores may be opened.
+
+    Written first and counted then: of two programs at once at least the later one counts both.
+    """
+    if entry["try"] not in {one.get("try") for one in ledger.tries()}:
         ledger.record_try(entry)
-    lost = sum("lost" in one for one in earlier)
-    same_patients = {one["try"] for one in earlier if "try" in one and set(one["held_out"]) & set(entry["held_out"])}
+    known = ledger.tries()
+    lost = sum("lost" in one for one in known)
+    same_patients = {one["try"] for one in known if "try" in one and set(one["held_out"]) & set(entry["held_out"])}
     return Tries(len(same_patients | {entry["try"]}) + lost, lost)

@@ -2,18 +2,16 @@
 
     private/key               turns Patient IDs into pseudonyms; beside it the names of all tries; never exported
     cases/<id>/case.json      the card (`cards.CaseCard`); beside it ct.nii.gz, pet.nii.gz, mask.nii.gz, thumbnail.png
-    tries/<name>.json         one file a try of adaptation
+    tries/<name>.json         one file a try of adaptation (`tries.TryFolder`)
 
 Everything is written under a temporary name and renamed whole, so that a killed program leaves no half case and two
 programs at once lose nothing. There is no lock and no index: what lies in the folder is the library.
 """
 
-import json
 import os
 import secrets
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,13 +22,15 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..core import PemmaError
-from ..core.files import flush, umask, write_text
+from ..core.files import flush, write_text
 from ..core.images import voxel_ml
 from ..study import scanner
 from ..study.types import PetCtStudy, Suv
 from . import cards, exchange, fitness, thumbnail, volumes
 from .cards import CaseCard, Origin, Score, Volume
 from .identity import pseudonym, refuse_identity
+from .placing import REMOVED, WRITING, place, sweep, writing
+from .tries import TryFolder
 
 if TYPE_CHECKING:
     from .types import SiteCase
@@ -39,8 +39,6 @@ __all__ = ["CaseCard", "CaseLibrary", "Origin", "Score", "Volume"]
 
 CARD, THUMBNAIL = "case.json", "thumbnail.png"
 _CASES, _PRIVATE, _TRIES = "cases", "private", "tries"
-_WRITING, _REMOVED, _TRY = ".writing-", ".removed-", "try-"
-_STALE_S = 24 * 3600.0  # older than this, what is being written belongs to a program that was killed
 _KEY_WORDS = "This key makes pseudonyms of Patient IDs. Keep it with the library, give it to nobody.\n"
 
 
@@ -73,7 +71,7 @@ class CaseLibrary:
             card = replace(card, sha256=cards.hash_of(card))
             write_text(folder / CARD, cards.to_text(card))
             thumbnail.write(folder / THUMBNAIL, study, label)
-            if not self._place(folder, self._cases / id):
+            if not place(folder, self._cases / id):
                 raise _known(id)
         return card
 
@@ -141,15 +139,15 @@ class CaseLibrary:
         file = self._folder(id) / THUMBNAIL
         if not file.is_file():
             case = self.read(id)
-            with _writing(self.folder):
+            with writing(self.folder):
                 thumbnail.write(file, case.study, case.label)
         return file
 
     def remove(self, id: str) -> None:
         """Deletes a case, also a damaged one; whole or not at all. Raises PemmaError "case-unknown", "cannot-write"."""
         folder = self._folder(id)
-        with _writing(self.folder):
-            aside = Path(tempfile.mkdtemp(prefix=_REMOVED, dir=self.folder))
+        with writing(self.folder):
+            aside = Path(tempfile.mkdtemp(prefix=REMOVED, dir=self.folder))
             try:
                 os.rename(folder, aside / id)
             except FileNotFoundError:
@@ -158,67 +156,57 @@ class CaseLibrary:
                 shutil.rmtree(aside, ignore_errors=True)
 
     def export(self, ids: Sequence[str], file: Path) -> None:
-        """Writes cases into a zip, byte for byte, without the key of the pseudonyms and without the tries.
+        """Writes cases into a zip, byte for byte, with the tries on their patients, without the key of the pseudonyms.
 
         Each is checked by hash first. Raises PemmaError "case-unknown", "case-damaged", "cannot-write".
         """
-        with _writing(file):
-            exchange.write(file, {id: (self._folder(id), self.check(id)) for id in dict.fromkeys(ids)})
+        with writing(file):
+            cases = {id: (self._folder(id), self.check(id)) for id in dict.fromkeys(ids)}
+            exchange.write(file, cases, self._tries.of_patients(card.patient for _, card in cases.values()))
 
     def import_(self, file: Path) -> list[CaseCard]:
         """Takes in all cases of a zip that `export` wrote, or none; cases that are here already stay as they are.
 
-        Gives the cards of all cases in the zip. A patient keeps the pseudonym of the library that exported the case.
+        Gives the cards of all cases in the zip. A patient keeps the pseudonym of the library that exported the case, and
+        the tries on its patients count here too: they are written down before the first case is there.
         Raises PemmaError "case-file" for a zip that is not ours, "case-damaged", "case-known" where another
         contour of the same study is here, "cannot-write".
         """
         self._check_ours()
         with self._placing() as folder:
-            found = exchange.unpack(file, folder)
+            found, tries = exchange.unpack(file, folder)
             new = [card for card in found if not self._is_here(card)]
             for card in new:
                 thumbnail.write(folder / card.id / THUMBNAIL, *_shown(folder / card.id, card))
+            self._tries.take_in(tries)
             self._place_all(folder, new)
         return found
 
     def pseudonym(self, patient: str) -> str:
         """What stands for a patient here; in another library it is another. Raises PemmaError "cannot-write", "library-key"."""
-        with _writing(self.folder):
+        with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             return pseudonym(self._key(), patient)
 
     def record_try(self, about: dict) -> None:
         """Adds a try of adaptation to the ledger. `about`: plain values, nothing of a patient's identity."""
         self._check_ours()
-        name = f"{time.time_ns():020d}-{secrets.token_hex(4)}"
-        with _writing(self.folder):
-            self._tries.mkdir(parents=True, exist_ok=True)
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
             self._key()
-            write_text(self._private / f"{_TRY}{name}", "")
-            write_text(self._tries / f"{name}.json", json.dumps({"try": name, "about": about}, allow_nan=False) + "\n")
+            self._tries.record(about)
 
     def tries(self) -> list[dict]:
-        """What `record_try` was given, oldest first; of a try whose file is damaged or was deleted {"lost": name}.
-
-        Only without the library's key the names of deleted tries are gone too, and then nothing can be added any more.
-        """
-        names = {file.name.removeprefix(_TRY) for file in self._private.glob(f"{_TRY}*")}
-        names |= {file.stem for file in self._tries.glob("[0-9]*.json")}
-        return [self._try(name) for name in sorted(names)]
-
-    def _try(self, name: str) -> dict:
-        try:
-            return dict(json.loads((self._tries / f"{name}.json").read_bytes())["about"])
-        except (ValueError, KeyError, TypeError, FileNotFoundError):
-            return {"lost": name}
+        """What `record_try` was given, oldest first; {"lost": hash} for each try whose entry is damaged or was deleted."""
+        return self._tries.all()
 
     @property
     def _cases(self) -> Path:
         return self.folder / _CASES
 
     @property
-    def _tries(self) -> Path:
-        return self.folder / _TRIES
+    def _tries(self) -> TryFolder:
+        return TryFolder(self.folder / _TRIES, self._private)
 
     @property
     def _private(self) -> Path:
@@ -261,37 +249,23 @@ class CaseLibrary:
     @contextmanager
     def _placing(self) -> Iterator[Path]:
         """A temporary folder in the library, which is made where it is missing; gone at the end."""
-        with _writing(self.folder):
+        with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._sweep()
+            sweep(self.folder)
             self._key()
             self._cases.mkdir(exist_ok=True)
             flush(self.folder)
-            folder = Path(tempfile.mkdtemp(prefix=_WRITING, dir=self.folder))
+            folder = Path(tempfile.mkdtemp(prefix=WRITING, dir=self.folder))
             try:
                 yield folder
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def _place(self, folder: Path, target: Path) -> bool:
-        """Renames a whole folder to `target`; False when there is one already, which stays as it is."""
-        folder.chmod(0o777 & ~umask())
-        for path in (*folder.iterdir(), folder):
-            flush(path)
-        try:
-            os.rename(folder, target)  # onto a folder that is not empty this fails, whoever was first
-        except OSError:
-            if target.exists():
-                return False
-            raise
-        flush(target.parent)
-        return True
-
     def _place_all(self, folder: Path, new: Sequence[CaseCard]) -> None:
         placed = []
         try:
             for card in new:
-                if not self._place(folder / card.id, self._cases / card.id):
+                if not place(folder / card.id, self._cases / card.id):
                     raise _known(card.id)
                 placed.append(card.id)
         except (OSError, PemmaError):
@@ -312,13 +286,19 @@ class CaseLibrary:
         return False
 
     def _key(self) -> bytes:
-        """The key of the pseudonyms, made with the library; of two programs that make one, the first one's stands."""
-        had_cases = self._cases.is_dir()  # asked first: another program makes the key before them
+        """The key of the pseudonyms, made with the library; of two programs that make one, the first one's stands.
+
+        Another one in its place would give the patients other pseudonyms, and no earlier try would count for them.
+        """
+        had_cases, had_tries = self._cases.is_dir(), bool(self._tries)  # asked first: another program makes the key before them
         file = self._private / "key"
         if not file.is_file():
-            if had_cases:
+            if had_cases or had_tries:
+                way_out = "export the cases and import them into a new library, where the tries on them count too"
+                if not had_cases:
+                    way_out = "take the studies into a case library (`pemma-segment cases add`) and adapt with --library"
                 raise PemmaError("library-key", "the library's key for pseudonyms is gone (private/key)",
-                                 "bring it back from a copy, or export the cases and import them into a new library")
+                                 f"bring it back from a copy, or {way_out}")
             self._make_key()
         try:
             return bytes.fromhex(file.read_text("utf-8").splitlines()[1])
@@ -327,33 +307,13 @@ class CaseLibrary:
                              "bring it back from a copy") from None
 
     def _make_key(self) -> None:
-        folder = Path(tempfile.mkdtemp(prefix=_WRITING, dir=self.folder))
+        folder = Path(tempfile.mkdtemp(prefix=WRITING, dir=self.folder))
         try:
             write_text(folder / "key", f"{_KEY_WORDS}{secrets.token_hex(32)}\n")
             (folder / "key").chmod(0o600)
-            self._place(folder, self._private)
+            place(folder, self._private)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-
-    def _sweep(self) -> None:
-        """Deletes what a program that was killed had begun to write or to remove."""
-        for left in self.folder.glob(".*-*"):
-            try:
-                age = time.time() - left.stat().st_mtime
-            except FileNotFoundError:  # another program was faster
-                continue
-            if left.name.startswith(_REMOVED) or left.name.startswith(_WRITING) and age > _STALE_S:
-                shutil.rmtree(left, ignore_errors=True)
-
-
-@contextmanager
-def _writing(place: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        words = error.strerror or type(error).__name__
-        raise PemmaError("cannot-write", f"the disk refuses: {words}", "free some space or choose another folder",
-                         Path(place).name) from error
 
 
 def _known(id: str) -> PemmaError:

@@ -1,0 +1,51 @@
+"""How a case gets its place in a library: under a temporary name first, then renamed whole; what killed programs left."""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..core import PemmaError
+from ..core.files import flush, umask
+
+WRITING, REMOVED = ".writing-", ".removed-"
+_STALE_S = 24 * 3600.0  # older than this, what is being written belongs to a program that was killed
+
+
+@contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """What the disk refuses inside is PemmaError "cannot-write"."""
+    try:
+        yield
+    except OSError as error:
+        words = error.strerror or type(error).__name__
+        raise PemmaError("cannot-write", f"the disk refuses: {words}", "free some space or choose another folder",
+                         Path(place).name) from error
+
+
+def place(folder: Path, target: Path) -> bool:
+    """Renames a whole folder to `target`; False when there is one already, which stays as it is."""
+    folder.chmod(0o777 & ~umask())
+    for path in (*folder.iterdir(), folder):
+        flush(path)
+    try:
+        os.rename(folder, target)  # onto a folder that is not empty this fails, whoever was first
+    except OSError:
+        if target.exists():
+            return False
+        raise
+    flush(target.parent)
+    return True
+
+
+def sweep(library: Path) -> None:
+    """Deletes what a program that was killed had begun to write or to remove."""
+    for left in library.glob(".*-*"):
+        try:
+            age = time.time() - left.stat().st_mtime
+        except FileNotFoundError:  # another program was faster
+            continue
+        if left.name.startswith(REMOVED) or left.name.startswith(WRITING) and age > _STALE_S:
+            shutil.rmtree(left, ignore_errors=True)

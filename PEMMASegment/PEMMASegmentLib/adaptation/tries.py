@@ -1,0 +1,116 @@
+"""The ledger of tries on the disk, a file a try, in the folder of a case library; what of it goes along with cases.
+
+    tries/<name>.json     what was tried (`ledger.about`), and the running number of the try in this folder
+    private/try-<name>    the name once more; never exported
+
+A try whose entry is damaged or gone is still told while its name is left, or while a later entry is whose number says
+that there was one more before it. Who deletes entries together with their names, from some try to the last one, is not
+found out: no file on the site's own disk could do that.
+"""
+
+import hashlib
+import json
+import re
+import secrets
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..core.files import write_text
+from .cards import is_pseudonym
+
+_NAME = "try-"
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+class TryFolder:
+    """Append-only. tries: the folder of the entries; names: that of their names, which is made by who makes its key."""
+
+    def __init__(self, tries: Path, names: Path):
+        self._tries, self._names = tries, names
+
+    def all(self) -> list[dict]:
+        """What `record` was given, oldest first; {"lost": hash} for each try whose entry is damaged or gone."""
+        found = [(name, *self._read(name)) for name in sorted(self._known())]
+        return [about for _, _, about in found] + [{"lost": lost} for lost in _missing(found)]
+
+    def record(self, about: dict) -> None:
+        """Adds an entry; its number counts the lost ones too. Raises OSError."""
+        name = f"{time.time_ns():020d}-{secrets.token_hex(4)}"
+        entry = {"try": name, "number": 1 + len(self.all()), "about": about}
+        self._tries.mkdir(parents=True, exist_ok=True)
+        write_text(self._tries / f"{name}.json", json.dumps(entry, allow_nan=False) + "\n")
+        write_text(self._names / f"{_NAME}{name}", "")  # last: a name without its entry would be a lost try
+
+    def of_patients(self, patients: Iterable[str]) -> list[dict]:
+        """What another library has to know of: tries on any of these pseudonyms, and lost ones, which may be on any."""
+        wanted, found = set(patients), self.all()
+        told = [{key: one[key] for key in ("try", "held_out")} for one in found if "lost" not in one
+                and wanted & set(one.get("held_out", ()))]
+        return told + [one for one in found if "lost" in one]
+
+    def take_in(self, tries: Sequence[dict]) -> None:
+        """Records what another library told, unless it is known here: the same zip twice adds nothing. Raises OSError."""
+        known = {_key(one) for one in self.all()}
+        for one in tries:
+            if _key(one) not in known:
+                self.record(one)
+
+    def __bool__(self) -> bool:
+        return bool(self._known())
+
+    def _known(self) -> set[str]:
+        names = {file.name.removeprefix(_NAME) for file in self._names.glob(f"{_NAME}*")}
+        return names | {file.stem for file in self._tries.glob("[0-9]*.json")}
+
+    def _read(self, name: str) -> tuple[int | None, dict]:
+        """Running number (None: damaged, or gone) and what was recorded."""
+        try:
+            entry = json.loads((self._tries / f"{name}.json").read_bytes())
+            return int(entry.get("number", 0)) or None, dict(entry["about"])
+        except (ValueError, KeyError, TypeError, AttributeError, FileNotFoundError):
+            return None, {"lost": _digest(name)}
+
+
+def to_text(tries: Sequence[dict]) -> str:
+    """What `of_patients` gave as JSON; hashes and pseudonyms, nothing else."""
+    return json.dumps(list(tries), indent=1) + "\n"
+
+
+def from_text(text: bytes) -> list[dict]:
+    """Tries that another library told. Raises ValueError for anything but hashes and pseudonyms."""
+    tries = json.loads(text)
+    if not isinstance(tries, list) or not all(map(_sound, tries)):
+        raise ValueError("no list of tries")
+    return tries
+
+
+def _sound(one: Any) -> bool:
+    match one:
+        case {"lost": str(lost), **rest} if not rest:
+            return bool(_HASH.fullmatch(lost))
+        case {"try": str(hash), "held_out": list(patients), **rest} if not rest:
+            return bool(_HASH.fullmatch(hash)) and all(isinstance(p, str) and is_pseudonym(p) for p in patients)
+    return False
+
+
+def _missing(found: Sequence[tuple[str, int | None, dict]]) -> Iterator[str]:
+    """Hashes that stand for tries of which only the numbers of later entries tell; the same at every call.
+
+    Two programs at once may give one number twice, which is no sign of a deletion.
+    """
+    numbered = sorted((number, name) for name, number, _ in found if number is not None)
+    known = 0
+    for rank, (number, name) in enumerate(numbered, 1 + len(found) - len(numbered)):
+        while number - rank > known:
+            known += 1
+            yield _digest(f"{name} {known}")
+
+
+def _key(one: dict) -> str | None:
+    return one.get("try", one.get("lost"))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
