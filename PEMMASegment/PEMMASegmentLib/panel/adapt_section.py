@@ -61,7 +61,7 @@ class AdaptLocally:
         self.training: Training | None = None
         self.cases = CaseList(ui, host, self._on_cases)
         self.training = Training(
-            ui, host, lambda: self.cases.library, lambda: len(self.cases.cards), self._on_there, self._on_done, self._on_stopped
+            ui, host, lambda: self.cases.library, lambda: self.cases.cards, self._on_there, self._on_done, self._on_stopped
         )
         self.proof = ProofSection(
             ui, host, self.training.plot, lambda: self.cases.library, self._use_folder, self._discard

@@ -4,19 +4,15 @@ import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 
 import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..core import PemmaError
-from ..core.folders import unfinished_folder
-from ..core.resources import user_folder
 from ..worker.client import Worker
 from ..worker.events import Ended, Error, Event, LogLine, Progress, Result
-from . import parameters
+from . import adapt_places, parameters
 from .adapt_plot import Plot
 from .host import Host
 from .words import in_panel
@@ -38,7 +34,6 @@ METHODS = {
 EFFORTS = {"standard": _("standard"), "quick": _("quick"), "thorough": _("thorough"), "minutes": _("minutes")}
 _UPDATES = ("salt", "lora", "dora", "svd", "ladder")  # what can be told to take so many minutes
 _UNTRAINED = ("threshold", "maps", "flips")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}")
 _STEP = re.compile(r"(?P<what>.*?):? ?step (?P<step>\d+) of \d+, loss (?P<loss>[\d.]+)")
 _THERE = ("the adapter is there", "what is forgotten")  # begin the words once the adapter can be used
 
@@ -60,13 +55,13 @@ class _Asked:
 
 
 class Training:
-    """library(): its folder. cases(): how many it holds. on_there(out): the adapter can be used, its proof begins.
+    """library(): its folder. cases(): the cards of its cases. on_there(out): the adapter can be used, its proof begins.
 
     on_done(out, record): all is done; files of the held-out cases' labels stay until the next one starts.
     on_stopped(out, there): stopped, by the user or a fault; the same request goes on.
     """
 
-    def __init__(self, ui, host: Host, library: Callable[[], Path], cases: Callable[[], int], on_there: Callable,
+    def __init__(self, ui, host: Host, library: Callable[[], Path], cases: Callable[[], list[dict]], on_there: Callable,
                  on_done: Callable, on_stopped: Callable):  # fmt: skip
         self._ui, self._host, self._library, self._cases = ui, host, library, cases
         self._on_there, self._on_done, self._on_stopped = on_there, on_done, on_stopped
@@ -103,7 +98,7 @@ class Training:
         self._ui.effortComboBox.enabled = self._method not in _UNTRAINED
         self._ui.minutesSpinBox.enabled = self._effort == "minutes" and self._method in _UPDATES
         self._ui.estimateLabel.text = f"{METHODS[self._method][0]}: {METHODS[self._method][1]}."
-        self._ui.adaptButton.enabled = self._asked is not None or self._cases() > 0
+        self._ui.adaptButton.enabled = self._asked is not None or bool(self._cases())
         if self._cases() and self._asked is None:
             self._settled.start()
 
@@ -167,7 +162,8 @@ class Training:
     def _start(self) -> None:
         self._host.say("")
         self._settled.stop()
-        self._asked = _Asked(None, self._out(), self._fields())
+        fields = self._fields()
+        self._asked = _Asked(None, self._out(fields), fields)
         self._show_busy()
         if self._estimating is not None:
             self.worker.cancel(self._estimating)  # which may end the process; its answer lets the training begin
@@ -181,18 +177,11 @@ class Training:
         asked.id = self.worker.request("adapt", folder=folder, out=asked.out, name=asked.out.name, **asked.fields)
         self._timer.start()
 
-    def _out(self) -> Path:
-        """A free place among the user's adapters, or where a stopped training can go on. Raises PemmaError."""
-        typed, place = self._ui.adaptNameEdit.text.strip(), user_folder() / "adapters"
-        if not typed:
-            wanted = f"{self._method}-{self._cases()}-cases"
-            return next(out for out in (place / _numbered(wanted, n) for n in count(1)) if _free(out))
-        if not _NAME.fullmatch(typed) or typed == "none":
-            way_out = "use letters, digits, dot, dash, plus and underscore, not the word none"
-            raise PemmaError("adapter-name", f"{typed!r} can't name an adapter", way_out)
-        if not _free(place / typed):
-            raise PemmaError("adapter-exists", f"there is an adapter {typed} already", "choose another name")
-        return place / typed
+    def _out(self, fields: dict) -> Path:
+        """The folder for the adapter of this request. Raises PemmaError, see `adapt_places.take`."""
+        model, cases = self._host.model(), self._cases()
+        run = adapt_places.run_of(fields, model.sha256 if model is not None else "", cases)
+        return adapt_places.take(self._ui.adaptNameEdit.text.strip(), f"{self._method}-{len(cases)}-cases", run)
 
     def _take(self, event: Event) -> None:
         id = getattr(event, "id", None)
@@ -218,7 +207,7 @@ class Training:
         elif self._chosen is None or self._estimated != self._fields():  # the choice has changed meanwhile
             self.look()
         elif isinstance(event, Result):
-            self._ui.estimateLabel.text += " " + _in_words(event.fields)
+            self._ui.estimateLabel.text += " " + _in_words(event.fields, self._method)
         else:
             self._ui.estimateLabel.text += f" {in_panel(event.sentence)}."
 
@@ -284,17 +273,9 @@ class Training:
 
     def _show_idle(self) -> None:
         self._ui.adaptButton.text = _("Train an adapter")
-        self._ui.adaptButton.enabled = self._cases() > 0
+        self._ui.adaptButton.enabled = bool(self._cases())
         self._ui.adaptProgressBar.visible = False
         self._ui.adaptProgressLabel.text = ""
-
-
-def _free(out: Path) -> bool:
-    return not out.exists() or unfinished_folder(out).exists()
-
-
-def _numbered(name: str, number: int) -> str:
-    return name if number == 1 else f"{name}-{number}"
 
 
 def _fill(box, titles: list[str]) -> None:
@@ -302,13 +283,17 @@ def _fill(box, titles: list[str]) -> None:
     box.addItems(titles)
 
 
-def _in_words(told: dict) -> str:
+def _in_words(told: dict, method: str) -> str:
     """How long it takes here."""
     if told["seconds"] is None:
-        words = _("From {cases} case(s), on this computer: as long as segmenting each, and for the proof once more a patient.")
+        words = _("From {cases} case(s), on this computer: as long as segmenting each a few times, most of it for the proof.")
         return words.format(cases=told["cases"])
+    seconds = [told["seconds"], told["seconds_proof"]]
+    if method == "ladder":  # its rungs are proved first, and then one of them makes an adapter
+        words = _("From {cases} case(s), on this computer: all its rungs with their proofs in about {all}.")
+        return words.format(cases=told["cases"], all=_duration(sum(seconds)))
     words = _("From {cases} case(s), on this computer: the adapter in about {adapter}, its proof in about {proof} more.")
-    adapter, proof = (_duration(told[key]) for key in ("seconds", "seconds_proof"))
+    adapter, proof = map(_duration, seconds)
     return words.format(cases=told["cases"], adapter=adapter, proof=proof)
 
 

@@ -86,16 +86,17 @@ _OF: dict[str, Callable[[Path, dict, str, bool], Installed]] = {MODEL: _model, A
 
 def verdict_of(adapter: Path) -> tuple[str, str]:
     """What was proved of an adapter, and the sentence; "" and "" when nothing was."""
-    told = _told(adapter)
+    told = told_of(adapter)
     return str(told.get("verdict") or ""), str((told.get("scores") or {}).get("sentence") or "")
 
 
 def origin_of(adapter: Path) -> dict[str, list[str]]:
     """What the headers of the adapter's cases state (`study.scanner.gathered`)."""
-    return dict(_told(adapter).get("origin") or {})
+    return dict(told_of(adapter).get("origin") or {})
 
 
-def _told(adapter: Path) -> dict:
+def told_of(adapter: Path) -> dict:
+    """The card as it stands; empty when there is none that can be read."""
     try:
         told = json.loads((adapter / ADAPTER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
