@@ -1,6 +1,7 @@
 """The list of a site's cases with thumbnails: add the current study or a folder, import, export, remove."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -95,7 +96,7 @@ class CaseList:
         folder = self._ui.caseStudyPathEdit.currentPath
         if not folder:
             raise PemmaError("no-study", "no folder of an annotated study is chosen", "choose one")
-        self._ask("add", self._added, on_error=self._not_added, study=folder, **self._about())
+        self._ask("add", self._added, on_error=self._not_added, study=folder, **self._about(), **self._reading())
         self._ui.addFolderButton.enabled = False
 
     def _about(self) -> dict:
@@ -105,6 +106,11 @@ class CaseList:
             "patient": patient or None, "note": self._ui.caseNoteEdit.text.strip() or None, "model": chosen.model or None,
             "adapter": chosen.adapter or None, "device": chosen.device, "whole_study": chosen.wholeStudy,
         }  # fmt: skip
+
+    def _reading(self) -> dict:
+        """How a folder is read: as the study of the panel would be, and which of its contours is the tumour."""
+        name = self._ui.caseRoiEdit.text.strip()
+        return {"annotation_roi": name or None, "inputs": self._chosen.inputs, **asdict(parameters.typed_of(self._chosen))}
 
     def _added(self, answer: Result) -> None:
         self._not_added(None)
@@ -178,10 +184,11 @@ def _in_words(card: dict) -> str:
 
 
 def _more(card: dict) -> str:
-    """Lesions, whether it counts, note, scanner, and why there is no blind record."""
+    """Lesions, whether it counts, note, what was typed for its PET, scanner, and why there is no blind record."""
     corrected = card["origin"]["kind"] == "corrected"
     lines = [_("{number} lesion(s)").format(number=card["lesions"]), card["note"]]
     lines += [_("does not count in a proof: a model began its contour")] if corrected else []
+    lines += [_("typed in: {values}").format(values=", ".join(card["suv_typed"]))] if card["suv_typed"] else []
     lines += [f"{key.replace('_', ' ')}: {value}" for key, value in card["scanner"].items()]
     lines.append(_("no blind record: {why}").format(why=card["blind_left_out"]) if card["blind_left_out"] else "")
     return "\n".join(line for line in lines if line)
