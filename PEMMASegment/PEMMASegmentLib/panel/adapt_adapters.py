@@ -139,6 +139,7 @@ def _card(row: dict) -> str:
         cases=training.get("cases", "–"), patients=training.get("patients", "–"), own=training.get("independent_cases", "–")
     )
     parts = [f"**{row['name']}**: {training.get('procedure', '')}", made]
+    parts += [_("Cases: {ids}").format(ids=", ".join(training["case_ids"]))] if training.get("case_ids") else []
     parts += [_("Note: {note}").format(note=row["note"])] if row.get("note") else []
     parts.append(f"**{row['verdict']}**: {scores['sentence']}" if scores.get("sentence") else f"**{row['verdict']}**")
     parts += [_figures(scores["cases"])] if scores.get("cases") else []

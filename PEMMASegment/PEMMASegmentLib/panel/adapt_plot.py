@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 import slicer
 import vtk
+from slicer.i18n import tr as _
 
 #: as the segments of a comparison, so that a colour means the same everywhere; RGB in 0..1
 BASE, ADAPTER = (0.90, 0.62, 0.00), (0.00, 0.45, 0.70)
 _GREY = (0.6, 0.6, 0.6)
 SMOOTHED = 10  # steps
-DICE_TO = 1.2  # of the axis: the legend stands above all dots
+APART, BESIDE = 1.5, 0.25  # cases: from the last one to the mean, and from there to the interval
 _NAME = "PEMMASegment adaptation"
 
 
@@ -31,17 +32,24 @@ class Plot:
         ]
         self._show(series, title, ("Step", "Loss"))
 
-    def show_pairs(self, before: Sequence[float], after: Sequence[float], title: str) -> None:
-        """A pair of dots for each held-out case, in the order of the table."""
-        table = self._table({"Case": list(range(1, len(before) + 1)), "Base": before, "Adapter": after})
+    def show_pairs(self, pairs: Sequence[tuple[float, float]], mean: tuple[float, float], interval: tuple[float, float],
+                   title: str) -> None:  # fmt: skip
+        """A pair of dots, Dice before and after, for each held-out case in the order of the table; apart at the right the
+        mean over patients, beside it a line from the least to the most that its gain may be (`interval`)."""
+        before, after = zip(*pairs, mean, strict=True)
+        at, ends = [*range(1, len(pairs) + 1), len(pairs) + APART], [mean[0] + end for end in interval]
+        table = self._table({"Case": at, "Base": before, "Adapter": after})
+        line = self._table({"Case": [at[-1] + BESIDE] * 2, "Ends": ends}, "interval")
         kind = slicer.vtkMRMLPlotSeriesNode
         series = [
-            self._series(name, table, ("Case", name), colour, kind.LineStyleNone, kind.MarkerStyleCircle)
-            for name, colour in (("Base", BASE), ("Adapter", ADAPTER))
-        ]
-        self._show(series, title, ("Case", "Dice"), ((0.5, len(before) + 0.5), (0.0, DICE_TO)))
+            self._series("95 %", line, ("Case", "Ends"), ADAPTER, kind.LineStyleSolid, kind.MarkerStyleNone),
+            *(self._series(name, table, ("Case", name), colour, kind.LineStyleNone, kind.MarkerStyleCircle)
+              for name, colour in (("Base", BASE), ("Adapter", ADAPTER))),
+        ]  # fmt: skip
+        axes = (_("Case; at the right mean and 95 % interval"), "Dice")
+        self._show(series, title, axes, ((0.5, at[-1] + 0.5), (min(0.0, *ends), max(1.0, *ends) + 0.05)))
 
-    def _table(self, columns: dict[str, Sequence[float]]):
+    def _table(self, columns: dict[str, Sequence[float]], role: str = "table"):
         table = vtk.vtkTable()
         for name, values in columns.items():
             array = vtk.vtkDoubleArray()
@@ -49,7 +57,7 @@ class Plot:
             for value in values:
                 array.InsertNextValue(value)
             table.AddColumn(array)
-        node = self._node("vtkMRMLTableNode", "table")
+        node = self._node("vtkMRMLTableNode", role)
         node.SetAndObserveTable(table)
         return node
 
@@ -67,7 +75,7 @@ class Plot:
         return node
 
     def _show(self, series: list, title: str, axes: tuple[str, str], ranges=None) -> None:
-        """axes: what is along x and y; ranges: of both, None for that of the values."""
+        """axes: what is along x and y; ranges: of both, None for that of the values, with a legend, which hides none of them."""
         chart = self._node("vtkMRMLPlotChartNode", "chart")
         wanted = [one.GetID() for one in series]
         if [chart.GetNthPlotSeriesNodeID(n) for n in range(chart.GetNumberOfPlotSeriesNodes())] != wanted:
@@ -83,7 +91,7 @@ class Plot:
             chart.SetXAxisRange(*ranges[0])
             chart.SetYAxisRange(*ranges[1])
         chart.SetTitleFontSize(12)
-        chart.SetLegendVisibility(True)
+        chart.SetLegendVisibility(ranges is None)
         self._place().SetPlotChartNodeID(chart.GetID())
         self._view.fitToContent()
 

@@ -1,8 +1,9 @@
 """What the proof says: the verdict, figures before and after of each held-out patient, and the user's decision."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from statistics import mean
 
 import qt
 import slicer
@@ -16,6 +17,7 @@ from .host import Host
 COLUMNS = (
     _("Case"), _("Dice\nbefore"), _("Dice\nafter"), _("Gain"), _("Missed\n(ml)"), _("Extra\n(ml)"), _("Surface Dice,\n5 mm"),
 )  # fmt: skip
+NO_PROOF = _("no proof")  # in the place of a verdict
 _DIGITS = {"missed_ml": 1, "extra_ml": 1, "surface_dice_5mm": 3}
 
 
@@ -51,9 +53,9 @@ class ProofSection:
     def show_stopped(self, out: Path, there: bool) -> None:
         """Stopped by the user or a fault."""
         if there:
-            words = _("The proof was stopped: {name} is there, not proved. Training again under this name goes on with it.")
+            words = _("The proof was stopped: {name} is there, not proved. Training again with the same choices proves it.")
         else:
-            words = _("The training was stopped. Training again goes on where it stopped; Discard forgets it.")
+            words = _("The training was stopped. With the same choices it goes on where it stopped; Discard forgets it.")
         self._show(out, words.format(name=out.name), [])
         self._ui.useAdapterButton.enabled = self._ui.keepAdapterButton.enabled = there
 
@@ -66,8 +68,9 @@ class ProofSection:
         if self._files:
             self._ui.comparisonLabel.text = _("A click on a case shows the base's and the adapter's segmentation.")
         if record["cases"]:
-            pairs = [[row[when] for row in record["cases"]] for when in ("before", "after")]
-            self._plot.show_pairs(*pairs, _("Dice of the held-out cases"))
+            pairs = [(row["before"], row["after"]) for row in record["cases"]]
+            title = _("Held-out cases: base in orange, adapter in blue")
+            self._plot.show_pairs(pairs, _mean(record["cases"]), record["interval_95"], title)
 
     def _show(self, out: Path | None, words: str, rows: list[dict]) -> None:
         ui, self._out, self._rows, self._files = self._ui, out, rows, {}
@@ -124,9 +127,9 @@ def in_words(record: dict) -> str:
     lines = [_("{verdict}: {sentence}.").format(verdict=record["verdict"].capitalize(), sentence=record["sentence"])]
     if record["mean_gain"] is not None:
         low, high = record["interval_95"]
-        words = _("Mean gain in Dice {gain} (95 % interval {low} to {high}), {number} held-out case(s).")
+        words = _("Mean gain in Dice {gain} (95 % interval {low} to {high}), {number} held-out patient(s).")
         lines.append(words.format(
-            gain=f"{record['mean_gain']:+.3f}", low=f"{low:+.3f}", high=f"{high:+.3f}", number=len(record["cases"])
+            gain=f"{record['mean_gain']:+.3f}", low=f"{low:+.3f}", high=f"{high:+.3f}", number=len(_patients(record["cases"]))
         ))  # fmt: skip
     lines += [f"{rung['procedure']}: {rung['mean_gain']:+.3f}, {rung['verdict']}" for rung in record.get("ladder", ())]
     lines += [_sentence(record["reference"]["sentence"]), _sentence(record["note"])]
@@ -139,8 +142,19 @@ def confirm(name: str, verdict: str, sentence: str) -> bool:
         return True
     words = _("{name} is not proved to help here ({verdict}). {sentence}Use it all the same?")
     said = _sentence(sentence) + " " if sentence else ""
-    return slicer.util.confirmOkCancelDisplay(words.format(name=name, verdict=verdict or _("no proof"), sentence=said),
+    return slicer.util.confirmOkCancelDisplay(words.format(name=name, verdict=verdict or NO_PROOF, sentence=said),
                                               "PEMMASegment")  # fmt: skip
+
+
+def _patients(rows: Sequence[dict]) -> list[str]:
+    return sorted({row["patient"] for row in rows})
+
+
+def _mean(rows: Sequence[dict]) -> tuple[float, float]:
+    """Dice before and after over patients, each with the mean of the patient's cases, as the verdict has it."""
+    of_each = [[row for row in rows if row["patient"] == patient] for patient in _patients(rows)]
+    before, after = (mean(mean(row[when] for row in own) for own in of_each) for when in ("before", "after"))
+    return before, after
 
 
 def _cells(row: dict) -> list[str]:
