@@ -7,6 +7,7 @@ from slicer.i18n import tr as _
 
 from ..core import PemmaError
 from . import library, parameters, regions
+from .adapt_proof import NO_PROOF, confirm
 
 LONGEST_MM = 300.0  # of a region when the model does not say what it knows
 
@@ -58,7 +59,7 @@ class SegmentSection:
     def _refill_adapters(self) -> None:
         sha256 = self.model.sha256 if self.model is not None else ""
         self._adapters = _with(library.adapters(sha256), self._chosen.adapter)
-        titles = [_("none"), *(adapter.title for adapter in self._adapters)]
+        titles = [_("none"), *map(_with_verdict, self._adapters)]
         at = _at(self._adapters, self._chosen.adapter) + 1 if self._chosen.adapter else 0
         _fill(self._ui.adapterComboBox, titles, at)
 
@@ -69,10 +70,22 @@ class SegmentSection:
             self._refill_adapters()
 
     def _on_adapter(self, at: int) -> None:
-        self._chosen.adapter = str(self._adapters[at - 1].folder) if at > 0 else ""
+        """As the user chooses: one that is not accepted only after a question, as Use asks it."""
+        adapter = self._adapters[at - 1] if at > 0 else None
+        if adapter is None:
+            self._chosen.adapter = ""
+        elif str(adapter.folder) == self._chosen.adapter or confirm(adapter.name, *library.verdict_of(adapter.folder)):
+            self._chosen.adapter = str(adapter.folder)
+        else:
+            self._refill_adapters()
 
     def _on_region(self, _checked=False) -> None:
         self._guarded(self.ask_for_region)
+
+
+def _with_verdict(adapter: library.Installed) -> str:
+    verdict, _sentence = library.verdict_of(adapter.folder)
+    return f"{adapter.title}: {verdict or NO_PROOF}"
 
 
 def _with(installed: list[library.Installed], folder: str) -> list[library.Installed]:
