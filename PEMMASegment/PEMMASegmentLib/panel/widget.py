@@ -136,7 +136,7 @@ class Panel:
         elif isinstance(event, Result | Error):
             self._asked = None
             self._show_idle()
-            self._say_error(event) if isinstance(event, Error) else self._guarded(self._finish, asked, event)
+            self._not_segmented(event) if isinstance(event, Error) else self._guarded(self._finish, asked, event)
 
     def _ask(self, do: str, on_answer: Callable, *, on_error: Callable | None = None, **fields) -> None:
         """Asks the background process for something else than a segmentation; on_answer(Result) is called later."""
@@ -245,16 +245,23 @@ class Panel:
     def _say(self, words: str) -> None:
         self.ui.messageLabel.text = words
 
-    def _say_error(self, error: PemmaError | Error) -> None:
+    def _not_segmented(self, error: Error) -> None:
+        """A study that reaches too far can be segmented in a box, which nothing else takes."""
+        if error.code != "outside-region":
+            self._say_error(error)
+            return
+        self._say_error(error, words.MOVE_THE_BOX)
+        if self.chosen.roi is None:
+            self._segment_section.ask_for_region()
+
+    def _say_error(self, error: PemmaError | Error, advice: str = "") -> None:
         place = f" [{words.in_panel(error.place)}]" if error.place else ""
-        advice = words.way_out(error.code, error.way_out)
+        advice = advice or words.way_out(error.code, error.way_out)
         way_out = f" – {advice}" if advice else ""
         sentence = words.in_panel(error.sentence)
         self._say(f"{sentence[:1].upper()}{sentence[1:]}{place}{way_out}")
         if getattr(error, "details", ""):
             self.ui.detailsText.appendPlainText(error.details)
-        if error.code == "outside-region" and self.chosen.roi is None:
-            self._segment_section.ask_for_region()
 
     def _show_progress(self, event: Progress) -> None:
         self.ui.progressBar.value = round(100 * event.fraction)

@@ -6,7 +6,8 @@ from slicer.i18n import tr as _
 
 #: code of an error -> what to do in the panel
 _WAYS_OUT = {
-    "outside-region": _("move the box in the views over the tumour and press Segment again, or tick Whole study"),
+    "outside-region": _("tick Whole study without a region (Segment, Options and region) and try again"),
+    "adapt-region": _("leave the case out, or tick Whole study without a region (Segment, Options and region)"),
     "model-exists": _("remove it first"),
     "model-hash": _("import the model again (Setup and models)"),
     "model-damaged": _("import the model again (Setup and models)"),
@@ -19,6 +20,8 @@ _WAYS_OUT = {
     "out-exists": _("name a new file"),
     "not-a-library": _("choose a new or an empty folder"),
 }
+#: of Segment alone, which puts a box into the views
+MOVE_THE_BOX = _("move the box in the views over the tumour and press Segment again, or tick Whole study")
 #: option of the command line -> where it is in the panel
 _OPTIONS = {
     "--weight-kg": _("Weight"), "--height-m": _("Height"), "--dose-bq": _("Injected dose"),
