@@ -107,7 +107,7 @@ def test_from_cases_to_an_adapter_in_use(app, module, inside, site, home, asked)
     out = home / "adapters" / "salt-3-cases"
     assert inside.training.out == out and (out / "adapter.json").is_file(), main.messageLabel.text
     assert panel.chosen.adapter == "" and main.adapterComboBox.currentText == "none"  # never by itself
-    assert [main.adapterComboBox.itemText(n) for n in range(main.adapterComboBox.count)][1:] == ["salt-3-cases 1"]
+    assert [main.adapterComboBox.itemText(n) for n in range(main.adapterComboBox.count)][1:] == ["salt-3-cases 1: no proof"]
     click(ui.useAdapterButton)
     assert "not proved" in asked[-1] and panel.chosen.adapter == str(out)
     assert "salt-3-cases" in ui.inUseLabel.text
@@ -158,8 +158,22 @@ def looks_right_after_the_proof(module, inside) -> None:
     assert ui.proofTable.rowCount == 5  # three held out, two of the model's own
     words = ui.verdictText.toPlainText()
     assert ("not proved" in words or "arm seen" in words) and "95 % interval" in words and "trained on all cases" in words
+    assert "3 held-out patient(s)" in words
+    gains = [float(ui.proofTable.item(row, 3).text()) for row in range(3)]
+    dots, ends = (columns(inside.training.plot, role) for role in ("table", "interval"))
+    assert len(dots["Case"]) == 4 and dots["Adapter"][3] - dots["Base"][3] == pytest.approx(sum(gains) / 3, abs=0.001)
+    assert sum(ends["Ends"]) / 2 == pytest.approx(dots["Adapter"][3]) and ends["Case"][0] == ends["Case"][1]
     assert "(model's)" in ui.proofTable.item(3, 0).text() and "→" in ui.proofTable.item(0, 4).text()
     assert module.panel.ui.messageLabel.text.startswith("The proof of salt-3-cases is done")
+
+
+def columns(plot, role: str) -> dict[str, list[float]]:
+    """What is drawn."""
+    import slicer
+
+    table = slicer.mrmlScene.GetNodeByID(plot._ids[role]).GetTable()
+    found = [table.GetColumn(n) for n in range(table.GetNumberOfColumns())]
+    return {column.GetName(): [column.GetValue(n) for n in range(table.GetNumberOfRows())] for column in found}
 
 
 def compares(app, module, inside) -> None:
@@ -185,6 +199,7 @@ def manages(app, module, inside, home, asked) -> None:
     wait(app, lambda: ui.adapterTable.rowCount == 1)
     cell(ui.adapterTable, 0)
     assert "3 case(s) of 3 patient(s)" in ui.adapterCardText.toPlainText() and "STS" not in ui.adapterCardText.toPlainText()
+    assert all(card["id"] in ui.adapterCardText.toPlainText() for card in inside.cases.cards)
     click(ui.useSelectedButton)
     assert panel.chosen.adapter.endswith("salt-3-cases")
     ui.adapterNameEdit.text = "ours"
@@ -252,6 +267,84 @@ def start(app, inside) -> None:
     click(inside.ui.adaptButton)
     wait(app, lambda: inside.training.out is None or len(inside.training._asked.steps) > 2)
     assert inside.training.out is not None
+
+
+def test_what_was_used_is_never_written_over(app, module, inside, site, home):
+    """In use during its proof, which is stopped: another run takes another place, the same run goes on in its own."""
+    ui, chosen, message = inside.ui, module.panel.chosen, module.panel.ui.messageLabel
+    out = home / "adapters" / "salt-3-cases"
+    assert place_of(app, inside, until_there=True) == out
+    click(ui.useAdapterButton)
+    stopped(app, inside)
+    before = everything(out)
+    ui.minutesSpinBox.value = 2 * MINUTES
+    assert place_of(app, inside) == out.with_name("salt-3-cases-2")
+    stopped(app, inside)
+    ui.adaptNameEdit.text = "salt-3-cases"
+    click(ui.adaptButton)
+    assert inside.training.out is None and "choose another name" in message.text and "salt-3-cases already" in message.text
+    ui.adaptNameEdit.text = ""
+    assert everything(out) == before and chosen.adapter == str(out)
+    ui.minutesSpinBox.value = MINUTES
+    assert place_of(app, inside, until_there=True) == out
+    stopped(app, inside)
+    assert everything(out)["adapter.safetensors"] == before["adapter.safetensors"]
+    module.panel.ui.adaptSection.collapsed = True
+
+
+def test_only_the_run_that_made_an_adapter_may_write_it_again(home):
+    """Not another run, not where another adapter has taken the place meanwhile, not over words of the user's own."""
+    from PEMMASegmentLib.core import PemmaError
+    from PEMMASegmentLib.panel import adapt_places
+
+    def write(folder: Path, **card) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "adapter.json").write_text(json.dumps(card))
+
+    fields = {"method": "salt", "effort": "standard", "library": home, "device": "cpu"}
+    run, other = (adapt_places.run_of(fields | {"effort": effort}, "ab", [{"sha256": "cd"}]) for effort in ("quick", "standard"))
+    out = adapt_places.take("", "salt", run)
+    assert out == adapt_places.take("", "salt", other) == adapt_places.take("salt", "", run)  # there is nothing to lose
+    write(out.with_name(".salt.unfinished") / "key", sha256="12")
+    write(out, sha256="12")
+    assert adapt_places.take("", "salt", run) == out and adapt_places.take("", "salt", other).name == "salt-2"
+    for card in ({"sha256": "34"}, {"sha256": "12", "note": "ours"}, {"sha256": ""}, {}):
+        write(out, **card)
+        assert adapt_places.take("", "salt", run).name == "salt-2"
+    with pytest.raises(PemmaError, match="choose another name"):
+        adapt_places.take("salt", "", run)
+
+
+def place_of(app, inside, until_there=False) -> Path:
+    """Where a training that was begun by a click works."""
+    click(inside.ui.adaptButton)
+    out = inside.training.out
+    wait(app, lambda: inside.training.out is None or inside.training._asked.there or not until_there)
+    assert inside.training.out == out
+    return out
+
+
+def stopped(app, inside) -> None:
+    click(inside.ui.adaptButton)
+    wait(app, lambda: inside.training.out is None)
+
+
+def test_a_training_refused_for_its_region_puts_no_box_into_the_views(app, module, inside, site, tiny, tmp_path):
+    """Its way out is the one that a training has."""
+    import slicer
+
+    short = Path(shutil.copytree(tiny, tmp_path / "short"))
+    card = json.loads((short / "model.json").read_text())
+    card["region"]["longest_mm"] = 10.0
+    (short / "model.json").write_text(json.dumps(card))
+    module.panel.chosen.model = str(short)
+    module.panel.use(module.panel.chosen)
+    click(inside.ui.adaptButton)
+    wait(app, lambda: inside.training.out is None)
+    said = module.panel.ui.messageLabel.text
+    assert "the model knows regions of up to 10 mm" in said and "tick Whole study" in said and "Segment again" not in said
+    assert module.panel.chosen.roi is None and not slicer.util.getNodesByClass("vtkMRMLMarkupsROINode")
+    module.panel.ui.adaptSection.collapsed = True
 
 
 def everything(folder: Path) -> dict[str, str]:
@@ -322,3 +415,82 @@ def drawn(ct):
     segment_id = node.GetSegmentation().AddEmptySegment("Tumour", "Tumour")
     slicer.util.updateSegmentBinaryLabelmapFromArray(voxels, node, segment_id, ct)
     return node
+
+
+def test_the_box_of_adapters_tells_verdicts_and_asks(module, inside, home, tiny, asked, monkeypatch):
+    """As Use does: an adapter that is not accepted is in use after a yes; back to the base is one click."""
+    import slicer
+
+    from PEMMASegmentLib.adapters import AdapterCard, save
+    from PEMMASegmentLib.network.files import load_model
+
+    for name, verdict, sentence in (("good", "accepted", "helps"), ("worse", "harm seen", "harm seen on a patient")):
+        card = AdapterCard(name, "1", None, "", (), load_model(tiny).identity, "ct+pet", threshold=0.45, verdict=verdict,
+                           scores={"sentence": sentence})  # fmt: skip
+        save(home / "adapters" / name, {}, card)
+    panel, box = module.panel, module.panel.ui.adapterComboBox
+    panel.chosen.adapter = str(home / "adapters" / "worse")  # as a scene may say
+    panel.use(panel.chosen)
+    assert [box.itemText(n) for n in range(3)] == ["none", "good 1: accepted", "worse 1: harm seen"]
+    assert box.currentIndex == 2 and asked == []
+    pick(box, 1)
+    assert panel.chosen.adapter.endswith("good") and asked == []
+    with monkeypatch.context() as patch:
+        patch.setattr(slicer.util, "confirmOkCancelDisplay", lambda words, *_, **more: bool(asked.append(words)))
+        pick(box, 2)
+    assert "Harm seen on a patient" in asked[-1] and panel.chosen.adapter.endswith("good") and box.currentIndex == 1
+    assert "good" in inside.ui.inUseLabel.text
+    pick(box, 2)
+    assert len(asked) == 2 and panel.chosen.adapter.endswith("worse")
+    pick(box, 0)
+    assert len(asked) == 2 and panel.chosen.adapter == ""
+
+
+def pick(box, at: int) -> None:
+    """As a click in the opened list does."""
+    box.setCurrentIndex(at)
+    box.activated.emit(at)
+
+
+def test_a_folder_with_two_contours_and_without_weight_becomes_a_case(app, module, inside, unpack, tmp_path):
+    """What each refusal asks for can be given, and is told."""
+    import pydicom
+
+    source, study = unpack("suv/STS_001_wholebody.zip"), tmp_path / "study"
+    study.mkdir()
+    for file in [source / "RS" / "1-1.dcm", *sorted((source / "PT").iterdir())[-60:]]:  # the legs
+        header = pydicom.dcmread(file)
+        header.PatientWeight = None
+        header.save_as(study / f"{file.parent.name}-{file.name}")
+    ui, main = inside.ui, module.panel.ui
+    ui.caseLibraryPathEdit.currentPath = str(tmp_path / "ours")
+    refused = {"Weight": lambda: setattr(main.weightSpinBox, "value", 71.0),
+               "contour's name": lambda: setattr(ui.caseRoiEdit, "text", "GTV_Mass")}  # fmt: skip
+    ui.caseStudyPathEdit.currentPath = str(study)
+    for words, give in refused.items():
+        click(ui.addFolderButton)
+        wait(app, lambda: ui.addFolderButton.enabled)
+        assert words in main.messageLabel.text
+        give()
+    click(ui.addFolderButton)
+    wait(app, lambda: ui.caseList.count == 1)
+    [card] = inside.cases.cards
+    assert card["suv_typed"] == ["weight"] and card["inputs"] == "pet" and "weight was typed" in main.messageLabel.text
+    assert "typed in: weight" in ui.caseList.item(0).toolTip()
+
+
+def test_what_is_said_of_the_proof_and_of_how_long_it_takes(app):
+    """Figures over patients are told with the number of patients; a ladder proves first."""
+    from PEMMASegmentLib.panel import adapt_adapters, adapt_proof, adapt_training
+
+    rows = [{"case": f"c{n}", "patient": patient, "before": 0.5, "after": after}
+            for n, (patient, after) in enumerate([("P-1", 0.6), ("P-1", 0.8), ("P-2", 0.5), ("P-3", 0.5)])]  # fmt: skip
+    record = {"verdict": "not shown", "sentence": "s", "mean_gain": 0.067, "interval_95": [-0.2, 0.3], "cases": rows,
+              "reference": {"sentence": ""}, "note": ""}  # fmt: skip
+    assert "3 held-out patient(s)" in adapt_proof.in_words(record)
+    assert adapt_proof._mean(rows) == pytest.approx((0.5, 0.5 + 0.2 / 3))
+    seconds = {"cases": 3, "seconds": 600.0, "seconds_proof": 1800.0}
+    assert "10 min, its proof in about 30 min" in adapt_training._in_words(seconds, "norm+out")
+    assert "with their proofs in about 40 min" in adapt_training._in_words(seconds, "ladder")
+    card = {"name": "a", "check": "ok", "verdict": "", "training": {"case_ids": ["0a1b", "2c3d"]}, "scores": {}, "origin": {}}
+    assert "Cases: 0a1b, 2c3d" in adapt_adapters._card(card) and "Cases:" not in adapt_adapters._card(card | {"training": {}})
