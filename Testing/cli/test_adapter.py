@@ -43,11 +43,13 @@ def segmented(places, shared, *options) -> dict:
     return json.loads((out / "result.json").read_text("utf-8"))
 
 
-def test_an_adapter_changes_the_result_and_is_named_in_it(places, shared):
+def test_an_adapter_changes_the_result_and_is_named_in_it(places, shared, capsys):
     plain = segmented(places, shared)
     adapted = segmented(places, shared, "--adapter", str(places / "adapter"))
     assert plain["adapter"] is None and adapted["adapter"]["name"] == "site"
     assert plain["totals"] != adapted["totals"]
+    assert "adapter-not-accepted" in {warning["code"] for warning in adapted["warnings"]}
+    assert "nothing was proved of the adapter" in capsys.readouterr().err
 
 
 def test_with_other_inputs_it_is_off_and_the_result_says_so(places, shared):

@@ -20,7 +20,7 @@ HALF = {"pet": [[0.0, 100.0, 1000.0], [0.0, 50.0, 500.0]]}
 
 def adapter(**parts) -> Adapter:
     """A fix of the model of test_segment, for CT+PET unless told otherwise."""
-    told = {"inputs": "ct+pet", "threshold": 0.5, **parts}
+    told = {"inputs": "ct+pet", "threshold": 0.5, "verdict": "accepted", **parts}
     return Adapter(AdapterCard("site", "1", None, "", (), model().identity, **told), {})
 
 
@@ -38,7 +38,9 @@ def test_off_is_the_base_bit_for_bit_and_every_part_is_off():
     assert np.array_equal(_voxels(plain.probability), _voxels(off.probability))
     assert np.array_equal(_voxels(plain.label), _voxels(off.label))
     assert (off.adapter, off.adapter_parts, off.threshold, off.min_volume_ml) == (None, (), plain.threshold, None)
-    assert [code for code, _ in off.notes] == ["adapter-off"] and (plain.adapter_parts, plain.notes) == ((), ())
+    [(code, sentence)] = off.notes
+    assert code == "adapter-off" and "made for PET, this run uses CT and PET" in sentence and "proved" not in sentence
+    assert (plain.adapter_parts, plain.notes) == ((), ())
 
 
 def test_a_map_acts_on_the_networks_input_and_not_on_the_study():
@@ -104,6 +106,17 @@ def with_a_spot() -> PetCtStudy:
     voxels = _voxels(case.pet)
     voxels[10:12, 12:14, 10:12] = 40.0
     return replace(case, pet=like(voxels, case.pet))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words"),
+    [("", "nothing was proved"), ("not shown", "not shown to help"), ("harm seen", "did harm"), ("too few cases", "too few")],
+)
+def test_an_adapter_that_is_not_accepted_is_told_with_its_verdict(verdict, words):
+    found = segment(study(), model(), adapter=adapter(verdict=verdict))
+    [(code, sentence)] = found.notes
+    assert code == "adapter-not-accepted" and words in sentence and found.adapter is not None
+    assert segment(study(), model(), adapter=adapter()).notes == ()
 
 
 def test_a_study_of_another_kind_is_told(unpack):

@@ -15,7 +15,7 @@ from .methods import Method
 #: 2 added the fixes that need no method: parameters, intensity in its shape, threshold, min_volume_ml, flips, note.
 SCHEMA, READ = 2, (1, 2)
 CARD = "adapter.json"
-WAY_OUT = "import the adapter again, or go on without one (--adapter none)"
+WAY_OUT = "import the adapter again, or go on without one"
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class AdapterCard:
     intensity: by modality two lists, values as the study has them (HU, SUVbw; rising) and what the network is given
     instead; linear between, constant beyond. It acts on the network's input, never on reported SUVs.
     flips: the answer is the mean over mirrored inputs. threshold, min_volume_ml: instead of the model's and 0.5 ml.
-    base: the model whose weights it was made for. inputs: "ct+pet", "ct" or "pet", for which it was made and proved; it
-    is off with others. sha256: of adapter.safetensors, "" without. trained_parameters, trained_share: numbers trained,
+    base: the model whose weights it was made for. inputs: "ct+pet", "ct" or "pet", for which it was made; it is off
+    with others. sha256: of adapter.safetensors, "" without. trained_parameters, trained_share: numbers trained,
     and as a share of the base's. training: cases, recipe, seed, seconds. scores: held-out, before and after. verdict: ""
     as long as nothing is proved. origin: what its cases' headers state (`study.scanner.gathered`). note: the user's own.
     """

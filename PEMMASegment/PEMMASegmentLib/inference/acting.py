@@ -20,17 +20,25 @@ Notes = tuple[tuple[str, str], ...]
 
 #: Axes of (n, 1, z, y, x) that the network's inputs are mirrored along, one pass each; the first pass is the plain one.
 MIRRORED: tuple[tuple[int, ...], ...] = ((), (4,), (3,), (2,))
+#: The verdict that needs no word, and what is said of an adapter with another ("": nothing was proved).
+_ACCEPTED = "accepted"
+_NOT_ACCEPTED = {
+    "": "nothing was proved of the adapter: it may help or harm",
+    "not shown": "the adapter was not shown to help on patients held out (verdict: not shown)",
+    "harm seen": "the adapter did harm on patients held out (verdict: harm seen)",
+    "too few cases": "there were too few patients to tell whether the adapter helps or harms (verdict: too few cases)",
+}
 
 
 def acting(adapter: Adapter | None, used: str, study: PetCtStudy) -> tuple[Adapter | None, Notes]:
-    """The adapter, or None where it is off because it was proved for other inputs, and what to say about it."""
+    """The adapter, or None where it is off because it was made for other inputs, and what to say about it."""
     if adapter is None:
         return None, ()
     if adapter.inputs != used:
         words = [" and ".join(name.upper() for name in inputs.split("+")) for inputs in (adapter.inputs, used)]
-        sentence = f"the adapter is off: it was proved for {words[0]}, this run uses {words[1]}"
+        sentence = f"the adapter is off: it was made for {words[0]}, this run uses {words[1]}"
         return None, (("adapter-off", sentence),)
-    return adapter, _origin(adapter, study) + _calibration(adapter)
+    return adapter, _verdict(adapter) + _origin(adapter, study) + _calibration(adapter)
 
 
 def passes(adapter: Adapter | None) -> tuple[tuple[int, ...], ...]:
@@ -64,6 +72,12 @@ def without_small(label: sitk.Image, min_volume_ml: float | None) -> sitk.Image:
     keep = np.bincount(numbers.ravel()) >= np.ceil(min_volume_ml / voxel_ml(label) - 1e-9)
     keep[0] = False
     return like(keep[numbers].astype(np.uint8), label)
+
+
+def _verdict(adapter: Adapter) -> Notes:
+    if adapter.card.verdict == _ACCEPTED:
+        return ()
+    return (("adapter-not-accepted", _NOT_ACCEPTED.get(adapter.card.verdict, _NOT_ACCEPTED[""])),)
 
 
 def _origin(adapter: Adapter, study: PetCtStudy) -> Notes:

@@ -69,11 +69,18 @@ def check_roi(roi_mm: Roi | None) -> None:
                          "give X0,X1,Y0,Y1,Z0,Z1 in mm in DICOM's axes (LPS), each pair rising")
 
 
+def outside(longest_mm: float, known_mm: float) -> str:
+    """What is said of a body too long for the model's region; "" for one that is not."""
+    if longest_mm <= LONGEST_FACTOR * known_mm:
+        return ""
+    return f"the body is {longest_mm:.0f} mm long, the model knows regions of up to {known_mm:.0f} mm"
+
+
 def check_length(longest_mm: float, known_mm: float, whole_study: bool) -> tuple[tuple[str, str], ...]:
     """Notes for the result; raises PemmaError "outside-region" unless `whole_study`."""
-    if longest_mm <= LONGEST_FACTOR * known_mm:
+    found = outside(longest_mm, known_mm)
+    if not found:
         return ()
-    found = f"the body is {longest_mm:.0f} mm long, the model knows regions of up to {known_mm:.0f} mm"
     if not whole_study:
         raise PemmaError("outside-region", found, "choose a region with --roi, or --whole-study to run all the same")
     return (("outside-region",
