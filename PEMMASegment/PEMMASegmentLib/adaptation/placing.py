@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..core import PemmaError
-from ..core.files import flush, umask
+from ..core.files import STALE_S, flush, umask
 
 WRITING, REMOVED = ".writing-", ".removed-"
-_STALE_S = 24 * 3600.0  # older than this, what is being written belongs to a program that was killed
 
 
 @contextmanager
@@ -47,5 +46,5 @@ def sweep(library: Path) -> None:
             age = time.time() - left.stat().st_mtime
         except FileNotFoundError:  # another program was faster
             continue
-        if left.name.startswith(REMOVED) or left.name.startswith(WRITING) and age > _STALE_S:
+        if left.name.startswith(REMOVED) or left.name.startswith(WRITING) and age > STALE_S:
             shutil.rmtree(left, ignore_errors=True)

@@ -2,11 +2,17 @@
 
 import hashlib
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from .errors import PemmaError
+
+_PLACING = ".pemma-importing-"
+STALE_S = 24 * 3600.0  # older than this, what is being written belongs to a program that was killed
 
 
 def write_atomically(target: Path, write: Callable[[Path], None]) -> None:
@@ -32,11 +38,16 @@ def write_atomically(target: Path, write: Callable[[Path], None]) -> None:
 def place_folder(target: Path, fill: Callable[[Path], None]) -> None:
     """Calls `fill` with a path that it makes a folder of, then renames that to `target`, which must be new.
 
+    What killed programs had begun to place beside `target` goes when it is a day old.
     Raises what `fill` raises, but PemmaError "cannot-write" for an OSError; nothing is left then.
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".importing-", dir=target.parent) as temporary:
+        for left in target.parent.glob(f"{_PLACING}*"):
+            with suppress(FileNotFoundError):  # another program was faster
+                if time.time() - left.stat().st_mtime > STALE_S:
+                    shutil.rmtree(left, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=_PLACING, dir=target.parent) as temporary:
             fill(Path(temporary) / target.name)
             os.rename(Path(temporary) / target.name, target)
         flush(target.parent)

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from .files import STALE_S
+
 WRITING = ".writing-"  # then the process's id, a dash and anything; `worker.folders` knows these names
-_STALE_S = 24 * 3600.0
 
 
 def replace_folder(out: Path, fill: Callable[[Path], None], last: str) -> list[str]:
@@ -44,7 +45,7 @@ def recover_folder(out: Path) -> None:
             if old == [out.name]:
                 if not out.exists():
                     os.rename(_aside(ours, out), out)
-            elif old or time.time() - ours.stat().st_mtime < _STALE_S:
+            elif old or time.time() - ours.stat().st_mtime < STALE_S:
                 continue
             shutil.rmtree(ours, ignore_errors=True)
 
