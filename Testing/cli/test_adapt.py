@@ -7,12 +7,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pydicom
 import pytest
 
 from PEMMASegmentLib.adaptation import fewshot
+from PEMMASegmentLib.adaptation.adapt import checked
 from PEMMASegmentLib.adaptation.library import CaseLibrary
 from PEMMASegmentLib.adapters import read_card
-from PEMMASegmentLib.cli import main
+from PEMMASegmentLib.cli import main, parser
+from PEMMASegmentLib.cli.adapt import adapt
+from PEMMASegmentLib.core import PemmaError
+from PEMMASegmentLib.network.files import load_model
 from PEMMASegmentLib.study import nifti
 
 from ..adaptation import hospital
@@ -59,6 +64,7 @@ def test_the_answer_its_table_and_what_lies_in_the_folder(place, tmp_path, own_h
     out = tmp_path / "another"  # the tries count wherever the adapter goes
     assert main(arguments(place, out, "--seed", "1")) == 0
     shown = capsys.readouterr().out
+    assert "mean gain " in shown and " (95 % " in shown and "case_ids" not in read_card(out).training
     assert "Dice before" in shown and "try 2 on these patients" in shown and "trained on all cases" in shown
     assert main(["segment", str(place / "Doe_Jane_0"), "--model", str(place / "tiny"), "--adapter", str(out), "--out",
                  str(tmp_path / "result"), "--quiet"]) == 0
@@ -75,7 +81,8 @@ def test_from_a_library(place, tmp_path, capsys):
     assert main(["adapt", "--library", library, *arguments(place, tmp_path / "out", "--json")[4:]]) == 0
     answer = json.loads(capsys.readouterr().out[-20000:].partition("\n{")[2].join(("{", "")))
     assert answer["verdict"] == "too few cases" and "only 2 patients" in answer["sentence"]  # one contour is the model's own
-    assert read_card(tmp_path / "out").training["cases"] == 3
+    training = read_card(tmp_path / "out").training
+    assert training["cases"] == 3 and training["case_ids"] == CaseLibrary(tmp_path / "library").ids()
 
 
 def test_killed_at_any_step_the_same_command_goes_on(place, tmp_path, monkeypatch, capsys):
@@ -113,7 +120,6 @@ def test_the_ladder_and_a_fix_without_weights(place, tmp_path, capsys):
 
 
 def test_the_background_process_adapts_and_tells_how_long_it_takes(place, tmp_path):
-    from PEMMASegmentLib.core import PemmaError
     from PEMMASegmentLib.worker.adapt import adapt
     from PEMMASegmentLib.worker.commands import WarmModel
 
@@ -122,6 +128,9 @@ def test_the_background_process_adapts_and_tells_how_long_it_takes(place, tmp_pa
     told, warm = [], WarmModel()
     guess = adapt(asked | {"action": "estimate"}, lambda *_: None, warm)
     assert guess["cases"] == 2 and 0 < guess["seconds"] < guess["seconds_proof"] and "LORA" in guess["words"]
+    guesses = {method: adapt(asked | {"action": "estimate", "method": method}, lambda *_: None, warm)["seconds"]
+               for method in ("norm+out", "ladder", "flips")}
+    assert 0 < guesses["norm+out"] and 0 < guesses["ladder"] and guesses["flips"] is None
     answer = adapt(asked | {"out": str(tmp_path / "out")}, lambda fraction, words: told.append(words), warm)
     assert answer["verdict"] == "too few cases" and any("step 2 of 2, loss" in words for words in told)
     for wrong in ({"studies": []}, {"library": "x"}, {"action": "dance"}, {}):
@@ -132,7 +141,8 @@ def test_the_background_process_adapts_and_tells_how_long_it_takes(place, tmp_pa
 
 def test_wrong_usage_and_refusals(place, tmp_path, capsys):
     for wrong in (["adapt", "--out", str(tmp_path / "o")], arguments(place, tmp_path / "o", "--library", "x"),
-                  arguments(place, tmp_path / "o", "--seed", "-1"), arguments(place, tmp_path / "o", "--minutes", "0")):
+                  arguments(place, tmp_path / "o", "--seed", "-1"), arguments(place, tmp_path / "o", "--minutes", "0"),
+                  ["adapt", str(place / "Doe_Jane_0"), "--out", str(tmp_path / "o"), "--method", "flips", "--minutes", "3"]):
         with pytest.raises(SystemExit) as ended:
             main(wrong)
         assert ended.value.code == 2
@@ -143,7 +153,36 @@ def test_wrong_usage_and_refusals(place, tmp_path, capsys):
         (place / "hidden").rename(place / "Doe_Jane_0" / "mask.nii.gz")
     assert "[no-annotation]" in capsys.readouterr().err
     assert main(arguments(place, place / "tiny")) == 1 and "[out-not-empty]" in capsys.readouterr().err
+    assert main(arguments(place, tmp_path / "o", "--name", "ward 3")) == 1
+    assert "[adapter-name]" in capsys.readouterr().err
     assert not (tmp_path / "o").exists()
+
+
+def test_a_case_outside_the_region_is_refused_before_the_training(place, tmp_path, capsys):
+    narrow = tmp_path / "narrow"
+    shutil.copytree(place / "tiny", narrow)
+    card = json.loads((narrow / "model.json").read_text("utf-8"))
+    (narrow / "model.json").write_text(json.dumps(card | {"region": {"words": "a hand", "longest_mm": 50.0}}), "utf-8")
+    told = []
+    options = parser().parse_args(arguments(place, tmp_path / "out", "--model", str(narrow)))
+    with pytest.raises(PemmaError) as refused:
+        adapt(load_model(narrow), options, tmp_path / "out", lambda fraction, words: told.append(words))
+    assert refused.value.code == "adapt-region" and "96 mm" in refused.value.sentence
+    assert "--whole-study" in refused.value.way_out and "--roi" not in refused.value.way_out
+    assert set(told) == {f"reading study {n} of 3" for n in (1, 2, 3)} and not (tmp_path / "out").exists()
+    cases = [hospital.case(seed) for seed in range(2)]
+    assert checked(load_model(narrow), cases, tmp_path / "out", "auto", whole_study=True)[1] == "ct+pet"
+
+
+def test_of_two_annotations_the_way_out_is_one_that_there_is(patient, even, tmp_path, capsys):
+    study = tmp_path / "study"
+    shutil.copytree(patient, study)
+    again = pydicom.dcmread(next(study.glob("*/RTSTRUCT/*")))
+    again.SOPInstanceUID = pydicom.uid.generate_uid()
+    again.save_as(study / "again.dcm")
+    assert main(["adapt", str(study), "--out", str(tmp_path / "out"), "--model", str(even), "--quiet"]) == 1
+    said = capsys.readouterr().err
+    assert "[annotation-several]" in said and "leave one of them in the folder" in said and "cases add" in said
 
 
 def test_a_damaged_case_is_not_left_out_without_a_word(place, tmp_path, capsys):

@@ -1,18 +1,23 @@
 """`adapters`: taken in from folder and zip, listed by hash, used by name, given away, taken out; bad zips are refused."""
 
 import json
+import os
 import shutil
 import warnings
 import zipfile
+from dataclasses import replace
 
 import pytest
 
-from PEMMASegmentLib.adaptation.installed import export_adapter
-from PEMMASegmentLib.adapters import AdapterCard, save
+from PEMMASegmentLib.adaptation.installed import export_adapter, find_adapter, note_adapter
+from PEMMASegmentLib.adapters import AdapterCard, read_card, save, write_card
 from PEMMASegmentLib.cli import main
 from PEMMASegmentLib.core import PemmaError
 from PEMMASegmentLib.network.files import load_model
 
+SCORES = {"sentence": "shown to help on 5 patients", "mean_gain": 0.0312, "interval_95": [0.01, 0.0525], "tries": 2,
+          "cases": [{"case": "case 1", "before": 0.5, "after": 0.625}],
+          "reference": {"cases": [], "sentence": "nothing forgotten"}}
 DOUBLE = {"pet": [[0.0, 1.0, 1000.0], [0.0, 2.0, 2000.0]]}
 
 
@@ -20,7 +25,8 @@ DOUBLE = {"pet": [[0.0, 1.0, 1000.0], [0.0, 2.0, 2000.0]]}
 def adapter(even, tmp_path):
     """A folder with a map and two numbers for the model `even`, and a file that belongs to nobody."""
     card = AdapterCard("site-a", "1", None, "", (), load_model(even).identity, "ct+pet", threshold=0.45,
-                       min_volume_ml=0.0, intensity=DOUBLE, verdict="accepted", origin={"tracer": ["FDG"]})  # fmt: skip
+                       min_volume_ml=0.0, intensity=DOUBLE, verdict="accepted", origin={"tracer": ["FDG"]},
+                       training={"case_ids": ["0123456789ab"]}, scores=SCORES)  # fmt: skip
     save(tmp_path / "made", {}, card)
     (tmp_path / "made" / "private.txt").write_text("nothing for others")
     return tmp_path / "made"
@@ -43,7 +49,10 @@ def test_the_life_of_an_adapter(adapter, even, own_home, tmp_path, capsys):
     assert ask(capsys, "list")["adapters"] == [{**taken, "check": "ok"}] and taken["verdict"] == "accepted"
     assert ask(capsys, "show", "site-a")["card"]["intensity"] == DOUBLE
     assert main(["adapters", "show", "site-a"]) == 0
-    assert "PET, 3 points" in capsys.readouterr().out
+    shown = " ".join(capsys.readouterr().out.split())
+    for words in ("PET, 3 points", "verdict accepted", "mean gain +0.031 (95 % +0.010 to +0.052)", "case 1 Dice 0.500 -> 0.625",
+                  "reference nothing forgotten", "library cases 0123456789ab"):
+        assert words in shown
     assert "[adapter-exists]" in refused(capsys, "import", adapter)
     for out in (tmp_path / "given", tmp_path / "given.zip"):
         ask(capsys, "export", "site-a", out)
@@ -55,7 +64,36 @@ def test_the_life_of_an_adapter(adapter, even, own_home, tmp_path, capsys):
     with zipfile.ZipFile(tmp_path / "given.zip") as archive:
         assert archive.namelist() == ["site-a/adapter.json"]
     assert "[adapter-foreign]" in refused(capsys, "remove", adapter) and adapter.is_dir()
-    assert "installed are: site-a" in refused(capsys, "show", "site-b")
+    unknown = refused(capsys, "show", "site-b")
+    assert "installed are: site-a" in unknown and "--adapter" not in unknown
+
+
+def test_what_a_killed_import_left_goes_with_time(adapter, own_home, capsys):
+    folder = own_home / "adapters"
+    old, new = folder / ".pemma-importing-old", folder / ".pemma-importing-new"
+    for left in (old, new):
+        (left / "site-a").mkdir(parents=True)
+    os.utime(old, (0, 0))
+    ask(capsys, "import", adapter)
+    assert {left.name for left in folder.iterdir()} == {new.name, "site-a"}
+
+
+@pytest.mark.parametrize(("note", "code"), [("seen 2004-05-19", "identity"), ("1.2.840.113619.2.55", "identity"),
+                                            ("x" * 201, "text"), ("two\nlines", "text")])  # fmt: skip
+def test_a_note_that_tells_a_patient_is_refused(adapter, capsys, note, code):
+    ask(capsys, "import", adapter)
+    place = find_adapter("site-a")
+    with pytest.raises(PemmaError, match=f"adapter-{code}"):
+        note_adapter(place, note)
+    note_adapter(place, "thigh, 4 mm slices")
+    assert read_card(place).note == "thigh, 4 mm slices"
+
+
+@pytest.mark.parametrize("scores", [{"mean_gain": "much"}, {**SCORES, "cases": 3}, {**SCORES, "interval_95": [1]}])
+def test_figures_that_make_no_sense_are_told(adapter, capsys, scores):
+    write_card(adapter, replace(read_card(adapter), scores=scores))
+    assert main(["adapters", "show", str(adapter)]) == 0
+    assert "its figures can't be read" in capsys.readouterr().out
 
 
 def test_an_export_that_fails_leaves_nothing(adapter, tmp_path, monkeypatch):

@@ -13,9 +13,11 @@ from ..adapters.card import CARD
 from ..adapters.files import WEIGHTS
 from ..core import PemmaError, Progress, no_progress
 from ..core.folders import WRITING, can_replace, recover_folder, replace_folder
+from ..inference import region
 from ..inference.segment import choose_inputs
 from ..network.files import Model
 from ..study import scanner
+from . import installed
 from . import ladder as ladders
 from . import ledger as ledgers
 from .fewshot import check_case, digest
@@ -32,21 +34,23 @@ _TOLD_AFTER_S, _FEWEST_MARKS, _MARKS, _LEAP = 5.0, 5, 400, 10.0
 
 def adapt(model: Model, cases: Sequence[SiteCase], procedure: Procedure, out: Path, ledger: ledgers.Ledger, *,
           inputs: str = "auto", seed: int = 0, name: str = "", facts: Sequence[dict[str, str]] | None = None,
-          device: str = "auto", whole_study: bool = False, progress: Progress = no_progress,
+          case_ids: Sequence[str] = (), device: str = "auto", whole_study: bool = False, progress: Progress = no_progress,
           delivered: Callable[[], None] = lambda: None, seen: Seen = lambda *_: None) -> dict:
     """Makes an adapter of all cases in `out`, proves the procedure on patients held out; gives `record.as_record`.
 
     The adapter is there, without a verdict, before the proof begins; `delivered` is called then, and at the end its card
     is written again. A stopped run goes on with the same call where `procedure` keeps its unfinished work.
-    facts: what the headers of each case state (`study.scanner.facts`), None: read from the cases. seen: as for `prove`.
+    facts: what the headers of each case state (`study.scanner.facts`), None: read from the cases. case_ids: of cases of a
+    library, for the card; a folder's name may tell a patient and is none. seen: as for `prove`.
     Raises PemmaError for what the user can put right, and what `progress` raises.
     """
     started = time.monotonic()
-    cases, inputs = checked(model, cases, out, inputs)
+    cases, inputs = checked(model, cases, out, inputs, name, whole_study)
     own, folds, tested = references(model, inputs), len(dealt(cases)), sum(case.independent for case in cases)
     spans = Spans(with_time_left(progress), [1.0, folds + 2 * tested * _SEGMENTING, 2 * len(own) * _SEGMENTING])
     fitted = procedure.fit(model, cases, inputs, seed, spans.next("training the adapter"))
-    fitted = _deliver(out, fitted, cases, procedure, name, facts or [scanner.facts(case.study) for case in cases])
+    fitted = _deliver(out, fitted, cases, procedure, name, case_ids,
+                      facts or [scanner.facts(case.study) for case in cases])
     delivered()
     proof, tries, said = _judged(procedure, model, cases, inputs, seed, ledger,
                                  spans.next("the adapter is there; its proof"), device, whole_study, seen)
@@ -58,14 +62,15 @@ def adapt(model: Model, cases: Sequence[SiteCase], procedure: Procedure, out: Pa
 
 def climb(model: Model, cases: Sequence[SiteCase], rungs: Sequence[Procedure], out: Path, ledger: ledgers.Ledger, *,
           inputs: str = "auto", seed: int = 0, name: str = "", facts: Sequence[dict[str, str]] | None = None,
-          device: str = "auto", whole_study: bool = False, progress: Progress = no_progress) -> dict:
+          case_ids: Sequence[str] = (), device: str = "auto", whole_study: bool = False,
+          progress: Progress = no_progress) -> dict:
     """The ladder: proves every rung on the same patients and makes an adapter, of all cases, by the one it recommends.
 
     Gives the record of that rung with `ladder`, a row for each, and `recommended`; where no rung is shown to help nothing
     is written and `recommended` is None. Otherwise as `adapt`.
     """
     started = time.monotonic()
-    cases, inputs = checked(model, cases, out, inputs)
+    cases, inputs = checked(model, cases, out, inputs, name, whole_study)
     spans = Spans(with_time_left(progress), [len(rungs) * len(dealt(cases)), 1.0])
     found = ladders.ladder(model, cases, rungs, inputs, ledger, seed, spans.next("the ladder"), device=device,
                            whole_study=whole_study)
@@ -74,7 +79,8 @@ def climb(model: Model, cases: Sequence[SiteCase], rungs: Sequence[Procedure], o
         return nothing_recommended(found, lost, inputs, time.monotonic() - started)
     rung, span = found.rungs[found.recommended], spans.next("the recommended adapter")
     fitted = rung.procedure.fit(model, cases, inputs, seed, span)
-    fitted = _deliver(out, fitted, cases, rung.procedure, name, facts or [scanner.facts(case.study) for case in cases])
+    fitted = _deliver(out, fitted, cases, rung.procedure, name, case_ids,
+                      facts or [scanner.facts(case.study) for case in cases])
     kept = [pair(*one) for one in labels(model, fitted, references(model, inputs), inputs, device=device)]
     record = as_record(rung.verdict, rung.proof, kept, ledgers.Tries(rung.verdict.tries), fitted.card,
                        time.monotonic() - started) | of_ladder(found, lost)
@@ -82,13 +88,32 @@ def climb(model: Model, cases: Sequence[SiteCase], rungs: Sequence[Procedure], o
     return record
 
 
-def checked(model: Model, cases: Sequence[SiteCase], out: Path, inputs: str) -> tuple[list[SiteCase], str]:
-    """The cases in their order and the inputs to use; refuses `out` and cases that won't do before anything is done."""
+def checked(model: Model, cases: Sequence[SiteCase], out: Path, inputs: str, name: str = "",
+            whole_study: bool = False) -> tuple[list[SiteCase], str]:
+    """The cases in their order and the inputs to use; refuses `out`, `name` and cases that won't do before any training."""
     check_out(out)
+    check_given_name(name)
     inputs = common_inputs(model, cases, inputs)
     for case in cases:
         check_case(case, inputs)
+        if not whole_study:
+            _check_region(model, case, inputs)
     return sorted(cases, key=lambda case: case.id), inputs
+
+
+def check_given_name(name: str) -> None:
+    """Refuses what could not be imported under this name; "" is the default one. Raises PemmaError "adapter-name"."""
+    if name:
+        installed.check_name(name)
+
+
+def _check_region(model: Model, case: SiteCase, inputs: str) -> None:
+    """Refuses a case that the proof, after the training, could not segment."""
+    searched = inputs.split("+")[0]
+    body = region.find_body(getattr(case.study, searched), searched)
+    if outside := region.outside(body.longest_mm, model.card.region.longest_mm):
+        raise PemmaError("adapt-region", f"case {case.id} reaches outside the model's region: {outside}",
+                         "leave the case out, or adapt all the same (--whole-study)", case.id)
 
 
 def common_inputs(model: Model, cases: Sequence[SiteCase], inputs: str) -> str:
@@ -163,12 +188,13 @@ class Spans:
 
 
 def _deliver(out: Path, fitted: Fitted, cases: Sequence[SiteCase], procedure: Procedure, name: str,
-             facts: Sequence[dict[str, str]]) -> Fitted:
-    """Puts the adapter in the place of what was there, as a whole; its card does not name the cases."""
+             case_ids: Sequence[str], facts: Sequence[dict[str, str]]) -> Fitted:
+    """Puts the adapter in the place of what was there, as a whole; its card names no cases but those of a library."""
     training = fitted.card.training | {
         "procedure": procedure.words, "cases": len(cases), "patients": len({case.patient for case in cases}),
         "independent_cases": sum(case.independent for case in cases), "case_digests": [digest(case)[:12] for case in cases],
     }  # fmt: skip
+    training |= {"case_ids": sorted(case_ids)} if case_ids else {}
     card = replace(fitted.card, name=name or f"{procedure.name.replace(' ', '-')}-{len(cases)}-cases", training=training,
                    origin=scanner.gathered(facts), verdict="")
     try:

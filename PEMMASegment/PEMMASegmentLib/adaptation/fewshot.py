@@ -26,7 +26,7 @@ from ..training.config import Config, Stage
 from ..training.loop import Checkpoint, optimise
 from ..training.windows import TrainingCase, batch, draw, to_case
 from .resuming import key_of, resumed
-from .types import Fitted, SiteCase
+from .types import Fitted, Procedure, SiteCase
 
 #: Steps by effort. "standard": five cases within three minutes on two cores, with the starter model.
 EFFORTS = {"quick": 30, "standard": 110, "thorough": 330}
@@ -163,9 +163,12 @@ def steps_in(how: WeightUpdate, minutes: float, model: Model, cases: Sequence[Si
     return replace(how, steps=steps)
 
 
-def step_seconds(how: WeightUpdate, model: Model, cases: Sequence[SiteCase], inputs: str,
+def step_seconds(how: Procedure, model: Model, cases: Sequence[SiteCase], inputs: str,
                  progress: Progress = no_progress) -> float:
-    """Seconds of a training step here, the mean of a few after the first. Raises what `progress` raises."""
+    """Seconds of a training step here, the mean of a few after the first. Raises what `progress` raises.
+
+    how: a procedure with `steps` and `work`.
+    """
     marks: list[float] = []
 
     def told(fraction: float, words: str) -> None:

@@ -1,4 +1,4 @@
-"""What must not enter a case: words that tell the patient; and the pseudonym that stands for the patient."""
+"""What must not enter a case or an adapter: words that tell the patient; and the pseudonym that stands for the patient."""
 
 import hashlib
 import hmac
@@ -28,21 +28,26 @@ def pseudonym(key: bytes, patient: str) -> str:
 
 
 def refuse_identity(texts: Iterable[str], study: PetCtStudy, patient: str | None) -> None:
-    """Raises PemmaError "case-text" for a text that is not one short line, "case-identity" for one that tells a patient.
-
-    Looked for are dates, UIDs, and what the study's headers (and `patient`) name. What is not known to be a name
-    can't be found: the user is told to write none.
-    """
+    """Refuses notes on a case as `check_note` does, and those with what the study's headers (and `patient`) name."""
     words = _identifying(study, patient)
     for text in texts:
-        try:
-            check_text(text)
-        except ValueError:
-            sentence = f"a note must be one line of at most {LONGEST_TEXT} characters"
-            raise PemmaError("case-text", sentence, "shorten it") from None
-        if _DATE.search(text) or _UID.search(text) or any(word in text.casefold() for word in words):
-            raise PemmaError("case-identity", "a note holds a date, a UID, or something that names the patient",
-                             "write it without: the library holds nothing of a patient's identity")
+        check_note(text, "case", words)
+
+
+def check_note(text: str, of: str, words: Iterable[str] = ()) -> None:
+    """Raises PemmaError "<of>-text" for a text that is not one short line, "<of>-identity" for one that tells a patient.
+
+    of: "case" or "adapter", whose note it is. Looked for are dates, UIDs and `words` (case-folded). What is not known to
+    be a name can't be found: the user is told to write none.
+    """
+    try:
+        check_text(text)
+    except ValueError:
+        sentence = f"a note must be one line of at most {LONGEST_TEXT} characters"
+        raise PemmaError(f"{of}-text", sentence, "shorten it") from None
+    if _DATE.search(text) or _UID.search(text) or any(word in text.casefold() for word in words):
+        raise PemmaError(f"{of}-identity", "a note holds a date, a UID, or something that names the patient",
+                         "write it without: neither library nor adapter holds anything of a patient's identity")
 
 
 def _identifying(study: PetCtStudy, patient: str | None) -> set[str]:

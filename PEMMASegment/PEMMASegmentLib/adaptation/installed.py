@@ -15,6 +15,7 @@ from ..adapters.files import WEIGHTS
 from ..core import PemmaError, zips
 from ..core.files import place_folder, write_atomically
 from ..network.files import models_folder
+from .identity import check_note
 
 _MOST_BYTES = 4 << 30  # of an unpacked zip; the weights of the reference network in full are 0.4 GB
 _NEUTRAL_DATE = (1980, 1, 1, 0, 0, 0)  # a zip tells no date of this site
@@ -41,7 +42,7 @@ def find_adapter(name_or_folder: str | Path) -> Path:
         return folder
     names = ", ".join(known) or "none"
     raise PemmaError("adapter-missing", f"no adapter is called {folder.name!r}; installed are: {names}",
-                     "name one of these, or a folder that holds adapter.json, or go on without (--adapter none)", folder.name)
+                     "name one of these, or a folder that holds adapter.json, or go on without one", folder.name)
 
 
 def check_adapter(folder: Path) -> AdapterCard:
@@ -93,7 +94,8 @@ def rename_adapter(folder: Path, name: str) -> Path:
 
 
 def note_adapter(folder: Path, note: str) -> None:
-    """Puts the user's own words on an adapter's card."""
+    """Puts the user's own words on an adapter's card. Raises PemmaError "adapter-text" and "adapter-identity"."""
+    check_note(note, "adapter")
     write_card(_own(folder), replace(read_card(folder), note=note))
 
 
@@ -103,11 +105,16 @@ def _own(folder: Path) -> Path:
     return Path(folder)
 
 
-def _free(name: str) -> Path:
-    """Where an adapter of this name goes."""
+def check_name(name: str) -> None:
+    """Raises PemmaError "adapter-name" for what can't be a folder's name everywhere, and for "none"."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}", name) or name == "none":
         raise PemmaError("adapter-name", f"{name!r} can't name an adapter",
                          "use letters, digits, dot, dash, plus and underscore, not the word none")
+
+
+def _free(name: str) -> Path:
+    """Where an adapter of this name goes."""
+    check_name(name)
     target = adapters_folder() / name
     if target.exists():
         raise PemmaError("adapter-exists", f"there is an adapter {name} already", f"pemma-segment adapters remove {name}")

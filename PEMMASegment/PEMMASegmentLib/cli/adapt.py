@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     Given = tuple[list[SiteCase], list[dict[str, str]], Ledger]
 
 WEIGHTS = ("salt", "lora", "dora", "svd")
+#: What --minutes can be asked of.
+TIMED = (*WEIGHTS, "ladder")
 #: Without weights, or with whole parameters; "ladder": all that is usual, from cheap to rich, and which of it to use.
 OTHERS = ("threshold", "maps", "flips", "norm+out", "all-weights", "ladder")
 EFFORTS = ("quick", "standard", "thorough")
@@ -53,6 +55,8 @@ def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
         options.usage_error("give either --library DIR or STUDY folders")
     if not 0 <= options.seed < 2**32:
         options.usage_error("--seed is a whole number from 0 to 4294967295")
+    if options.minutes is not None and options.method not in TIMED:
+        options.usage_error(f"--minutes goes with --method {', '.join(TIMED)}")
     from . import work
 
     model = work.load_model(options)
@@ -76,12 +80,14 @@ def adapt(
     from ..core.progress import part
 
     adaptation.check_out(out)
+    adaptation.check_given_name(options.name)
     cases, facts, ledger = _given(options, part(progress, 0.0, READ))
     work = unfinished_folder(out.resolve())
-    cases, inputs = adaptation.checked(model, cases, out, options.inputs)
+    cases, inputs = adaptation.checked(model, cases, out, options.inputs, options.name, options.whole_study)
     how = procedure(options, model, cases, inputs, work)
     told = {"inputs": inputs, "seed": options.seed, "name": options.name, "facts": facts, "device": options.device,
-            "whole_study": options.whole_study, "progress": part(progress, READ, 1.0)}
+            "case_ids": [case.id for case in cases] if options.library else (), "whole_study": options.whole_study,
+            "progress": part(progress, READ, 1.0)}
     if options.method == "ladder":
         from ..adaptation.ladder import procedures
 
@@ -94,17 +100,23 @@ def adapt(
 
 
 def estimate(model: "Model", options: argparse.Namespace, progress: "Progress") -> dict:
-    """What would be trained, in words, and about how many seconds adapter and proof take here; None: no long training."""
+    """What would be trained, in words, and about how many seconds that takes here with all cases (of the ladder all its
+    rungs), and its proof with all folds; None where nothing is trained."""
     from ..adaptation import adapt as adaptation
-    from ..adaptation.fewshot import WeightUpdate, step_seconds
+    from ..adaptation.fewshot import step_seconds
+    from ..adaptation.ladder import procedures
     from ..adaptation.proof import dealt
     from ..core.progress import part
 
     cases, _, _ = _given(options, part(progress, 0.0, 0.3))
     inputs = adaptation.common_inputs(model, cases, options.inputs)
     how = procedure(options, model, cases, inputs, None)
-    trying = part(progress, 0.3, 1.0)
-    seconds = how.steps * step_seconds(how, model, cases, inputs, trying) if isinstance(how, WeightUpdate) else None
+    rungs = procedures(model, inputs, (how,), device=options.device) if options.method == "ladder" else (how,)
+    trained = [rung for rung in rungs if hasattr(rung, "steps")]
+    seconds = None
+    for n, rung in enumerate(trained):
+        trying = part(progress, 0.3 + 0.7 * n / len(trained), 0.3 + 0.7 * (n + 1) / len(trained))
+        seconds = (seconds or 0.0) + rung.steps * step_seconds(rung, model, cases, inputs, trying)
     return {"words": how.words, "seconds": seconds, "seconds_proof": seconds and seconds * len(dealt(cases)),
             "cases": len(cases)}
 
@@ -119,12 +131,12 @@ def procedure(
     from ..core import PemmaError
 
     steps, device = EFFORTS[options.effort], options.device
-    if options.method in (*WEIGHTS, "ladder"):
+    if options.method in TIMED:
         name = "salt" if options.method == "ladder" else options.method
         how = WeightUpdate(method(name), options.targets, steps, device, work)
         return how if options.minutes is None else steps_in(how, options.minutes, model, cases, inputs)
-    if options.minutes is not None:
-        raise PemmaError("option", "--minutes goes with methods that train an update", f"choose one of {', '.join(WEIGHTS)}")
+    if options.minutes is not None:  # asked by the background process; the command line tells it as wrong usage
+        raise PemmaError("option", "--minutes goes with methods that train an update", f"choose one of {', '.join(TIMED)}")
     makers = {
         "threshold": lambda: fixes.Threshold(device), "maps": maps.Maps, "flips": fixes.Flips,
         "norm+out": lambda: whole.WholeParameters(False, steps, device, work),
@@ -169,7 +181,8 @@ def _from_studies(options: argparse.Namespace, progress: "Progress") -> "Given":
     for n, folder in enumerate(options.studies):
         progress(n / len(options.studies), f"reading study {n + 1} of {len(options.studies)}")
         study = load_study(folder, options, None if options.inputs == "auto" else options.inputs, progress=lambda *_: None)
-        file = annotation.find(folder)
+        file = annotation.find(folder, "leave one of them in the folder, or adapt from a case library "
+                               "(`pemma-segment cases add` takes --annotation FILE)")
         if file is None:
             raise PemmaError("no-annotation", "a study has no RTSTRUCT, SEG or mask", "annotate it, or leave it out",
                              base_name(folder))
@@ -192,9 +205,19 @@ def in_words(answer: dict, out: Path) -> str:
              *(f"{row[f'{key}_before']:.1f} -> {row[key]:.1f}" for key in ("missed_ml", "extra_ml"))) for row in answer["cases"]]
     shown = table(head, rows) + "\n" if rows else ""
     if "ladder" in answer:
-        gains = [(rung["procedure"], f"{rung['mean_gain']:+.3f}", rung["verdict"]) for rung in answer["ladder"]]
+        gains = [(rung["procedure"], gain_in_words(rung), rung["verdict"]) for rung in answer["ladder"]]
         shown = f"{table(('rung', 'Dice gain', 'verdict'), gains)}\n{shown}"
     if answer.get("recommended", "") is None:
         return f"{shown}{answer['sentence']}; no adapter was written"
+    gain = gain_in_words(answer)
+    shown += f"mean gain {gain}\n" if gain else ""
     return (f"{shown}{answer['verdict']}: {answer['sentence']}\n{answer['reference']['sentence']}\n"
             f"{answer['note']}\nadapter written to {out} ({answer['trained_share']:.1%} of the weights)")
+
+
+def gain_in_words(record: dict) -> str:
+    """Mean Dice gain over patients held out, with its interval; "" where no score was opened."""
+    gain, interval = record.get("mean_gain"), record.get("interval_95")
+    if gain is None:
+        return ""
+    return f"{gain:+.3f}" + (f" (95 % {interval[0]:+.3f} to {interval[1]:+.3f})" if interval else "")

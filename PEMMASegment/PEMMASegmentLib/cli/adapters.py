@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import options as shared
+from .adapt import gain_in_words
 
 if TYPE_CHECKING:
     from ..adapters import AdapterCard
@@ -103,10 +104,26 @@ def in_words(card: "AdapterCard") -> str:
         rows.append(("trained", f"{card.trained_parameters} numbers, {card.trained_share:.1%} of the base's"))
     rows += [(name.replace("_", " "), _fix(value)) for name, value in card.fixes.items()]
     rows += [(part, ", ".join(map(str, values))) for part, values in sorted(card.origin.items())]
-    rows += [(name, str(value)) for name, value in (*card.training.items(), *card.scores.items()) if _plain(value)]
+    rows += [(name, str(value)) for name, value in card.training.items() if _plain(value)]
+    ids = card.training.get("case_ids")
+    rows += [("library cases", ", ".join(map(str, ids)))] if isinstance(ids, list) else []
+    rows += _proved(card.scores)
     rows += [("note", card.note)] if card.note else []
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+
+def _proved(scores: dict) -> list[tuple[str, str]]:
+    """What the proof said of the adapter, if there was one; the figures on a card from elsewhere may be anything."""
+    if not scores:
+        return []
+    try:
+        rows = [("proof", str(scores["sentence"])), ("mean gain", gain_in_words(scores))]
+        rows += [(row["case"], f"Dice {row['before']:.3f} -> {row['after']:.3f}") for row in scores["cases"]]
+        rows += [("reference", scores["reference"]["sentence"]), ("tries", str(scores["tries"]))]
+    except (KeyError, TypeError, ValueError, IndexError):
+        return [("proof", "its figures can't be read")]
+    return [row for row in rows if row[1]]
 
 
 def _fix(value) -> str:

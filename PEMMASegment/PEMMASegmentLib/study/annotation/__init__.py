@@ -28,10 +28,10 @@ _UNDEFINED = 0xFFFFFFFF  # length of a value that a delimiter ends
 T = TypeVar("T")
 
 
-def find(folder: Path) -> Path | None:
+def find(folder: Path, if_several: str = "choose one with --annotation FILE") -> Path | None:
     """The study's annotation: `mask.nii.gz`, else the only RTSTRUCT or SEG below the folder, known by content.
 
-    None when there is none. Raises PemmaError that lists the files when there are several.
+    None when there is none. Raises PemmaError that lists the files when there are several, with the way out `if_several`.
     """
     mask = Path(folder) / MASK_FILE
     if mask.is_file():
@@ -45,7 +45,8 @@ def find(folder: Path) -> Path | None:
         raise PemmaError(
             "annotation-several",
             f"the study holds {len(found)} annotations: {names}",
-            "choose one with --annotation FILE",
+            if_several,
+            printable(Path(folder).name),
         )
     return next(iter(found.values()), None)
 
