@@ -1,9 +1,17 @@
-"""`train` writes into a run's folder only."""
+"""`train` writes into a run's folder only, and learns the structure that is named."""
 
+import copy
+import json
+import shutil
+
+import pydicom
 import pytest
 
+from PEMMASegmentLib.cli import main
 from PEMMASegmentLib.cli.train import check_out
 from PEMMASegmentLib.core import PemmaError
+
+from ..training.test_loop import write_config
 
 
 def test_only_a_new_an_empty_or_a_run_folder_is_taken(tmp_path):
@@ -16,3 +24,33 @@ def test_only_a_new_an_empty_or_a_run_folder_is_taken(tmp_path):
         assert refused.value.code == code
     (tmp_path / "stage-0-ct.safetensors").touch()
     check_out(tmp_path)
+
+
+def test_of_several_structures_the_one_that_is_named_is_learnt(patient, tmp_path, capsys):
+    data, config = tmp_path / "data", write_config(tmp_path / "run", steps=(1, 1))
+    (config.parent / "split.json").write_text(json.dumps({"train": ["STS_008"], "select": []}))
+    shutil.copytree(patient / "STS_008", data / "STS_008")
+    add_structure(next(data.glob("*/RTSTRUCT/*")), "GTV node")
+    command = ["train", "--config", str(config), "--data", str(data), "--out", str(tmp_path / "out"), "--quiet"]
+    assert main(command) == 1
+    assert "--annotation-roi" in capsys.readouterr().err
+    assert main([*command, "--annotation-roi", "gtv node"]) == 0
+    assert main([*command[:-2], str(tmp_path / "other"), "--quiet", "--annotation-roi", "bladder"]) == 1
+    shutil.copy(next(data.glob("*/RTSTRUCT/*")), data / "STS_008" / "again.dcm")
+    again = pydicom.dcmread(data / "STS_008" / "again.dcm")
+    again.SOPInstanceUID = pydicom.uid.generate_uid()
+    again.save_as(data / "STS_008" / "again.dcm")
+    capsys.readouterr()
+    assert main(command) == 1
+    said = capsys.readouterr().err
+    assert "[annotation-several]" in said and "--annotation FILE" not in said
+
+
+def add_structure(file, name: str) -> None:
+    dataset = pydicom.dcmread(file)
+    roi, contours = (copy.deepcopy(one[0]) for one in (dataset.StructureSetROISequence, dataset.ROIContourSequence))
+    roi.ROINumber = contours.ReferencedROINumber = 99
+    roi.ROIName, dataset.StructureSetROISequence[0].ROIName = name, "GTV primary"
+    dataset.StructureSetROISequence.append(roi)
+    dataset.ROIContourSequence.append(contours)
+    dataset.save_as(file)

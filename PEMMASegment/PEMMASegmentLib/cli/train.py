@@ -20,15 +20,16 @@ def add_to(commands) -> None:
     parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="what to train, JSON")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of annotated studies")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="run folder; an unfinished run goes on")
+    shared.add_annotation_options(parser)
 
 
 def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
     from .. import training
 
     check_out(options.out)
-    validate = _on_selection_patients(options.config, options.data)
+    validate = _on_selection_patients(options.config, options.data, options.annotation_roi)
     with terminal.progress("train") as progress:
-        folder = training.train(options.config, options.data, options.out, progress, validate)
+        folder = training.train(options.config, options.data, options.out, progress, validate, options.annotation_roi)
     if os.environ.get("RANK", "0") == "0":  # torchrun starts one process a device; one of them writes and speaks
         terminal.result({"model": str(folder)}, f"model written to {folder}")
     return True
@@ -46,7 +47,7 @@ def check_out(out: Path) -> None:
         raise PemmaError("out-not-empty", sentence, "name a new or an empty folder", out.name)
 
 
-def _on_selection_patients(config_file: Path, data: Path):
+def _on_selection_patients(config_file: Path, data: Path, roi_name: str | None):
     """What judges a stage: thresholds and Dice on the split's selection patients; None when it names none.
 
     Each patient counts as it is and cut at random: a threshold that suits only centred tumours suits nobody.
@@ -60,7 +61,7 @@ def _on_selection_patients(config_file: Path, data: Path):
     from ..training.windows import cut_study
 
     config = read_config(config_file)
-    refs = [ref for ref in cases(data) if ref.patient in config.select]
+    refs = [ref for ref in cases(data, roi_name=roi_name) if ref.patient in config.select]
     if not refs:
         return None
 

@@ -35,7 +35,7 @@ class CaseRef:
 
 
 def cases(folder: Path, *, roi_name: str | None = None) -> list[CaseRef]:
-    """The annotated cases of a folder, ordered by name. roi_name: structure to use in DICOM annotations.
+    """The annotated cases of a folder, ordered by name. roi_name: structure that is the tumour in DICOM annotations.
 
     No image is read yet. Raises PemmaError: not one of the three layouts, layouts mixed, no case, a label missing.
     """
@@ -74,7 +74,7 @@ def _nifti_cases(folders: list[Path]) -> list[CaseRef]:
 
 def _dicom_cases(patients: dict[Path, str], roi_name: str | None) -> list[CaseRef]:
     """patients: study folder -> Patient ID, which serves to find studies of one patient and goes nowhere else."""
-    annotations = {f: annotation.find(f) for f in patients}
+    annotations = {f: annotation.find(f, "leave one of them in the study's folder") for f in patients}
     _refuse_unlabelled([f.name for f, file in annotations.items() if file is None], "an RTSTRUCT or SEG")
     first: dict[str, str] = {}
     found = []

@@ -23,17 +23,17 @@ from .windows import TrainingCase, to_case
 
 
 def train(config_file: Path, data: Path, out: Path, progress: Progress = no_progress,
-          validate: Callable[[Pemma, ModelCard, str], dict] | None = None) -> Path:
+          validate: Callable[[Pemma, ModelCard, str], dict] | None = None, roi_name: str | None = None) -> Path:
     """Trains a base model and returns its folder `out`/model.
 
     validate(net, card, stage): figures on the selection patients, stored with the stage; the thresholds that it returns
-    under "threshold" go on the card. Started by torchrun it runs one process a device.
+    under "threshold" go on the card. roi_name: as for `folders.cases`. Started by torchrun it runs one process a device.
     """
     config = read_config(config_file)
     rank, device = _device()
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    cases, longest = _read(config, data, part(progress, 0.0, 0.05))
+    cases, longest = _read(config, data, roi_name, part(progress, 0.0, 0.05))
     torch.manual_seed(config.seed)
     net = Pemma(replace(config.architecture, modalities=(), fused_decoder=())).to(device, memory_format=torch.channels_last_3d)
     card = ModelCard(config.name, config.version, net.architecture, config.preprocessing, config.labels,
@@ -69,9 +69,9 @@ def _grown(net: Pemma, config: Config, modality: str) -> Pemma:
     return grown
 
 
-def _read(config: Config, data: Path, progress: Progress) -> tuple[list[TrainingCase], float]:
+def _read(config: Config, data: Path, roi_name: str | None, progress: Progress) -> tuple[list[TrainingCase], float]:
     """The training cases on the network's grid, and the longest extent of their images in mm."""
-    refs = [r for r in list_cases(Path(data)) if r.patient in config.train]
+    refs = [r for r in list_cases(Path(data), roi_name=roi_name) if r.patient in config.train]
     missing = set(config.train) - {r.patient for r in refs}
     if missing:
         raise PemmaError("train-split", f"{len(missing)} patients of the split are not in the data folder: "
