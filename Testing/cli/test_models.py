@@ -4,6 +4,7 @@ import json
 import shutil
 
 from PEMMASegmentLib.cli import main
+from PEMMASegmentLib.network.files import find_model
 
 
 def ask(capsys, *arguments: str) -> dict:
@@ -21,6 +22,12 @@ def test_the_life_of_a_model(even, own_home, capsys):
     assert "[model-exists]" in capsys.readouterr().err
     ask(capsys, "remove", "even")
     assert list((own_home / "models").iterdir()) == []
+
+
+def test_a_copy_of_the_bundled_model_is_listed_once(capsys):
+    bundled = find_model()
+    ask(capsys, "import", str(bundled))
+    assert [row["name"] for row in ask(capsys, "list")["models"]].count(bundled.name) == 1
 
 
 def test_a_changed_weight_is_seen(even, own_home, tmp_path, capsys):
