@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from PEMMASegmentLib.adaptation import ladder as ladders
 from PEMMASegmentLib.adaptation import resuming
 from PEMMASegmentLib.adaptation.fewshot import WeightUpdate
 from PEMMASegmentLib.adaptation.fixes import THRESHOLDS, VOLUMES_ML, Flips, Stack, Threshold, choose, dice_table, joined
 from PEMMASegmentLib.adaptation.ladder import judged, ladder, procedures
 from PEMMASegmentLib.adaptation.maps import Maps
 from PEMMASegmentLib.adaptation.proof import Pair, Proof, Scores, references
+from PEMMASegmentLib.adaptation.record import nothing_recommended
 from PEMMASegmentLib.adaptation.whole import WholeParameters
 from PEMMASegmentLib.adapters import load, method, save
 from PEMMASegmentLib.core import Cancelled, PemmaError
@@ -174,11 +174,31 @@ def proof(gain: float, patients: int = 8) -> Proof:
     before = np.linspace(0.5, 0.7, patients)
     after = before + gain + np.linspace(-0.005, 0.005, patients)
     score = lambda value: Scores(value, value, 0.0, 0.0)  # noqa: E731
-    pairs = (Pair(f"c{n}", f"p{n}", score(b), score(a), 0) for n, (b, a) in enumerate(zip(before, after, strict=True)))
+    none = frozenset()
+    pairs = (Pair(f"c{n}", f"p{n}", score(b), score(a), none, none) for n, (b, a) in enumerate(zip(before, after, strict=True)))
     return Proof(tuple(pairs), patients)
 
 
+def missing(of: Proof, before: set[int], after: set[int]) -> Proof:
+    """The same, where the labels of the first patient miss these lesions."""
+    first = replace(of.pairs[0], missed_before=frozenset(before), missed_after=frozenset(after))
+    return replace(of, pairs=(first, *of.pairs[1:]))
+
+
 def test_harm_is_never_recommended():
-    harmful = replace(proof(0.10), pairs=tuple(replace(pair, newly_missed=1) for pair in proof(0.10).pairs))
-    assert judged([Threshold(), Maps()], [proof(0.0), harmful], tries=2).recommended is None
-    assert ladders.HARM == judged([Maps()], [harmful], tries=1).rungs[0].verdict.word
+    harmful = missing(proof(0.10), set(), {1})
+    one = judged([Threshold(), Maps()], [proof(0.0), harmful], tries=2)
+    assert one.recommended is None and nothing_recommended(one, 0, "ct", 1.0)["verdict"] == "not shown"
+    every = judged([Threshold(), Maps()], [proof(-0.10), harmful], tries=2)
+    told = nothing_recommended(every, 0, "ct", 1.0)
+    assert {row["verdict"] for row in told["ladder"]} == {told["verdict"]} == {"harm seen"} and "every rung" in told["sentence"]
+
+
+def test_a_lesion_found_makes_up_for_none_that_is_lost():
+    """Against the rung below: lesion 2 is found there and lost here, lesion 1 the other way round, the base finds neither."""
+    below, above = missing(proof(0.0), {1, 2}, {1}), missing(proof(0.10), {1, 2}, {2})
+    found = judged([Threshold(), Maps()], [below, above], tries=2)
+    assert [rung.verdict.word for rung in found.rungs] == ["not shown", "accepted"] and found.recommended == 1
+    assert found.rungs[1].steps[0].word == "harm seen"
+    swapped = missing(proof(0.20), {2}, {1})  # against the base as well
+    assert swapped.newly_missed == 1 and judged([Maps()], [swapped], tries=1).recommended is None

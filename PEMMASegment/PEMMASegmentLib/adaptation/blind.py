@@ -63,6 +63,7 @@ def scores(study: PetCtStudy, label: sitk.Image, blind: Blind, progress: Progres
     Raises PemmaError where the study can't be segmented.
     """
     from ..inference import segment
+    from .types import label_of_lesions
 
     model, adapter = blind.load()
     runs = [None] if adapter is None else [None, adapter]
@@ -72,7 +73,8 @@ def scores(study: PetCtStudy, label: sitk.Image, blind: Blind, progress: Progres
             study, model, adapter=one, inputs=blind.inputs, device=blind.device, whole_study=blind.whole_study,
             progress=part(progress, number / len(runs), (number + 1) / len(runs)),
         ))  # fmt: skip
-    return tuple(_score(one, label) for one, run in zip(found, runs, strict=True) if run is None or one.adapter)
+    told = [one for one, run in zip(found, runs, strict=True) if run is None or one.adapter]
+    return tuple(_score(one, label_of_lesions(one), label) for one in told)
 
 
 def _scores_or_why_not(study, label, blind: Blind, progress: Progress) -> tuple[tuple[Score, ...], str]:
@@ -82,8 +84,6 @@ def _scores_or_why_not(study, label, blind: Blind, progress: Progress) -> tuple[
         return (), f"{error.sentence} [{error.code}]"[:LONGEST_TEXT]
 
 
-def _score(found: Segmentation, label: sitk.Image) -> Score:
-    return Score(
-        found.model, found.adapter, found.inputs, dice(found.label, label), surface_dice(found.label, label, 5.0),
-        missed_ml(found.label, label), extra_ml(found.label, label),
-    )  # fmt: skip
+def _score(by: Segmentation, found: sitk.Image, label: sitk.Image) -> Score:
+    return Score(by.model, by.adapter, by.inputs, dice(found, label), surface_dice(found, label, 5.0),
+                 missed_ml(found, label), extra_ml(found, label))

@@ -89,6 +89,11 @@ def judged(rungs: Sequence[Procedure], proofs: Sequence[Proof], tries: int) -> L
     return Ladder(tuple(done), best, _sentence(done, best))
 
 
+def harmful(rungs: Sequence[Rung]) -> bool:
+    """Whether every rung was seen to harm."""
+    return all(rung.verdict.word == HARM for rung in rungs)
+
+
 def recommended(rungs: Sequence[Rung]) -> int | None:
     """Climbs from the base to the next rung that is shown to add something, until none is left."""
     at = None
@@ -100,13 +105,15 @@ def recommended(rungs: Sequence[Rung]) -> int | None:
 
 
 def _step(below: Proof, above: Proof, tries: int) -> Verdict:
-    """What the upper rung adds to the lower one, patient by patient."""
-    more = max(above.newly_missed - below.newly_missed, 0)
-    return verdict(below.by_patient()[1], above.by_patient()[1], tries=tries, newly_missed=more)
+    """What the upper rung adds to the lower one, patient by patient; a lesion it finds makes up for none that it loses."""
+    lost = sum(len(up.missed_after - low.missed_after) for low, up in zip(below.pairs, above.pairs, strict=True))
+    return verdict(below.by_patient()[1], above.by_patient()[1], tries=tries, newly_missed=lost)
 
 
 def _sentence(rungs: Sequence[Rung], at: int | None) -> str:
     patients = len(rungs[0].proof.by_patient()[0])
+    if harmful(rungs):
+        return "every rung was seen to harm: go on with the base"
     if patients < ENOUGH:
         return f"with {patients} patients no rung can be shown to help; that needs {ENOUGH}: go on with the base"
     if at is None:

@@ -18,11 +18,12 @@ from ..core import Progress, no_progress
 from ..core.images import array, voxel_ml
 from ..core.metrics import dice, extra_ml, missed_ml, surface_dice
 from ..core.progress import part
+from ..core.types import SMALLEST_ML
 from ..inference import segment
 from ..network.files import Model
 from ..study import annotation, nifti
-from .types import Fitted, Procedure, SiteCase
-from .verdict import ONE_FINDING_MM, ONE_LESION_MM, SMALLEST_ML
+from .types import Fitted, Procedure, SiteCase, label_of_lesions
+from .verdict import ONE_FINDING_MM, ONE_LESION_MM
 
 #: Up to this many patients each is a fold of its own; more are dealt into five.
 ONE_OUT, FOLDS = 6, 5
@@ -45,13 +46,22 @@ class Scores:
 
 @dataclass(frozen=True)
 class Pair:
-    """A case with the base's scores and the adapter's. newly_missed: `lesions` that only the base's label touches."""
+    """A case with the base's scores and the adapter's.
+
+    missed_before, missed_after: numbers of the `lesions` that the base's label does not touch, and the adapter's.
+    """
 
     case: str
     patient: str
     before: Scores
     after: Scores
-    newly_missed: int
+    missed_before: frozenset[int]
+    missed_after: frozenset[int]
+
+    @property
+    def newly_missed(self) -> int:
+        """How many lesions only the base's label touches."""
+        return len(self.missed_after - self.missed_before)
 
 
 @dataclass(frozen=True)
@@ -118,15 +128,16 @@ def references(model: Model, inputs: str) -> list[SiteCase]:
 
 def labels(model: Model, fitted: Fitted, cases: Sequence[SiteCase], inputs: str, progress: Progress = no_progress,
            device: str = "auto", whole_study: bool = False) -> list[tuple[SiteCase, sitk.Image, sitk.Image]]:
-    """Each case with the base's label and the adapter's, not compared with the contour yet."""
+    """Each case with the base's label and the adapter's, lesions only, not compared with the contour yet."""
     adapter = keep_merged(fitted, model.net)
     out = []
     for n, case in enumerate(cases):
         two = []
         for half, one in enumerate((None, adapter)):
             span = part(progress, (n + half / 2) / len(cases), (n + (half + 1) / 2) / len(cases))
-            two.append(segment(case.study, model, adapter=one, inputs=inputs, device=device, whole_study=whole_study,
-                               progress=span).label)
+            found = segment(case.study, model, adapter=one, inputs=inputs, device=device, whole_study=whole_study,
+                            progress=span)
+            two.append(label_of_lesions(found))
         out.append((case, *two))
     return out
 
@@ -134,10 +145,8 @@ def labels(model: Model, fitted: Fitted, cases: Sequence[SiteCase], inputs: str,
 def pair(case: SiteCase, before: sitk.Image, after: sitk.Image) -> Pair:
     """Both labels compared with the contour."""
     numbers = lesions(case.label, before)
-    touched_before, touched_after = (set(np.unique(numbers[sitk.GetArrayViewFromImage(found) > 0])) - {0}
-                                     for found in (before, after))
-    missed = len(touched_before - touched_after)
-    return Pair(case.id, case.patient, scores(before, case.label), scores(after, case.label), missed)
+    missed = (_missed(numbers, found) for found in (before, after))
+    return Pair(case.id, case.patient, scores(before, case.label), scores(after, case.label), *missed)
 
 
 def scores(found: sitk.Image, truth: sitk.Image) -> Scores:
@@ -162,6 +171,11 @@ def lesions(truth: sitk.Image, base: sitk.Image) -> np.ndarray:
     for i, j in combinations(range(len(each)), 2):
         one[i, j] = _apart(edges[i], edges[j]) < (ONE_FINDING_MM if findings[i] & findings[j] else ONE_LESION_MM)
     return np.append(0, sparse.csgraph.connected_components(one, directed=False)[1] + 1).astype(np.int32)[parts]
+
+
+def _missed(numbers: np.ndarray, found: sitk.Image) -> frozenset[int]:
+    touched = np.unique(numbers[sitk.GetArrayViewFromImage(found) > 0])
+    return frozenset(range(1, int(numbers.max()) + 1)) - frozenset(touched.tolist())
 
 
 def _connected(label: sitk.Image) -> sitk.Image:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..adapters import AdapterCard
-from .ladder import Ladder
+from .ladder import Ladder, harmful
 from .ledger import Tries
 from .proof import Pair, Proof
-from .verdict import NOT_SHOWN, Verdict, forgotten, interval
+from .verdict import HARM, NOT_SHOWN, Verdict, forgotten, interval
 
 OF_THE_PROCEDURE = "the proof is of the procedure, run without each patient in turn; this adapter was trained on all cases"
 
@@ -42,7 +42,8 @@ def of_ladder(found: Ladder, lost: int) -> dict:
 def nothing_recommended(found: Ladder, lost: int, inputs: str, seconds: float) -> dict:
     """A record without an adapter: the base stays as it is."""
     return {
-        "verdict": NOT_SHOWN, "cases": [], "mean_gain": None, "interval_95": None, "more_cases": None,
+        "verdict": HARM if harmful(found.rungs) else NOT_SHOWN,
+        "cases": [], "mean_gain": None, "interval_95": None, "more_cases": None,
         "folds": found.rungs[0].proof.folds, "reference": {"cases": [], "mean_gain": None, "interval_95": None, "sentence": ""},
         "tries": found.rungs[0].verdict.tries, "trained_share": 0.0, "inputs": inputs, "method": None,
         "note": "no adapter was written", "seconds": round(seconds, 1),

@@ -1,4 +1,4 @@
-"""What the parts of adaptation pass to each other: an annotated case in memory, and a way to make an adapter from cases."""
+"""What the parts of adaptation pass to each other: an annotated case, a way to make an adapter, the label that is scored."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import SimpleITK as sitk
 
 from ..adapters import AdapterCard
 from ..adapters.files import Adapter as Fitted
-from ..core import Progress
+from ..core import Progress, Segmentation
+from ..inference.acting import without_small
 from ..study.types import PetCtStudy
 
 if TYPE_CHECKING:
     from ..network.files import Model
 
-__all__ = ["Fitted", "Procedure", "SiteCase", "fix"]
+__all__ = ["Fitted", "Procedure", "SiteCase", "fix", "label_of_lesions"]
 
 
 @dataclass(frozen=True)
@@ -53,3 +54,8 @@ class Procedure(Protocol):
 def fix(procedure: Procedure, model: Model, inputs: str, **parts) -> Fitted:
     """An adapter without weights. parts: the fields of its card that act, and `training`."""
     return Fitted(AdapterCard(procedure.name, "1", None, "", (), model.identity, inputs, **parts), {})
+
+
+def label_of_lesions(found: Segmentation) -> sitk.Image:
+    """The label (uint8) that is scored: what the user is given, without components too small for a lesion."""
+    return without_small(found.label, found.smallest_ml)

@@ -35,12 +35,14 @@ from math import inf, sqrt
 import numpy as np
 from scipy import stats
 
+from ..core.types import SMALLEST_ML
+
 LEVEL, SHARED = 0.025, 0.12
 ENOUGH, FEWEST = 5, 3
 MIN_GAIN, WORST = 0.02, -0.05
 #: What a lesion is, for "newly missed": parts of a contour closer than this are one, or than that if the base
-#: finds them as one; smaller parts do not count.
-ONE_LESION_MM, ONE_FINDING_MM, SMALLEST_ML = 10.0, 30.0, 0.5
+#: finds them as one; parts under SMALLEST_ML do not count.
+ONE_LESION_MM, ONE_FINDING_MM = 10.0, 30.0
 #: Non-inferiority on the model's reference cases: the interval of the mean must lie above this.
 FORGETTING = -0.03
 _Z_POWER, _MOST = 0.84, 60  # four times out of five; more patients than any site will annotate

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from ..network.files import Model
 
 LOADED, SEGMENTED = 0.15, 0.95  # shares of the progress
-SMALLEST_ML = 0.5  # a lesion, where neither the user nor the adapter says otherwise
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def write(out: Path, done: Segmented, options: argparse.Namespace) -> list[Path]
 
 def smallest_ml(found: Segmentation, options: argparse.Namespace) -> float:
     """The smallest lesion in ml: as typed, else as the adapter states it, else the usual one."""
-    return next(ml for ml in (options.min_volume, found.min_volume_ml, SMALLEST_ML) if ml is not None)
+    return found.smallest_ml if options.min_volume is None else options.min_volume
 
 
 def of_result(found: Segmentation, options: argparse.Namespace) -> dict:

@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 
 import SimpleITK as sitk
 
+#: A smaller component is no lesion, where neither the user nor an adapter says otherwise; a ball of 10 mm.
+SMALLEST_ML = 0.5
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -49,6 +52,11 @@ class Segmentation:
     adapter_parts: tuple[str, ...] = ()
     min_volume_ml: float | None = None
     numbers: sitk.Image | None = None
+
+    @property
+    def smallest_ml(self) -> float:
+        """Volume of the smallest component that counts as a lesion, ml."""
+        return SMALLEST_ML if self.min_volume_ml is None else self.min_volume_ml
 
 
 @dataclass
