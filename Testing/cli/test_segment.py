@@ -76,12 +76,19 @@ def test_two_studies_of_one_name_are_refused(patient, even, tmp_path, capsys):
 
 
 def test_a_refusal_leaves_no_stale_result(patient, even, tmp_path):
-    out, broken = tmp_path / "out", tmp_path / "broken"
-    arguments = ["--out", str(out), "--model", str(even), "--quiet"]
-    assert main(["segment", str(patient), *arguments]) == 0
+    out, broken, kept = tmp_path / "out", tmp_path / "broken", tmp_path / "kept"
+    assert main(["segment", str(patient), "--out", str(out), "--model", str(even), "--quiet"]) == 0
+    shutil.copytree(out, kept)
     broken.mkdir()
-    assert main(["segment", str(broken), *arguments]) == 1
-    assert not out.exists() or not names(out)
+    for study, *asked in ([broken, "--model", even], [patient, "--model", "nosuch"], [patient, "--adapter", "nosuch"]):
+        shutil.rmtree(out)
+        shutil.copytree(kept, out)
+        assert main(["segment", str(study), "--out", str(out), "--quiet", *map(str, asked)]) == 1
+        assert not out.exists() or not names(out)
+    several = tmp_path / "several"
+    shutil.copytree(kept, several / "STS_008")
+    assert main(["segment", str(patient), str(broken), "--out", str(several), "--model", "nosuch", "--quiet"]) == 1
+    assert names(several / "STS_008") == set()
 
 
 def test_ctrl_c_exits_130_and_keeps_the_earlier_result(patient, even, tmp_path, monkeypatch, capsys):

@@ -29,14 +29,16 @@ def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
     from ..study import annotation
     from . import work
     from .evaluate import label_of_lesions
+    from .segment import nothing_stale
 
     results.check_out(options.out)
-    model = work.load_model(options)
-    with tempfile.TemporaryDirectory() as folder, terminal.progress(PATIENT) as progress:
-        unpack(Path(folder))
-        done = work.segment(Path(folder), model, options, progress)
-        truth, _ = annotation.read(annotation.find(Path(folder)), done.study)
-    work.write(options.out, done, options)
+    with nothing_stale(options.out):
+        model = work.load_model(options)
+        with tempfile.TemporaryDirectory() as folder, terminal.progress(PATIENT) as progress:
+            unpack(Path(folder))
+            done = work.segment(Path(folder), model, options, progress)
+            truth, _ = annotation.read(annotation.find(Path(folder)), done.study)
+        work.write(options.out, done, options)
     work.warn(terminal, done)
     dice = metrics.dice(label_of_lesions(done), truth)
     words = f"{results.as_text(done.lesions)}\nDice against the expert's contour: {dice:.2f}\nwritten to {options.out}"

@@ -1,9 +1,10 @@
 """`pemma-segment segment`: tumours of one or several studies, as DICOM SEG, table, picture and JSON."""
 
 import argparse
+import contextlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,8 @@ def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
     from .terminal import for_each
 
     places = places_of(options.studies, options.out)
-    model = work.load_model(options)
+    with nothing_stale(*places.values()):
+        model = work.load_model(options)
     done, failed = for_each(
         options.studies, lambda study: segment_one(study, places[study], model, options, terminal), terminal
     )
@@ -76,23 +78,33 @@ def _check_results_in(out: Path) -> None:
 def segment_one(study: Path, out: Path, model: "Model", options: argparse.Namespace, terminal: "Terminal") -> dict:
     """Segments one study into `out`, prints its table, and gives its part of the JSON answer."""
     from .. import results
-    from ..core import PemmaError
     from . import work
     from .terminal import base_name
 
     name = base_name(study)
-    with terminal.progress(name) as progress:
-        try:
-            done = work.segment(study, model, options, progress)
-        except PemmaError:
-            drop_earlier(out)
-            raise
+    with terminal.progress(name) as progress, nothing_stale(out):
+        done = work.segment(study, model, options, progress)
         written = work.write(out, done, options)
     work.warn(terminal, done)
     if not terminal.as_json:
         files = ", ".join(path.name for path in written)
         print(f"{name}\n{results.as_text(done.lesions)}\nwritten to {out}: {files}", flush=True)
     return {"study": name, "out": str(out), "result": json.loads((out / "result.json").read_text(encoding="utf-8"))}
+
+
+@contextlib.contextmanager
+def nothing_stale(*places: Path) -> Iterator[None]:
+    """What fails inside leaves no earlier result in these places; what the user stops leaves it as it is."""
+    from ..core import Cancelled
+
+    try:
+        yield
+    except Cancelled:
+        raise
+    except Exception:
+        for place in places:
+            drop_earlier(place)
+        raise
 
 
 def drop_earlier(out: Path) -> None:
