@@ -21,9 +21,10 @@ from PEMMASegmentLib.core import Identity, PemmaError
 from PEMMASegmentLib.results import measure, measure_edited, write_all, write_seg
 from PEMMASegmentLib.results.components import components
 from PEMMASegmentLib.results.seg import MOST_SEGMENTS, SERIES_NUMBER
+from PEMMASegmentLib.study.annotation.author import Author, author_of
 from PEMMASegmentLib.study.types import PetCtStudy
 
-from .studies import dicom_study, nifti_study, on_grid, segmentation
+from .studies import MODEL, dicom_study, nifti_study, on_grid, segmentation
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +165,23 @@ def test_codes_algorithm_references_and_deidentification(study, label, tmp_path)
     lesions = measure(label, None, key="test")
     assert [item.TrackingUID for item in seg.SegmentSequence] == [lesion.tracking_uid for lesion in lesions]
     assert seg.NumberOfFrames < len(study.ct_headers) * 3  # empty frames are left out
+
+
+def test_the_author_is_known_in_our_file_and_after_another_program_has_written_it_again(study, label, unpack, tmp_path):
+    """dcmqi, and so Slicer, keeps of the algorithm its name alone."""
+    ct = unpack("sts/dicom/STS_008.zip") / "STS_008" / "CT"
+    adapter = Identity("site", "1", "cd" * 32)
+    write(tmp_path / "seg.dcm", study, label, adapter=adapter)
+    assert author_of(tmp_path / "seg.dcm") == Author(MODEL, adapter)
+    read_by_dcmqi(tmp_path / "seg.dcm", tmp_path / "read")
+    images = ",".join(str(file) for file in sorted((tmp_path / "read").glob("*.nrrd")))
+    meta = json.loads((tmp_path / "read" / "meta.json").read_text("utf-8"))
+    assert {one["SegmentAlgorithmName"] for part in meta["segmentAttributes"] for one in part} == {"PEMMASegment starter"}
+    command = [tool("itkimage2segimage"), "--inputImageList", images, "--inputDICOMDirectory", ct, "--inputMetadata",
+               tmp_path / "read" / "meta.json", "--outputDICOM", tmp_path / "again.dcm", "--skip"]
+    subprocess.run(list(map(str, command)), check=True, capture_output=True)
+    assert "SegmentationAlgorithmIdentificationSequence" not in pydicom.dcmread(tmp_path / "again.dcm").SegmentSequence[0]
+    assert author_of(tmp_path / "again.dcm") == Author(Identity("starter", "", ""), None)
 
 
 def test_one_segment_for_all(study, label, tmp_path):

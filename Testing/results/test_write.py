@@ -11,10 +11,11 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
-from PEMMASegmentLib.core import PemmaError
+from PEMMASegmentLib.core import Identity, PemmaError
 from PEMMASegmentLib.core.files import sha256_of
 from PEMMASegmentLib.core.folders import replace_folder
-from PEMMASegmentLib.results import check_out, measure, write_all
+from PEMMASegmentLib.results import check_out, measure, write_all, write_label_nifti
+from PEMMASegmentLib.study.annotation.author import Author, author_of
 from PEMMASegmentLib.study.types import PetCtStudy, StudyWarning
 
 from .studies import dicom_study, nifti_study, on_grid, segmentation
@@ -75,6 +76,20 @@ def test_a_nifti_study_gets_its_label_as_nifti(shared, tmp_path):
     assert write(tmp_path / "out", study, mask) == [*FILES[:3], "segmentation.nii.gz"]
     written = sitk.ReadImage(str(tmp_path / "out" / "segmentation.nii.gz"))
     assert sitk.Hash(written) == sitk.Hash(mask) and written.GetOrigin() == pytest.approx(mask.GetOrigin(), abs=1e-3)
+
+
+def test_a_label_as_nifti_names_its_author_and_no_other_file_does(shared, tmp_path):
+    study, mask = nifti_study(shared / "data" / "sts" / "STS_008")
+    file, lesions, plain = tmp_path / "label.nii.gz", measure(mask, study.pet), tmp_path / "plain.nii"
+    for adapter in (None, Identity("site A, knee", "1", "cd" * 32)):
+        write_label_nifti(file, segmentation(mask, adapter=adapter), lesions)
+        assert author_of(file) == Author(Identity("starter", "", ""), adapter and Identity(adapter.name, "", ""))
+    sitk.WriteImage(sitk.ReadImage(str(file)), str(plain))  # as a program writes it that keeps the header
+    assert author_of(plain) == author_of(file)
+    write_label_nifti(file, segmentation(mask, model=Identity("n" * 100, "1", "")), lesions)
+    assert author_of(file).model.name == "n" * (79 - len("PEMMASegment "))
+    plain.write_bytes(file.read_bytes()[:100])  # damaged
+    assert author_of(plain) is None and author_of(shared / "data" / "sts" / "STS_008" / "mask.nii.gz") is None
 
 
 @pytest.mark.parametrize("content", [{"notes.txt": "mine"}, {"result.json": "{}"}, {"result.json": "[1"}])

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ..core import Segmentation
     from ..network.files import Model
 
+#: A contour that agrees this well with the model's blind output was hardly drawn without it.
+LIKE_OUTPUT_DICE = 0.98
 #: Up to here the progress of `add` is the segmenting.
 _SEGMENTED = 0.9
 
@@ -41,8 +43,9 @@ def add(
     """Adds a case with its blind scores, or with the reason why there are none.
 
     There are none when the contour began as a model's output, when `blind` is None (`why_not` says why), and when the
-    segmentation is refused. Raises what `CaseLibrary.add`, `progress` and `blind.load` raise; all but "cannot-write"
-    comes before the segmentation.
+    segmentation is refused. A contour that is almost the blind output (Dice 0.98) is taken for one that began so, unless
+    its origin is "scratch". Raises what `CaseLibrary.add`, `progress` and `blind.load` raise; all but "cannot-write" comes
+    before the segmentation.
     """
     library.check_new(study, label, patient, (note, why_not))
     found: tuple[Score, ...] = ()
@@ -51,6 +54,10 @@ def add(
     elif blind is not None:
         blind.load()  # a model that is not there is the user's to put right, no reason for a case without a record
         found, why_not = _scores_or_why_not(study, label, blind, part(progress, 0.0, _SEGMENTED))
+        alike = max(found, key=lambda score: score.dice, default=None)
+        if alike is not None and alike.dice >= LIKE_OUTPUT_DICE and origin.kind != "scratch":
+            origin, found = Origin("corrected", alike.model, alike.adapter), ()
+            why_not = f"the contour is almost the model's own output (Dice {LIKE_OUTPUT_DICE:g} or more)"
     progress(_SEGMENTED, "writing the case")
     return library.add(
         study, label, patient=patient, origin=origin, note=note, blind=found, blind_left_out=why_not

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     Load = Callable[[], tuple[Model, Adapter | None]]
 
-#: A contour that agrees this well with the model's blind output was hardly drawn without it.
-SUSPICIOUS_DICE = 0.98
-
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What there is to say of a new case; the worker's request has the same."""
@@ -71,12 +68,13 @@ def add_case(
         raise PemmaError("no-annotation", "the study has no RTSTRUCT, SEG or mask", "give one with --annotation FILE")
     label, notes = annotation.read(file, study, roi_name=options.annotation_roi)
     patient = options.patient or patient_id(study)
+    origin = origin or origin_of(file, options, load)
     card = blind.add(
-        library, study, label, patient=patient, origin=origin or origin_of(file, options, load), note=options.note,
+        library, study, label, patient=patient, origin=origin, note=options.note,
         blind=None if options.no_blind else blind.Blind(load, options.inputs, options.device, options.whole_study),
         why_not=options.no_blind, progress=part(progress, 0.2, 1),
     )  # fmt: skip
-    return card, [*study.warnings, *notes, *_told(card, patient, options)]
+    return card, [*study.warnings, *notes, *_told(card, origin, patient, options)]
 
 
 def with_inputs(study: "PetCtStudy", inputs: str) -> "PetCtStudy":
@@ -89,7 +87,7 @@ def with_inputs(study: "PetCtStudy", inputs: str) -> "PetCtStudy":
 
 
 def origin_of(file: Path, options: argparse.Namespace, load: "Load") -> "Origin":
-    """Whose contour it is. A SEG of this software says so itself, and nobody may say otherwise."""
+    """Whose contour it is. A file that this software wrote says so itself, and nobody may say otherwise."""
     from ..adaptation.cards import Origin
     from ..core import PemmaError
     from ..study.annotation.author import author_of
@@ -113,7 +111,9 @@ def stated_origin(options: argparse.Namespace, load: "Load") -> "Origin":
     return Origin("corrected", model.identity, adapter.identity if adapter else None)
 
 
-def _told(card: "CaseCard", patient: str | None, options: argparse.Namespace) -> "list[StudyWarning]":
+def _told(card: "CaseCard", given: "Origin", patient: str | None, options: argparse.Namespace) -> "list[StudyWarning]":
+    """What a user should know of a new case; given: its origin as file and options have it."""
+    from ..adaptation.blind import LIKE_OUTPUT_DICE
     from ..study.types import StudyWarning
 
     told = []
@@ -122,7 +122,14 @@ def _told(card: "CaseCard", patient: str | None, options: argparse.Namespace) ->
         told.append(StudyWarning("patient-unknown", sentence, "name studies of one patient alike with --patient"))
     if card.blind_left_out and card.origin.independent and not options.no_blind:
         told.append(StudyWarning("no-blind-record", f"no blind record: {card.blind_left_out}"))
-    if any(score.dice >= SUSPICIOUS_DICE for score in card.blind):
-        sentence = f"the contour of case {card.id} is almost the model's own output"
+    if not card.blind and card.origin.independent and options.origin is None:
+        sentence = f"case {card.id} counts in a proof, but nobody has looked whether its contour began as a model's output"
+        told.append(StudyWarning("contour-unchecked", sentence, "if it did, remove the case and add it with --origin corrected"))
+    if given.independent and not card.origin.independent:
+        sentence = f"case {card.id} counts as corrected, not in a proof: {card.blind_left_out}"
+        way_out = "if it was drawn without the model, remove the case and add it with --origin scratch"
+        told.append(StudyWarning("contour-like-output", sentence, way_out))
+    elif any(score.dice >= LIKE_OUTPUT_DICE for score in card.blind):  # typed: --origin scratch
+        sentence = f"the contour of case {card.id} is almost the model's own output, and counts in a proof since you say so"
         told.append(StudyWarning("contour-like-output", sentence, "if it began so, add it with --origin corrected"))
     return told

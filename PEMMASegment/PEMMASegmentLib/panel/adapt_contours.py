@@ -1,6 +1,7 @@
 """A segmentation node as the contour of a new case: its voxels, and whose contour it is, told by where it began."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,11 @@ import slicer
 from ..core import PemmaError
 from ..core.images import like
 from ..study import PetCtStudy
+from ..study.annotation.author import SOFTWARE, author_of
 from . import logic, runs, segments
 
 LABEL_FILE, HEADER_FILES = "label.nrrd", {"ct": "ct-header.dcm", "pet": "pet-header.dcm"}
-_OURS = "PEMMASegment "  # begins the algorithm's name of our segments
+_OURS = f"{SOFTWARE} "  # begins the algorithm's name of our segments
 
 
 def label_of(node, reference, grid: sitk.Image) -> sitk.Image:
@@ -34,7 +36,7 @@ def label_of(node, reference, grid: sitk.Image) -> sitk.Image:
 def origin_of(node) -> dict:
     """Fields of a request that say whose contour it is: `made_by` when a model began it, else `origin`.
 
-    A contour that a model began stays so whatever was corrected since. What came as DICOM is imported, else drawn here.
+    A contour that a model began stays so whatever was corrected since. What came from a file is imported, else drawn here.
     """
     record = node.GetAttribute(runs.RECORD)
     if record:
@@ -44,9 +46,14 @@ def origin_of(node) -> dict:
     ours = next((name for name in names if name.startswith(_OURS)), None)
     if ours is not None:  # copied from a result into another segmentation
         return {"made_by": {"model": {"name": ours.removeprefix(_OURS), "version": "", "sha256": ""}, "adapter": None}}
+    file = _file_of(node)
+    author = author_of(file) if file is not None else None
+    if author is not None:
+        return {"made_by": asdict(author)}
     hierarchy = slicer.mrmlScene.GetSubjectHierarchyNode()
     item = hierarchy.GetItemByDataNode(node) if hierarchy is not None else 0
-    return {"origin": "imported" if item and hierarchy.GetItemUID(item, "DICOM") else "scratch"}
+    came = file is not None or bool(item and hierarchy.GetItemUID(item, "DICOM"))
+    return {"origin": "imported" if came else "scratch"}
 
 
 def request_fields(study: PetCtStudy, label: sitk.Image, folder: Path) -> dict:
@@ -63,6 +70,12 @@ def request_fields(study: PetCtStudy, label: sitk.Image, folder: Path) -> dict:
             headers[name] = HEADER_FILES[name]
     typed = list(study.suv.typed) if study.suv else []
     return {**fields, "label": LABEL_FILE, "headers": headers or None, "suv_typed": typed or None}
+
+
+def _file_of(node) -> Path | None:
+    """The file that a node was read from, or last saved to."""
+    storage = node.GetStorageNode()
+    return Path(storage.GetFileName()) if storage is not None and storage.GetFileName() else None
 
 
 def _segments(node) -> list[tuple]:

@@ -17,6 +17,7 @@ from .. import __version__
 from ..core import Identity, Lesion, PemmaError, Segmentation
 from ..core.files import write_atomically
 from ..core.images import like
+from ..study.annotation.author import SOFTWARE, algorithm_name
 from ..study.types import PetCtStudy
 from .components import lesion_numbers
 from .measure import rule_in_words
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 MOST_SEGMENTS = 200
 SERIES_NUMBER = 900
 SERIES_DESCRIPTION = "PEMMASegment tumours, research use only"
-MAKER, MODEL_NAME = "PEMMASegment project", "PEMMASegment"
+MAKER = f"{SOFTWARE} project"
+_DESCRIPTION = "ITK_FileNotes"  # ITK's name for the field of a NIfTI header that holds 79 letters on the file
 
 
 def write_seg(
@@ -73,9 +75,13 @@ def write_seg(
 def write_label_nifti(
     path: Path, segmentation: Segmentation, lesions: Sequence[Lesion], *, segments: str = "each"
 ) -> None:
-    """The kept lesions as NIfTI on the label's grid: 1, 2 ... in the order of the table, or 1 for all."""
+    """The kept lesions as NIfTI on the label's grid: 1, 2 ... in the order of the table, or 1 for all.
+
+    The header names model and adapter, so that the file is known again (`study.annotation.author`).
+    """
     numbers = segment_numbers(lesion_numbers(segmentation)[0], kept(lesions), segments)
     image = like(numbers, segmentation.label)
+    image.SetMetaData(_DESCRIPTION, _plain(algorithm_name(segmentation.model, segmentation.adapter), 79))
     write_atomically(path, lambda temporary: _save_nifti(image, temporary))
 
 
@@ -118,7 +124,7 @@ def _build(study, segmentation, lesions, segments, numbers, parameters) -> "hd.s
         sop_instance_uid=uid_of("instance", *content),
         instance_number=1,
         manufacturer=MAKER,
-        manufacturer_model_name=MODEL_NAME,
+        manufacturer_model_name=SOFTWARE,
         software_versions=__version__,
         device_serial_number=segmentation.model.sha256[:16] or "none",
         content_label="TUMOUR",
@@ -174,10 +180,10 @@ def _algorithm(segmentation: Segmentation, parameters: dict[str, str]) -> "hd.Al
     model, adapter = segmentation.model, segmentation.adapter
     version = model.version if adapter is None else f"{model.version} with adapter {adapter.name} {adapter.sha256[:12]}"
     return hd.AlgorithmIdentificationSequence(
-        name=_plain(model.name),
+        name=_plain(algorithm_name(model)),
         family=codes.DCM.ArtificialIntelligence,
         version=_plain(version),
-        source=f"{MODEL_NAME} {__version__}",
+        source=f"{SOFTWARE} {__version__}",
         parameters=parameters,
     )
 
@@ -201,9 +207,9 @@ def _named(adapter: Identity | None) -> str:
     return "none" if adapter is None else f"{_plain(adapter.name)} {adapter.version} sha256 {adapter.sha256}"
 
 
-def _plain(text: str) -> str:
-    """As a short DICOM text of any character set holds it."""
-    return text.encode("ascii", "replace").decode("ascii").replace("\\", "/")[:64]
+def _plain(text: str, most: int = 64) -> str:
+    """As a short DICOM text of any character set holds it; most: letters."""
+    return text.encode("ascii", "replace").decode("ascii").replace("\\", "/")[:most]
 
 
 def _own_planes(grid: sitk.Image) -> dict:

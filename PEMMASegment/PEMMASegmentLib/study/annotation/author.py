@@ -1,6 +1,12 @@
-"""Whether a contour began as an output of this software: what a DICOM-SEG says of the algorithm behind its segments."""
+"""Whether a contour began as an output of this software: what a DICOM-SEG says of the algorithm behind its segments, and
+the header of a NIfTI file of its making.
 
+Both name it "PEMMASegment <model>": programs that write such a file again often keep that name and nothing else of it.
+"""
+
+import gzip
 import re
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +16,12 @@ from pydicom import Dataset
 from ...core import Identity
 from ..loading import quiet
 from ..scan import READ_ERRORS
-from ..tags import items, text
+from ..tags import items, text, words
 
-#: How the software names itself: Algorithm Source of its own files, beginning of Segment Algorithm Name in Slicer's.
-_SOFTWARE = "PEMMASegment"
+#: How the software names itself: Algorithm Source of its own files, beginning of the algorithm's name in all.
+SOFTWARE = "PEMMASegment"
+_WITH = " with adapter "
+_NIFTI_HEADER, _MAGIC, _DESCRIPTION = 348, slice(344, 347), slice(148, 228)  # bytes; NIfTI-1
 _MADE = ("AUTOMATIC", "SEMIAUTOMATIC")
 _MODEL = re.compile(r"model_sha256=([0-9a-f]{64})")
 _ADAPTER = re.compile(r"adapter=([^=]*) (\S+) sha256 ([0-9a-f]{64})")
@@ -27,12 +35,20 @@ class Author:
     adapter: Identity | None
 
 
+def algorithm_name(model: Identity, adapter: Identity | None = None) -> str:
+    """What a file calls the algorithm that made it; nothing of a patient."""
+    return f"{SOFTWARE} {model.name}{_WITH}{adapter.name}" if adapter else f"{SOFTWARE} {model.name}"
+
+
 @quiet
 def author_of(file: Path) -> Author | None:
-    """Who made the segments of a SEG, when one of them is ours and not drawn by hand; None for any other file.
+    """Who made the segments of a SEG, when one of them is ours and not drawn by hand, or a NIfTI file; else None.
 
     Segments that a person has corrected keep their tags (AUTOMATIC or SEMIAUTOMATIC) and so their author.
     """
+    description = _nifti_description(file)
+    if description is not None:
+        return _named(description)
     try:
         dataset = pydicom.dcmread(file, stop_before_pixels=True)
     except (OSError, *READ_ERRORS):
@@ -45,17 +61,38 @@ def _author(segment: Dataset) -> Author | None:
     if text(segment, "SegmentAlgorithmType") not in _MADE:
         return None
     for algorithm in items(segment, "SegmentationAlgorithmIdentificationSequence"):
-        if text(algorithm, "AlgorithmSource").startswith(_SOFTWARE):
+        if text(algorithm, "AlgorithmSource").startswith(SOFTWARE):
             return _stated(algorithm)
-    name = text(segment, "SegmentAlgorithmName")
-    if name.startswith(_SOFTWARE):
-        return Author(Identity(name.removeprefix(_SOFTWARE).strip() or "unknown", "", ""), None)
-    return None
+    return _named(words(segment, "SegmentAlgorithmName"))
+
+
+def _named(name: str) -> Author | None:
+    """What a name by `algorithm_name` tells, perhaps cut short; None for another one."""
+    if not name.startswith(SOFTWARE):
+        return None
+    model, _, adapter = name.removeprefix(SOFTWARE).strip().partition(_WITH)
+    return Author(Identity(model or "unknown", "", ""), Identity(adapter, "", "") if adapter else None)
+
+
+def _nifti_description(file: Path) -> str | None:
+    """The description in the header of a NIfTI file, compressed or not; None for any other file."""
+    try:
+        with open(file, "rb") as stream:
+            packed = stream.read(2) == b"\x1f\x8b"
+        with (gzip.open if packed else open)(file, "rb") as stream:
+            header = stream.read(_NIFTI_HEADER)
+    except (OSError, EOFError, zlib.error):
+        return None
+    if header[_MAGIC] not in (b"n+1", b"ni1"):
+        return None
+    stated = header[_DESCRIPTION].partition(b"\0")[0].decode("ascii", "replace")
+    return "".join(c if c.isprintable() else " " for c in stated)
 
 
 def _stated(algorithm: Dataset) -> Author:
     parameters = text(algorithm, "AlgorithmParameters")
     version = text(algorithm, "AlgorithmVersion").partition(" with adapter ")[0]
     sha256, adapter = _MODEL.search(parameters), _ADAPTER.search(parameters)
-    model = Identity(text(algorithm, "AlgorithmName"), version, sha256.group(1) if sha256 else "")
+    name = words(algorithm, "AlgorithmName").removeprefix(f"{SOFTWARE} ")
+    model = Identity(name, version, sha256.group(1) if sha256 else "")
     return Author(model, Identity(*adapter.groups()) if adapter else None)
