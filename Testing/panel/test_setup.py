@@ -140,7 +140,7 @@ def test_only_adapters_of_the_chosen_model_are_offered(home, ui, module):
     (home / "adapters" / "broken").mkdir()
     (home / "adapters" / "broken" / "adapter.json").write_text("{")
     module.panel.use(module.panel.chosen)
-    assert titles(ui.adapterComboBox) == ["none", "ours 1"]
+    assert titles(ui.adapterComboBox) == ["none", "ours 1: no proof"]
     ui.adapterComboBox.activated.emit(1)
     assert module.panel.chosen.adapter == str(home / "adapters" / "ours")
     ui.adapterComboBox.activated.emit(0)
