@@ -100,6 +100,9 @@ def test_from_cases_to_an_adapter_in_use(app, module, inside, site, home, asked)
     ui.methodComboBox.currentText = "Threshold"
     wait(app, lambda: "as long as segmenting each" in ui.estimateLabel.text)
     assert not ui.effortComboBox.enabled and not ui.minutesSpinBox.enabled
+    for method, told in (("Norms and last layer", "its proof in about"), ("Ladder", "with their proofs in about")):
+        ui.methodComboBox.currentText = method
+        wait(app, lambda told=told: told in ui.estimateLabel.text)
     ui.methodComboBox.currentText = "SALT"
     wait(app, lambda: inside.training._estimating is not None)  # Start does not wait for it
     click(ui.adaptButton)
