@@ -50,5 +50,5 @@ def open_scores(ledger: Ledger, entry: dict) -> Tries:
         ledger.record_try(entry)
     known = ledger.tries()
     lost = sum("lost" in one for one in known)
-    same_patients = {one["try"] for one in known if "try" in one and set(one["held_out"]) & set(entry["held_out"])}
+    same_patients = {one["try"] for one in known if "try" in one and set(one.get("held_out", ())) & set(entry["held_out"])}
     return Tries(len(same_patients | {entry["try"]}) + lost, lost)

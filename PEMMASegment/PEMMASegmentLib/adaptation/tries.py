@@ -46,9 +46,8 @@ class TryFolder:
     def of_patients(self, patients: Iterable[str]) -> list[dict]:
         """What another library has to know of: tries on any of these pseudonyms, and lost ones, which may be on any."""
         wanted, found = set(patients), self.all()
-        told = [{key: one[key] for key in ("try", "held_out")} for one in found if "lost" not in one
-                and wanted & set(one.get("held_out", ()))]
-        return told + [one for one in found if "lost" in one]
+        shared = [one for one in found if "lost" not in one and wanted & set(one.get("held_out", ()))]
+        return [_without_words(one) for one in shared] + [one for one in found if "lost" in one]
 
     def take_in(self, tries: Sequence[dict]) -> None:
         """Records what another library told, unless it is known here: the same zip twice adds nothing. Raises OSError."""
@@ -93,6 +92,12 @@ def _sound(one: Any) -> bool:
         case {"try": str(hash), "held_out": list(patients), **rest} if not rest:
             return bool(_HASH.fullmatch(hash)) and all(isinstance(p, str) and is_pseudonym(p) for p in patients)
     return False
+
+
+def _without_words(about: dict) -> dict:
+    """What `from_text` takes, whatever the entry says."""
+    name = str(about.get("try", ""))
+    return {"try": name if _HASH.fullmatch(name) else _digest(name), "held_out": list(filter(is_pseudonym, about["held_out"]))}
 
 
 def _missing(found: Sequence[tuple[str, int | None, dict]]) -> Iterator[str]:
