@@ -1,5 +1,7 @@
 """Training windows: cuts keep the tumour and nothing of its place, windows are padded as in use, augmentation keeps sense."""
 
+from dataclasses import replace
+
 import numpy as np
 import SimpleITK as sitk
 import torch
@@ -79,6 +81,21 @@ def test_augmented_windows_are_finite_in_range_and_still_show_the_tumour():
         tumour = label > 0
         if 50 < tumour.sum() < 3000:
             assert images["pet"][tumour].mean() > images["pet"][~tumour].mean()
+
+
+def test_foreign_tissue_comes_into_a_ct_beside_a_pet_and_nowhere_else():
+    def windows(share, inputs):
+        how = replace(Augmentation(), foreign=share)
+        cases = [ball(radius=4), ball(radius=8)]
+        return [draw(cases, CONFIG, STAGE, inputs, how, np.random.default_rng([9, n])) for n in range(20)]
+
+    changed = 0
+    for (own, label), (mixed, same) in zip(windows(0.0, ("ct", "pet")), windows(1.0, ("ct", "pet")), strict=True):
+        assert torch.equal(own["pet"], mixed["pet"]) and torch.equal(label, same) and mixed["ct"].abs().max() <= 1
+        changed += not torch.equal(own["ct"], mixed["ct"])
+    assert changed > 15
+    for (own, _), (mixed, _) in zip(windows(0.0, ("ct",)), windows(1.0, ("ct",)), strict=True):
+        assert torch.equal(own["ct"], mixed["ct"])
 
 
 def test_the_same_generator_draws_the_same_window():

@@ -33,7 +33,7 @@ EFFORTS = {"quick": 30, "standard": 110, "thorough": 330}
 #: The one recipe for few cases, fixed in advance: nothing is selected on the site's own cases, which are too few for it.
 RECIPE = Stage("adapter", steps=EFFORTS["standard"], batch=2, rate=2e-3, warm_up=0.1, average=0.97, whole=0.45, anywhere=0.2)
 FOREGROUND = 0.7
-AUGMENTATION = Augmentation(shrunk=0.18, intensity=0.25, ct_gain=0.1, ct_shift=15.0, pet_gain=0.2, pet_floor=0.3)
+AUGMENTATION = Augmentation(shrunk=0.18, intensity=0.25, ct_gain=0.1, ct_shift=15.0, pet_gain=0.2, pet_floor=0.3, foreign=0.0)
 PREPARED = 0.02  # share of the progress
 _LOOK = 4  # steps, to tell how long one takes
 

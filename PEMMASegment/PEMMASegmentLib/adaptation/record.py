@@ -74,8 +74,9 @@ def _sentence(said: Verdict, tries: Tries) -> str:
 
 
 def _of_lost(lost: int) -> str:
-    words = "one try was deleted from the ledger and counts" if lost == 1 else f"{lost} tries were deleted from the ledger and count"
-    return f"; {words} all the same" if lost else ""
+    if not lost:
+        return ""
+    return "; " + ("one try was deleted and counts" if lost == 1 else f"{lost} tries were deleted and count") + " all the same"
 
 
 def _listed(pair: tuple[float, float] | None) -> list[float] | None:

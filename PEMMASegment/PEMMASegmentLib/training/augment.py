@@ -1,4 +1,4 @@
-"""Augmentation in physical terms: pose, CT/PET misalignment, intensity, resolution, noise, shading.
+"""Augmentation in physical terms: pose, CT/PET misalignment, intensity, resolution, noise, shading, foreign tissue.
 
 Strong on what differs between scanners, so that another one costs little to begin with. Values are HU and SUV; the
 normalisation of `network.preprocess` comes last, as in use.
@@ -25,6 +25,7 @@ class Augmentation:
 
     Size as logarithms: training tumours are mostly large, so they are shrunk more than grown (to 55 % of their width),
     or the model draws a small tumour as large as those it knows.
+    foreign: how often a CT beside a PET holds pieces of another patient's (`graft`).
     """
 
     pose: float = 0.7
@@ -42,6 +43,7 @@ class Augmentation:
     pet_noise: float = 0.25
     shading_hu: float = 40.0
     shading_pet: float = 0.35
+    foreign: float = 0.6
 
 
 def sample(case: "TrainingCase", cut: np.ndarray, start: np.ndarray, size: tuple[int, ...], p: Preprocessing,
@@ -62,6 +64,19 @@ def sample(case: "TrainingCase", cut: np.ndarray, start: np.ndarray, size: tuple
         out["pet"] = normalise_pet(_pet(suv, how, rng) if how else suv, p)
     flip = lambda t: t.flip(flips).contiguous() if flips else t  # noqa: E731
     return {name: flip(t) for name, t in out.items()}, flip((label >= 0.5).float())
+
+
+def graft(ct: Tensor, other: Tensor, rng: np.random.Generator) -> Tensor:
+    """A window's CT with soft tissue of another patient's in places, or that CT altogether: both normalised, (1, z, y, x).
+
+    A network knows the CT of its training patients by heart; beside it, the PET would teach it little, and in a patient
+    whose CT it reads badly it would trust the CT. Here a tumour may be missing in the CT, or one stand where there is none.
+    """
+    if rng.uniform() < 0.5:
+        return other
+    soft = ((ct > -0.95) & (ct < 0.7) & (other > -0.95) & (other < 0.7)).float()
+    share = torch.sigmoid(8 * (_smooth(ct.shape, rng, int(rng.integers(3, 6))) - rng.uniform(0.0, 0.6)))
+    return ct + soft * share * (other - ct)
 
 
 def _pose(how: Augmentation | None, rng: np.random.Generator) -> np.ndarray:
@@ -135,9 +150,9 @@ def _grain(shape: tuple[int, ...], rng: np.random.Generator) -> Tensor:
     return noise
 
 
-def _smooth(shape: tuple[int, ...], rng: np.random.Generator) -> Tensor:
-    """A slow random field over the window, about -1..1."""
-    return F.interpolate(_noise((1, 1, 3, 3, 3), rng), shape[1:], mode="trilinear", align_corners=True)[0]
+def _smooth(shape: tuple[int, ...], rng: np.random.Generator, knots: int = 3) -> Tensor:
+    """A slow random field over the window, about -1..1: noise on `knots` points along each side."""
+    return F.interpolate(_noise((1, 1, knots, knots, knots), rng), shape[1:], mode="trilinear", align_corners=True)[0]
 
 
 def _blur(volume: Tensor, sigma: float) -> Tensor:

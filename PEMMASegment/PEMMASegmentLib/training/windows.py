@@ -14,7 +14,7 @@ from torch import Tensor
 from ..network.architecture import Preprocessing
 from ..network.preprocess import AIR_HU, network_grid, resample, to_tensor
 from ..study.types import PetCtStudy
-from .augment import Augmentation, sample
+from .augment import Augmentation, graft, sample
 from .config import Config, Stage
 
 
@@ -112,11 +112,18 @@ def window_start(cut: np.ndarray, label: Tensor, size: tuple[int, ...], foregrou
 def draw(cases: list[TrainingCase], config: Config, stage: Stage, inputs: tuple[str, ...],
          augmentation: Augmentation | None, rng: np.random.Generator) -> tuple[dict[str, Tensor], Tensor]:
     """One training window: normalised inputs {"ct": (1, z, y, x), ...} and its label (1, z, y, x)."""
-    case = cases[rng.integers(len(cases))]
-    window = config.architecture.window
-    cut = random_cut(tuple(case.label.shape), case.box, rng, stage.whole, stage.anywhere)
-    start = window_start(cut, case.label, window, config.foreground, rng)
-    return sample(case, cut, start, window, config.preprocessing, inputs, augmentation, rng)
+
+    def one(modalities: tuple[str, ...]) -> tuple[dict[str, Tensor], Tensor]:
+        case = cases[rng.integers(len(cases))]
+        window = config.architecture.window
+        cut = random_cut(tuple(case.label.shape), case.box, rng, stage.whole, stage.anywhere)
+        start = window_start(cut, case.label, window, config.foreground, rng)
+        return sample(case, cut, start, window, config.preprocessing, modalities, augmentation, rng)
+
+    images, label = one(inputs)
+    if augmentation and {"ct", "pet"} <= set(inputs) and rng.uniform() < augmentation.foreign:
+        images["ct"] = graft(images["ct"], one(("ct",))[0]["ct"], rng)
+    return images, label
 
 
 def batch(windows: list[tuple[dict[str, Tensor], Tensor]]) -> tuple[dict[str, Tensor], Tensor]:
