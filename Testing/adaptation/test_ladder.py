@@ -48,20 +48,20 @@ def cases():
 
 def test_the_table_of_threshold_and_volume_is_what_counting_gives():
     probability, truth = np.zeros((8, 8, 8), np.float32), np.zeros((8, 8, 8), bool)
-    probability[1:4, 1:4, 1:4], probability[6:, 6:, 6:] = 0.7, 0.32
+    probability[1:4, 1:4, 1:4], probability[6:, 6:, 6:], probability[0, 7, 0] = 0.7, 0.32, 0.32
     truth[1:4, 1:4, 2:5] = True
-    table = dice_table(probability, truth, ml=0.05)
+    table = dice_table(probability, truth, ml=0.07)
     at = lambda p, ml: table[THRESHOLDS.index(p), VOLUMES_ML.index(ml)]  # noqa: E731
-    assert at(0.5, 0.0) == at(0.5, 1.0) == pytest.approx(2 * 18 / 54)
-    assert at(0.3, 0.0) == pytest.approx(2 * 18 / 62)  # the corner counts as long as it is no too small lesion
-    assert at(0.3, 1.0) == at(0.5, 0.0) and at(0.3, 2.0) == 0.0 and at(0.8, 0.0) == 0.0
+    assert at(0.5, 0.5) == at(0.5, 1.0) == pytest.approx(2 * 18 / 54)
+    assert at(0.3, 0.5) == pytest.approx(2 * 18 / 62)  # the corner counts as long as it is no too small lesion, a speck never
+    assert at(0.3, 1.0) == at(0.5, 0.5) and at(0.3, 2.0) == 0.0 and at(0.8, 0.5) == 0.0
 
 
 def test_a_few_cases_move_the_numbers_only_for_more_than_nothing():
     flat = np.full((len(THRESHOLDS), len(VOLUMES_ML)), 0.7)
-    assert choose(flat, 0.8) == (0.8, 0.0)
+    assert choose(flat, 0.8) == (0.8, 0.5)
     flat[THRESHOLDS.index(0.3), 2] = 0.704
-    assert choose(flat, 0.8) == (0.8, 0.0)
+    assert choose(flat, 0.8) == (0.8, 0.5)
     flat[THRESHOLDS.index(0.3), 2] = 0.72
     assert choose(flat, 0.8) == (0.3, 2.0)
 

@@ -10,6 +10,7 @@ from scipy import ndimage
 from ..core import Progress, no_progress
 from ..core.images import voxel_ml
 from ..core.progress import part
+from ..core.types import SMALLEST_ML
 from ..inference import segment
 from ..network.files import Model
 from .fewshot import digest
@@ -17,7 +18,7 @@ from .maps import mapped_case
 from .types import Fitted, Procedure, SiteCase, fix
 
 THRESHOLDS = tuple(round(0.1 + 0.05 * n, 2) for n in range(18))
-VOLUMES_ML = (0.0, 1.0, 2.0, 5.0, 10.0)
+VOLUMES_ML = (SMALLEST_ML, 1.0, 2.0, 5.0, 10.0)  # the first is in force where an adapter states none
 #: A pair of numbers is left where it is unless another one does better by this much Dice: a few cases tell no more.
 WORTH = 0.005
 
@@ -39,7 +40,8 @@ class Threshold:
             tables.append(self._table(model, case, inputs, part(progress, n / len(cases), (n + 1) / len(cases))))
         threshold, volume = choose(np.mean(tables, axis=0), model.card.threshold.get(inputs, 0.5))
         training = {"cases": len(cases), "seed": seed}
-        return fix(self, model, inputs, threshold=threshold, min_volume_ml=volume or None, training=training)
+        smallest = None if volume == SMALLEST_ML else volume
+        return fix(self, model, inputs, threshold=threshold, min_volume_ml=smallest, training=training)
 
     def _table(self, model: Model, case: SiteCase, inputs: str, progress: Progress) -> np.ndarray:
         key = (id(model.net), digest(case), inputs)

@@ -16,6 +16,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from ..core.images import array, like
+from ..core.types import SMALLEST_ML
 from ..results.components import Box, components
 
 
@@ -35,7 +36,7 @@ class Drawing:
     reviewed: frozenset[int] = frozenset()
     highest: int = 0
     erased: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
-    min_volume_ml: float = 0.5
+    min_volume_ml: float = SMALLEST_ML
 
     @property
     def edited(self) -> bool:

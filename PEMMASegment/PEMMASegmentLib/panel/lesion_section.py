@@ -7,6 +7,7 @@ import slicer
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
+from ..core.types import SMALLEST_ML
 from . import lesion_edits, logic, runs, segments
 from .lesion_list import LesionList, in_words
 from .table import as_tsv
@@ -89,14 +90,14 @@ class LesionSection(VTKObservationMixin):
         least = self.run.min_volume_ml
         if self._is_new(self._ui.minVolumeSpinBox.value):
             usual = least == self.run.usual_min_volume_ml
-            self._ui.minVolumeSpinBox.value = logic.USUAL_MIN_VOLUME_ML if usual else least
+            self._ui.minVolumeSpinBox.value = SMALLEST_ML if usual else least
 
     def _is_new(self, value: float) -> bool:
         return abs(self._meant(value) - self.run.min_volume_ml) > 0.5 * 10**-self._ui.minVolumeSpinBox.decimals
 
     def _meant(self, value: float) -> float:
         """The usual number in the box leaves it to the adapter, which may have its own."""
-        return self.run.usual_min_volume_ml if value == logic.USUAL_MIN_VOLUME_ML else value
+        return self.run.usual_min_volume_ml if value == SMALLEST_ML else value
 
     def _on_rule(self, rule: str) -> None:
         if self.run is not None and rule and rule != self.run.mtv_rule:

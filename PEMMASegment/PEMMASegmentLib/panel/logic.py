@@ -11,11 +11,11 @@ import slicer
 
 from .. import results
 from ..core import PemmaError
+from ..core.types import SMALLEST_ML
 from ..study import PetCtStudy
 from ..worker.events import Result
 from . import runs, segments, volumes
 
-USUAL_MIN_VOLUME_ML = 0.5
 CT_FILE, PET_FILE = "ct.nrrd", "pet.nrrd"
 SEG_FILE, TABLE_FILE = "PEMMASegment.dcm", "PEMMASegment.csv"
 EDITOR = "SegmentEditor"  # the module, and the tag of its node
@@ -44,7 +44,7 @@ def show_result(study: PetCtStudy, answer: Result, ct_node, pet_node, options: M
     smallest = answer.fields["min_volume_ml"]
     return runs.create(
         study, answer.fields, probability, ct_node, pet_node, min_volume_ml=smallest,
-        usual_min_volume_ml=smallest if options.get("min_volume") is None else USUAL_MIN_VOLUME_ML,
+        usual_min_volume_ml=smallest if options.get("min_volume") is None else SMALLEST_ML,
         mtv_rule=options.get("mtv_rule") or "41%",
     )  # fmt: skip
 

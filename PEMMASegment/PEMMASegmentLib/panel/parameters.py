@@ -5,9 +5,9 @@ from typing import Annotated
 from slicer import vtkMRMLMarkupsROINode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.parameterNodeWrapper import Choice, Default, WithinRange, parameterNodeWrapper
 
+from ..core.types import SMALLEST_ML
 from ..results import MTV_RULES
 from ..study.types import Typed
-from .logic import USUAL_MIN_VOLUME_ML
 from .regions import box_of
 from .view import COLOURS, WINDOWS
 
@@ -46,7 +46,7 @@ class Parameters:
     device: Annotated[str, Choice(CHOICES["device"]), Default("auto")]
     roi: vtkMRMLMarkupsROINode
     wholeStudy: bool = False
-    minVolumeMl: Annotated[float, WithinRange(0, 100), Default(USUAL_MIN_VOLUME_ML)]
+    minVolumeMl: Annotated[float, WithinRange(0, 100), Default(SMALLEST_ML)]
     mtvRule: Annotated[str, Choice(CHOICES["mtvRule"]), Default("41%")]
     result: vtkMRMLSegmentationNode
 
@@ -74,7 +74,7 @@ def options_of(chosen: Parameters) -> dict:
 
     The usual smallest volume is not sent: an adapter may have its own, with which it was proved.
     """
-    min_volume = None if chosen.minVolumeMl == USUAL_MIN_VOLUME_ML else chosen.minVolumeMl
+    min_volume = None if chosen.minVolumeMl == SMALLEST_ML else chosen.minVolumeMl
     return {
         "model": chosen.model or None, "adapter": chosen.adapter or None, "inputs": chosen.inputs, "device": chosen.device,
         "min_volume": min_volume, "mtv_rule": chosen.mtvRule, "whole_study": chosen.wholeStudy,
