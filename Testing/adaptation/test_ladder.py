@@ -143,6 +143,7 @@ def test_all_weights_are_offered_and_not_a_default(model):
     names = [rung.name for rung in procedures(model, "ct+pet")]
     assert names == ["threshold", "maps+threshold", "maps+threshold+flips", "norm+out", "salt"]
     assert procedures(model, "ct+pet", all_weights=True)[-1].name == "all weights"
+    assert procedures(model, "ct+pet", steps=7)[3].steps == 7  # the effort asked for is that of all rungs
     asked = repr(procedures(model, "ct+pet", (), all_weights=True, device="cpu"))  # no rung goes to another device than asked for
     assert asked.count("device='cpu'") == 5 and "auto" not in asked
     without = replace(model, folder=model.folder / "nowhere")

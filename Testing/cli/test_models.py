@@ -24,10 +24,11 @@ def test_the_life_of_a_model(even, own_home, capsys):
     assert list((own_home / "models").iterdir()) == []
 
 
-def test_a_copy_of_the_bundled_model_is_listed_once(capsys):
-    bundled = find_model()
-    ask(capsys, "import", str(bundled))
-    assert [row["name"] for row in ask(capsys, "list")["models"]].count(bundled.name) == 1
+def test_no_model_takes_the_name_of_a_bundled_one(own_home, capsys):
+    """The name would always find the bundled one."""
+    assert main(["models", "import", str(find_model())]) == 1
+    assert "[model-name]" in capsys.readouterr().err
+    assert not (own_home / "models").exists() or not list((own_home / "models").iterdir())
 
 
 def test_a_changed_weight_is_seen(even, own_home, tmp_path, capsys):

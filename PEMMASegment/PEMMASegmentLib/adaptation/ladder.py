@@ -12,7 +12,7 @@ from ..core import PemmaError, Progress, no_progress
 from ..core.progress import part
 from ..network.files import Model
 from . import ledger as ledgers
-from .fewshot import WeightUpdate, check_case, digest
+from .fewshot import EFFORTS, WeightUpdate, check_case, digest
 from .fixes import Flips, Stack, Threshold
 from .ledger import Ledger
 from .maps import Maps
@@ -42,17 +42,18 @@ class Ladder:
 
 
 def procedures(model: Model, inputs: str, trained: Sequence[Procedure] = (WeightUpdate(),),
-               all_weights: bool = False, device: str = "auto", work: Path | None = None) -> tuple[Procedure, ...]:
+               all_weights: bool = False, steps: int = EFFORTS["standard"], device: str = "auto",
+               work: Path | None = None) -> tuple[Procedure, ...]:
     """The usual rungs: two numbers, maps, mirrored inputs upon them, norms and last layer, `trained`, and if asked for
     all weights. Without reference cases of the model there is nothing to map onto, and that rung is left out.
-    device, work: as for `WholeParameters`, of all but `trained`.
+    steps, device, work: as for `WholeParameters`, of all but `trained`.
     """
     maps = (Maps(),) if references(model, inputs) else ()
     cheap = [Threshold(device)]
     if maps:
         cheap.append(Stack((*maps, Threshold(device))))
     cheap.append(Stack((*maps, Threshold(device), Flips())))
-    few = WholeParameters(device=device, work=work)
+    few = WholeParameters(steps=steps, device=device, work=work)
     return (*cheap, few, *trained, *([replace(few, everything=True)] if all_weights else []))
 
 

@@ -91,7 +91,7 @@ def adapt(
     if options.method == "ladder":
         from ..adaptation.ladder import procedures
 
-        rungs = procedures(model, inputs, (how,), device=options.device, work=work)
+        rungs = procedures(model, inputs, (how,), steps=how.steps, device=options.device, work=work)
         answer = adaptation.climb(model, cases, rungs, out, ledger, **told)
     else:
         answer = adaptation.adapt(model, cases, how, out, ledger, seen=seen, **told)
@@ -111,7 +111,9 @@ def estimate(model: "Model", options: argparse.Namespace, progress: "Progress") 
     cases, _, _ = _given(options, part(progress, 0.0, 0.3))
     inputs = adaptation.common_inputs(model, cases, options.inputs)
     how = procedure(options, model, cases, inputs, None)
-    rungs = procedures(model, inputs, (how,), device=options.device) if options.method == "ladder" else (how,)
+    rungs = (how,)
+    if options.method == "ladder":
+        rungs = procedures(model, inputs, (how,), steps=how.steps, device=options.device)
     trained = [rung for rung in rungs if hasattr(rung, "steps")]
     seconds = None
     for n, rung in enumerate(trained):

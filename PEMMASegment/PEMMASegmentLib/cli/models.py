@@ -33,7 +33,7 @@ def list_models(options: argparse.Namespace, terminal: "Terminal") -> bool:
             row = {**_identity(folder), "check": "ok"}
         except PemmaError as error:
             row = {"name": folder.name, "version": "", "sha256": "", "check": f"{error.sentence} [{error.code}]"}
-        rows += [row] if row not in rows else []  # a copy of the bundled one is no other model
+        rows.append(row)
     words = [[row["name"], row["version"], row["sha256"][:12], row["check"]] for row in rows]
     terminal.result({"models": rows}, table(["model", "version", "sha256", "check"], words))
     return all(row["check"] == "ok" for row in rows)

@@ -76,10 +76,18 @@ def models_folder() -> Path:
     return user_folder() / "models"
 
 
+def bundled() -> list[Path]:
+    """Model folders that come with the library."""
+    return _models_in(resources() / "Models")
+
+
 def installed() -> list[Path]:
     """Model folders, the bundled ones first, then the user's."""
-    folders = [resources() / "Models", models_folder()]
-    return [m for f in folders if f.is_dir() for m in sorted(f.iterdir()) if (m / CARD).is_file()]
+    return bundled() + _models_in(models_folder())
+
+
+def _models_in(folder: Path) -> list[Path]:
+    return [m for m in sorted(folder.iterdir()) if (m / CARD).is_file()] if folder.is_dir() else []
 
 
 def find_model(name_or_folder: str | Path | None = None) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..core import PemmaError, zips
 from ..core.files import place_folder, umask
-from .files import CARD, ModelCard, check, models_folder
+from .files import CARD, ModelCard, bundled, check, models_folder
 
 LARGEST_ZIP = 8 * 2**30  # bytes unpacked; a model with weights of ViT-B width has less than one
 
@@ -31,10 +31,13 @@ def import_model(source: Path, name: str) -> Path:
     """Copies a model folder to the user's models under `name`, whole or not at all; gives the new folder.
 
     What the copy holds is checked by who asked for it. Raises PemmaError "model-name" for a name that is no plain folder
-    name, "model-exists" when there is one already.
+    name or that of a bundled model, which would always be found in its place, "model-exists" when there is one already.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", name):
         raise PemmaError("model-name", f"{name!r} can't name a model", "use letters, digits, dot, dash and underscore")
+    if name in {folder.name for folder in bundled()}:
+        raise PemmaError("model-name", f"a bundled model is called {name} already",
+                         "a model of your own needs another name in its training configuration")
     target = models_folder() / name
     if target.exists():
         raise PemmaError("model-exists", f"there is a model {name} already", f"pemma-segment models remove {name}")
