@@ -101,7 +101,7 @@ def _annotation(request: dict) -> Path | None:
 
     if request.get("label"):
         return commands.private_folder(request) / Path(str(request["label"])).name
-    return annotation.find(commands.study_folder(request)) if "study" in request else None
+    return annotation.find(commands.study_folder(request), "leave one of them in the folder") if "study" in request else None
 
 
 def _made_by(stated: dict | None) -> "Origin | None":
