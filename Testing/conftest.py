@@ -1,5 +1,6 @@
 """What all tests share: where the reference data lie, studies unpacked once a run."""
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -7,6 +8,9 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 SHARED = CHECKOUT.parent / "shared"
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # one core for each process of tests: threads that wait for each other's cores spin
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
