@@ -1,11 +1,14 @@
 """Pictures of Adapt locally: the site's five patients of the folder `shared` and the starter model, by clicks.
 
 python Testing/harness/adapt_pictures.py [FOLDER] [EFFORT]     # default: Resources/Screenshots, quick; minutes
+
+Prints what the panel promised, and when the adapter and its proof were there.
 """
 
 import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import screenshots
@@ -47,8 +50,13 @@ def adapt(app, inside, folder: Path, effort: str) -> None:
         screenshots.wait(app, lambda n=n: ui.caseList.count == n + 1)
     ui.effortComboBox.currentText = effort
     screenshots.wait(app, lambda: "on this computer" in ui.estimateLabel.text)
+    print(ui.estimateLabel.text, flush=True)
+    began = time.monotonic()
     ui.adaptButton.click()
+    screenshots.wait(app, lambda: inside.training.out is None or inside.training._asked.there)
+    print(f"adapter after {time.monotonic() - began:.0f} s", flush=True)
     screenshots.wait(app, lambda: inside.training.out is None)
+    print(f"proof after {time.monotonic() - began:.0f} s", flush=True)
 
 
 def compared(app, inside, file: Path) -> list:
