@@ -31,7 +31,7 @@ from .types import Fitted, Procedure, SiteCase
 #: Steps by effort. "standard": five cases within three minutes on two cores, with the starter model.
 EFFORTS = {"quick": 30, "standard": 110, "thorough": 330}
 #: The one recipe for few cases, fixed in advance: nothing is selected on the site's own cases, which are too few for it.
-RECIPE = Stage("adapter", steps=EFFORTS["standard"], batch=2, rate=1e-3, warm_up=0.1, average=0.97, whole=0.45, anywhere=0.2)
+RECIPE = Stage("adapter", steps=EFFORTS["standard"], batch=2, rate=2e-3, warm_up=0.1, average=0.97, whole=0.45, anywhere=0.2)
 FOREGROUND = 0.7
 AUGMENTATION = Augmentation(shrunk=0.18, intensity=0.25, ct_gain=0.1, ct_shift=15.0, pet_gain=0.2, pet_floor=0.3, foreign=0.0)
 PREPARED = 0.02  # share of the progress
