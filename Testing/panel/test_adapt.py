@@ -235,6 +235,16 @@ def cell(table, row: int) -> None:
     QtTest.QTest.mouseClick(table.viewport(), QtCore.Qt.LeftButton, pos=at)
 
 
+def test_the_estimate_is_of_the_cases_that_are_there(app, inside, site, asked):
+    """One that was asked for before a case was taken out is not shown, but asked for again."""
+    ui = inside.ui
+    wait(app, lambda: inside.training._estimating is not None)
+    ui.caseList.item(0).setSelected(True)
+    click(ui.removeCasesButton)
+    wait(app, lambda: ui.caseList.count == 2 and "on this computer" in ui.estimateLabel.text)
+    assert "From 2 case(s)" in ui.estimateLabel.text
+
+
 def test_stopped_and_killed_it_loses_nothing_but_the_run(app, module, inside, site, home):
     """Stopped in mid-training, killed in mid-training, gone on with, discarded: cases and adapters stay as they are."""
     ui, message = inside.ui, module.panel.ui.messageLabel

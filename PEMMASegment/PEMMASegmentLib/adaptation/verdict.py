@@ -76,7 +76,7 @@ def verdict(before: Sequence[float], after: Sequence[float], tries: int = 1, new
     mean = float(gains.mean())
     found = {"mean_gain": mean, "interval_95": interval(gains), "tries": tries}
     if harm := _harm(gains, newly_missed):
-        return Verdict(HARM, f"harm seen on patients held out: {harm}", **found)
+        return Verdict(HARM, f"{harm} (patients held out)", **found)
     if len(gains) < ENOUGH:
         sentence = f"no harm seen, not proved: that needs at least {ENOUGH} patients with contours of their own, not {len(gains)}"
         return Verdict(NOT_SHOWN, sentence, **found, more=ENOUGH - len(gains))

@@ -1,6 +1,7 @@
 """Slicer's plot view in the section Adapt locally: the loss of the training under way, then Dice before and after."""
 
 from collections.abc import Sequence
+from math import ceil, floor
 
 import slicer
 import vtk
@@ -47,7 +48,9 @@ class Plot:
               for name, colour in (("Base", BASE), ("Adapter", ADAPTER))),
         ]  # fmt: skip
         axes = (_("Case; at the right mean and 95 % interval"), "Dice")
-        self._show(series, title, axes, ((0.5, at[-1] + 0.5), (min(0.0, *ends), max(1.0, *ends) + 0.05)))
+        told = [*before, *after, *ends]  # not from 0 to 1: pairs a few hundredths apart would lie on each other
+        reach = (floor(10 * min(told) - 0.2) / 10, ceil(10 * max(told) + 0.2) / 10)
+        self._show(series, title, axes, ((0.5, at[-1] + 0.5), reach))
 
     def _table(self, columns: dict[str, Sequence[float]], role: str = "table"):
         table = vtk.vtkTable()

@@ -150,10 +150,15 @@ class Training:
             "inputs": chosen.inputs, "device": chosen.device, "whole_study": chosen.wholeStudy,
         }  # fmt: skip
 
+    def _of_cases(self, fields: dict) -> dict:
+        """The choices with the cases that they are for."""
+        return fields | {"cases": [card["sha256"] for card in self._cases()]}
+
     def _estimate(self) -> None:
         if self._asked is None and self._estimating is None and self._chosen is not None and self._cases():
-            self._estimated = self._fields()
-            self._estimating = self.worker.request("adapt", action="estimate", **self._estimated)
+            fields = self._fields()
+            self._estimated = self._of_cases(fields)
+            self._estimating = self.worker.request("adapt", action="estimate", **fields)
             self._timer.start()
 
     def _on_button(self, _checked=False) -> None:
@@ -204,7 +209,7 @@ class Training:
             self._host.guarded(self._request)
             if self._asked.id is None:
                 self._end(self._asked)
-        elif self._chosen is None or self._estimated != self._fields():  # the choice has changed meanwhile
+        elif self._chosen is None or self._estimated != self._of_cases(self._fields()):  # changed meanwhile
             self.look()
         elif isinstance(event, Result):
             self._ui.estimateLabel.text += " " + _in_words(event.fields, self._method)
