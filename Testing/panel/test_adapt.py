@@ -235,13 +235,20 @@ def cell(table, row: int) -> None:
     QtTest.QTest.mouseClick(table.viewport(), QtCore.Qt.LeftButton, pos=at)
 
 
-def test_the_estimate_is_of_the_cases_that_are_there(app, inside, site, asked):
-    """One that was asked for before a case was taken out is not shown, but asked for again."""
-    ui = inside.ui
-    wait(app, lambda: inside.training._estimating is not None)
+def test_the_estimate_is_of_the_cases_that_are_there(app, inside, site, asked, monkeypatch):
+    """One that is still under way when a case is taken out is not shown, but asked for again."""
+    ui, training, told = inside.ui, inside.training, []
+    take = training._take
+    monkeypatch.setattr(training, "_take", lambda event: (told.append(getattr(event, "words", "")), take(event)))
+    ui.methodComboBox.currentText = "Ladder"
+    wait(app, lambda: "trying a few steps" in told)
+    group = training.worker._child._process.pid
+    os.killpg(group, signal.SIGSTOP)  # it has read three cases, and takes its time
     ui.caseList.item(0).setSelected(True)
     click(ui.removeCasesButton)
-    wait(app, lambda: ui.caseList.count == 2 and "on this computer" in ui.estimateLabel.text)
+    wait(app, lambda: ui.caseList.count == 2)
+    os.killpg(group, signal.SIGCONT)
+    wait(app, lambda: "on this computer" in ui.estimateLabel.text)
     assert "From 2 case(s)" in ui.estimateLabel.text
 
 
