@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from PEMMASegmentLib.adaptation import cards
+from PEMMASegmentLib.adaptation import blind, cards
 from PEMMASegmentLib.adaptation.ledger import Tries, open_scores
 from PEMMASegmentLib.adaptation.library import CaseLibrary, Origin, Score
 from PEMMASegmentLib.core import Identity, PemmaError
@@ -127,6 +127,19 @@ def test_a_note_that_tells_the_patient_is_refused(library, note):
     refused("case-identity", small.add, library, 0, "Anna", note=note)
     refused("case-text", small.add, library, 0, "Anna", note="two\nlines")
     assert small.add(library, 0, "Anna", note="thigh, 4 mm slices, 3 min a bed").note
+
+
+def test_words_that_only_hold_a_name_do_not_tell_the_patient(library):
+    """A corrected case's reason is ours ("the output of a model"), and "model" does not name Mario Del Rossi."""
+    study = small.study()
+    origin = Origin("corrected", MODEL)
+    card = blind.add(library, study, small.contour(study), patient="DEL ROSSI^MARIO", origin=origin, note="by a model")
+    assert "model" in card.blind_left_out
+    for note in ("as del says", "Rossis thigh", "seen with MARIO"):
+        refused("case-identity", small.add, library, 1, "DEL ROSSI^MARIO", note=note)
+    refused("case-identity", small.add, library, 1, "ID4711", note="scan4711 again, xid4711")
+    with pytest.raises(PemmaError, match="case-identity"):
+        blind.add(library, small.study(1), small.contour(small.study(1)), patient="Anna", origin=origin, why_not="Anna asked")
 
 
 def test_a_folder_of_something_else_is_no_library(tmp_path):

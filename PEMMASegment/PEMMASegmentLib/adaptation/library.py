@@ -57,8 +57,10 @@ class CaseLibrary:
         patient: the Patient ID or another name that is the same for all studies of a patient; only its pseudonym is
         kept. None: nobody knows, the study counts as a patient of its own. Raises PemmaError for what can't be a case
         (`fitness`), a study that is there already, a note that tells the patient, and "cannot-write".
+        blind_left_out is not searched for the patient: it is mostly our own sentence. Who has a person's words for it asks
+        `check_new` with them first.
         """
-        self.check_new(study, label, patient, (note, blind_left_out))
+        self.check_new(study, label, patient, (note,))
         with self._placing() as folder:
             id = _id_of(study)
             stored = {name: volumes.write(name, image, folder) for name, image in _images(study, label)}
