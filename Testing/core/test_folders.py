@@ -2,14 +2,40 @@
 
 import os
 import shutil
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from PEMMASegmentLib.core import PemmaError
 from PEMMASegmentLib.core.files import place_folder
-from PEMMASegmentLib.core.folders import can_replace, recover_folder, replace_folder, unfinished_folder
+from PEMMASegmentLib.core.folders import can_replace, is_plain_name, recover_folder, replace_folder, unfinished_folder
 from PEMMASegmentLib.network.library import import_model
+
+DEVICES = ["CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(1, 10))]
+
+
+@pytest.mark.parametrize("name", ["a", "7", "site-A_2+b.c", "x" * 80, "none", "CONE", "com0", "lpt10", "a.CON"])
+def test_plain_names(name):
+    assert is_plain_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", ".a", "-a", "_a", "+a", "a.", "a b", "a/b", "a\\b", "a:b", "ä", "a\n", "٣", "x" * 81, *DEVICES,
+             "nul.txt", "Con.a.b", "com1.model"]
+)  # fmt: skip
+def test_names_that_some_system_refuses(name):
+    assert not is_plain_name(name)
+
+
+@given(st.text(max_size=90) | st.from_regex(r"[A-Za-z0-9._+-]{1,90}", fullmatch=True))
+def test_a_plain_name_stays_one_in_any_case_and_is_one_part_of_a_path(name):
+    plain = is_plain_name(name)
+    assert plain in (False, name.isascii()) and plain == is_plain_name(name.swapcase() if name.isascii() else name)
+    if plain:
+        assert Path("folder", name).name == name and PureWindowsPath("C:/folder", name).name == name
+        assert not name.endswith((".", " ")) and not PureWindowsPath(name).is_reserved()
 
 
 def test_a_folder_is_replaced_where_paths_do_not_know_mounts(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """A folder replaced as a whole: it holds the old files or the new ones, also after its program was killed."""
 
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -11,6 +12,13 @@ from pathlib import Path
 from .files import STALE_S
 
 WRITING = ".writing-"  # then the process's id, a dash and anything; `worker.folders` knows these names
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}")
+_DEVICE = re.compile(r"(CON|PRN|AUX|NUL|(COM|LPT)[1-9])(\..*)?", re.IGNORECASE)  # Windows has no file of these names
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether a folder can have this name on every system: up to 80 letters, digits, dots, dashes, pluses, underscores."""
+    return bool(_PLAIN.fullmatch(name)) and not name.endswith(".") and not _DEVICE.fullmatch(name)
 
 
 def replace_folder(out: Path, fill: Callable[[Path], None], last: str) -> list[str]:
