@@ -61,6 +61,22 @@ def test_a_mounted_folder_is_filled_and_what_is_unfinished_stays_in_it(tmp_path,
     assert can_replace(out) and sorted(out.iterdir()) == [work, out / "2"] and list(tmp_path.iterdir()) == [out]
 
 
+def test_the_folder_that_a_program_works_in_keeps_its_place(tmp_path, monkeypatch):
+    """Renamed, it would take the program along and be deleted under it, and under the shell that it was started from."""
+    out = tmp_path / "out"
+    out.mkdir()
+    monkeypatch.chdir(out)
+    work = unfinished_folder(out)
+    work.mkdir()
+    for text in "12":
+        replace_folder(out, lambda new, text=text: (new / text).write_text(text), "2")
+        recover_folder(out)
+        assert can_replace(out) and Path(text).read_text() == text
+    assert sorted(out.iterdir()) == [work, out / "2"] and list(tmp_path.iterdir()) == [out]
+    shutil.rmtree(out)
+    assert unfinished_folder(tmp_path / "other").parent == tmp_path  # also from a folder that was deleted
+
+
 def test_where_nothing_can_be_placed_the_reason_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(PemmaError, match="can't be copied"):

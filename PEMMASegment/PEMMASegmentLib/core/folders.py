@@ -25,7 +25,7 @@ def replace_folder(out: Path, fill: Callable[[Path], None], last: str) -> list[s
     """Calls `fill` with an empty folder, which then takes the place of `out`; gives the names of its files.
 
     out: absolute; new, or a folder of plain files, which are gone afterwards. last: the file without which the others are
-    nothing, where a mounted folder can't be renamed but only filled. Raises what `fill` raises; `out` is as it was then.
+    nothing, where `out` stays in its place and is only filled. Raises what `fill` raises; `out` is as it was then.
     """
     beside = _beside(out)
     beside.mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,7 @@ def replace_folder(out: Path, fill: Callable[[Path], None], last: str) -> list[s
         new.mkdir()
         fill(new)
         names = sorted(file.name for file in new.iterdir())
-        _move_files(new, out, last) if os.path.ismount(out) else _swap(new, out)
+        _move_files(new, out, last) if _stays(out) else _swap(new, out)
     finally:
         if out.exists() or not _aside(ours, out).exists():  # else the old files are left there: not ours to throw away
             shutil.rmtree(ours, ignore_errors=True)
@@ -66,11 +66,20 @@ def can_replace(out: Path) -> bool:
 
 def unfinished_folder(out: Path) -> Path:
     """Where work for `out` (absolute) is kept until it is done; `replace_folder` leaves it alone."""
-    return out / f"{WRITING}unfinished" if os.path.ismount(out) else out.parent / f".{out.name}.unfinished"
+    return out / f"{WRITING}unfinished" if _stays(out) else out.parent / f".{out.name}.unfinished"
 
 
 def _beside(out: Path) -> Path:
-    return out if os.path.ismount(out) else out.parent  # Path.is_mount fails on Windows before Python 3.12
+    return out if _stays(out) else out.parent
+
+
+def _stays(out: Path) -> bool:
+    """Whether `out` keeps its place: it is mounted, or this program (and often a shell) works in it, or in a folder of it."""
+    if os.path.ismount(out):  # Path.is_mount fails on Windows before Python 3.12
+        return True
+    with suppress(FileNotFoundError):  # the folder that it worked in was deleted
+        return Path.cwd().is_relative_to(out)
+    return False
 
 
 def _aside(ours: Path, out: Path) -> Path:
