@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -80,6 +81,13 @@ def test_the_card_comes_back_and_the_proof_can_follow(folder):
     assert load(folder, BASE).identity == Identity("site", "1", sha256_of(folder / "adapter.safetensors"))
 
 
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only Linux tells which files are mapped")
+def test_an_adapter_in_use_leaves_its_file_free(folder):
+    """Windows could neither replace nor remove a file that is still mapped."""
+    adapter = load(folder, BASE)
+    assert str(folder / "adapter.safetensors") not in Path("/proc/self/maps").read_text() and adapter.tensors
+
+
 def test_no_adapter_is_written_over(folder):
     before = sha256_of(folder / "adapter.json")
     with pytest.raises(PemmaError) as refusal:
@@ -123,6 +131,8 @@ def test_another_base_is_refused(folder):
         ({"base": "tiny"}, "adapter-damaged"),
         ({"secret": 1}, "adapter-damaged"),
         ({"name": 5}, "adapter-damaged"),
+        ({"origin": []}, "adapter-damaged"),
+        ({"training": None}, "adapter-damaged"),
     ],
 )
 def test_a_card_that_does_not_fit_is_refused(folder, change, code):

@@ -67,7 +67,7 @@ def train(minutes: float, config: Config, state: Path) -> tuple[EarlyFusion, int
     average = {name: p.detach().clone() for name, p in net.named_parameters()}
     loss_of = loss_function()
     stage, key = config.stages[-1], f"{minutes} {config.stages[-1]} {config.seed}"
-    step, spent = load_state(state, key, net, average, optimizer, list(average))
+    step, spent = load_state(state, key, net, average, optimizer)
     started, saved, share = time.process_time() - spent, time.monotonic(), spent / 60 / minutes
     while share < 1:
         optimizer.param_groups[0]["lr"] = 1e-3 * min(share / 0.05 + 0.01, 0.01 + 0.99 * 0.5 * (1 + cos(pi * share)))
@@ -84,7 +84,7 @@ def train(minutes: float, config: Config, state: Path) -> tuple[EarlyFusion, int
         spent = time.process_time() - started
         share = spent / 60 / minutes
         if time.monotonic() - saved > 120 or share >= 1:
-            save_state(state, step, spent, key, net, average, optimizer, list(average))
+            save_state(state, step, spent, key, net, average, optimizer)
             saved = time.monotonic()
             print(f"step {step}, {share:.0%}, loss {float(loss.detach()):.3f}", flush=True)
     with torch.no_grad():

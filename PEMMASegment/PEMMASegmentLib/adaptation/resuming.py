@@ -40,6 +40,8 @@ def resumed(work: Path | None, key: str, base: Identity, train: Callable[[Checkp
     except torch.OutOfMemoryError as error:
         raise PemmaError("gpu-memory", "the GPU has too little memory for this training",
                          "close other programs that use the GPU, or train on the CPU (--device cpu)") from error
-    card = adapters.save(folder, fitted.tensors, fitted.card)
-    checkpoint.file.unlink()
+    try:
+        card = adapters.save(folder, fitted.tensors, fitted.card)
+    finally:  # a training that broke must not be gone on with
+        checkpoint.file.unlink(missing_ok=True)
     return Fitted(card, fitted.tensors)

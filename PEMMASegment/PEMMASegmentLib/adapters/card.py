@@ -5,7 +5,7 @@ import math
 from dataclasses import asdict, dataclass, field, fields
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from .. import __version__
 from ..core import Identity, PemmaError
@@ -132,10 +132,11 @@ def _typed(kind: type, raw: dict) -> Any:
     kinds = {f.name: f.type for f in fields(kind)}
     if not isinstance(raw, dict) or set(raw) - set(kinds):
         raise ValueError(f"{kind.__name__} has unknown keys {sorted(set(raw) - set(kinds))}")
-    wrong = [n for n, v in raw.items() if kinds[n] in (str, int, float) and type(v) not in (kinds[n], *_NUMBERS[kinds[n]])]
+    plain = {name: get_origin(kinds[name]) or kinds[name] for name in raw}  # dict of dict[str, Any]
+    wrong = [name for name, value in raw.items() if type(value) not in _TAKEN.get(plain[name], (type(value),))]
     if wrong:
-        raise ValueError(f"{wrong[0]} of {kind.__name__} is not a {kinds[wrong[0]].__name__}")
+        raise ValueError(f"{wrong[0]} of {kind.__name__} is not a {plain[wrong[0]].__name__}")
     return kind(**raw)
 
 
-_NUMBERS = {float: (int,), int: (), str: ()}
+_TAKEN = {float: (float, int), int: (int,), str: (str,), dict: (dict,)}

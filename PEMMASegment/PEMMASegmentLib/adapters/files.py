@@ -8,7 +8,8 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..core import Identity, PemmaError
@@ -124,13 +125,16 @@ def load(folder: Path, base: Identity) -> Adapter:
 
 
 def _read_weights(folder: Path, card: AdapterCard) -> dict[str, Tensor]:
-    """adapter.safetensors, checked by hash and against the card."""
+    """adapter.safetensors, checked by hash and against the card.
+
+    Read into memory: Windows lets nobody replace or remove a file that is mapped.
+    """
     found = sha256_of(folder / WEIGHTS)
     if found != card.sha256:
         raise PemmaError("adapter-hash", f"the weights have sha256 {found[:12]}..., adapter.json states "
                          f"{card.sha256[:12]}...", WAY_OUT, WEIGHTS)
     try:
-        tensors = load_file(str(folder / WEIGHTS))
+        tensors = load_tensors((folder / WEIGHTS).read_bytes())
     except SafetensorError as error:
         raise PemmaError("adapter-damaged", f"the weights can't be read: {error}", WAY_OUT, WEIGHTS) from error
     _check_tensors(card, tensors)
@@ -153,7 +157,7 @@ def _check_tensors(card: AdapterCard, tensors: dict[str, Tensor]) -> None:
     bad = [name for name, t in tensors.items() if not torch.isfinite(t).all()]
     if bad:
         raise PemmaError("adapter-not-finite", f"the adapter holds numbers that are not finite ({bad[0]})",
-                         "train it again with a lower learning rate", WEIGHTS)
+                         "train it again with another --seed, or with --effort quick", WEIGHTS)
 
 
 def _slots(updates: dict[Block, nn.Module]) -> dict[str, Tensor]:

@@ -91,11 +91,10 @@ def optimise(net: Pemma, chosen: dict[str, nn.Parameter], groups: Iterable[dict]
     windows(step) -> inputs and label of that step, told(steps done, loss) after each, which may raise to stop; saved(record)
     after each checkpoint. Goes on from the checkpoint when there is one. At the end `chosen` holds the averaged weights.
     """
-    names = list(chosen)
     optimizer = torch.optim.AdamW(groups)
     average = {name: p.detach().clone() for name, p in chosen.items()}
     rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
-    first, spent = load_state(checkpoint.file, checkpoint.key, net, average, optimizer, names)
+    first, spent = load_state(checkpoint.file, checkpoint.key, net, average, optimizer)
     loss_of = loss_function()
     rates = [group["lr"] for group in optimizer.param_groups]
     started, saved_at, losses = time.process_time() - spent, time.monotonic(), []
@@ -116,7 +115,7 @@ def optimise(net: Pemma, chosen: dict[str, nn.Parameter], groups: Iterable[dict]
         losses.append(float(loss.detach()))
         if rank == 0 and (time.monotonic() - saved_at > checkpoint.seconds or step + 1 == stage.steps):
             spent = time.process_time() - started
-            save_state(checkpoint.file, step + 1, spent, checkpoint.key, net, average, optimizer, names)
+            save_state(checkpoint.file, step + 1, spent, checkpoint.key, net, average, optimizer)
             saved({"step": step + 1, "loss": float(np.mean(losses)), "cpu_seconds": spent})
             saved_at, losses = time.monotonic(), []
         told(step + 1, float(loss.detach()))
