@@ -76,7 +76,7 @@ def test_nnunet_channels_are_known_by_name_and_pet_may_be_missing(nnunet_folder)
     (nnunet_folder / "imagesTr/STS_008_2001-01-31_0001.nii.gz").unlink()
     (alone, _), (both, _) = (case.read() for case in cases(nnunet_folder))
     assert alone.pet is None and array(both.pet).max() < 100 and array(both.ct).min() == -1000
-    for channels in ({"0": "T1", "1": "T2"}, {"0": "CT", "1": "PET", "2": "SUV"}):
+    for channels in ({"0": "T1", "1": "T2"}, {"0": "CT", "1": "PET", "2": "SUV"}, {"CT": 0, "PET": 1}):
         describe(nnunet_folder, channels)
         assert refusal(nnunet_folder) == "data-channels"
 

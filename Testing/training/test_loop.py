@@ -6,11 +6,13 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from torch import nn
 
 from PEMMASegmentLib.core import Cancelled, PemmaError
 from PEMMASegmentLib.network.files import load_model
@@ -18,6 +20,7 @@ from PEMMASegmentLib.network.pemma import Pemma
 from PEMMASegmentLib.training import train
 from PEMMASegmentLib.training.config import read_config
 from PEMMASegmentLib.training.loop import trainable
+from PEMMASegmentLib.training.state import load_state, save_state
 
 ARCHITECTURE = {"window": [16, 16, 16], "patch": 8, "hidden": 16, "depth": 2, "heads": 2, "mlp": 32, "feature": 8,
                 "embedding": "stem", "taps": [], "modalities": ["pet"], "rank": 2, "fused_decoder": ["decoder2"]}
@@ -105,6 +108,41 @@ def test_a_stopped_run_goes_on_exactly(trained, data, tmp_path, monkeypatch):
     assert all(torch.equal(resumed[name], straight[name]) for name in straight)
 
 
+def _optimised(tmp_path) -> tuple[nn.Module, torch.optim.AdamW]:
+    """A net, one of its weights never used, in groups that are not in its own order."""
+    net = nn.ModuleDict({"unused": nn.Linear(2, 2), "matrix": nn.Linear(3, 3), "bias": nn.Linear(3, 3)})
+    bias, matrix = net["bias"].bias, net["matrix"].weight
+    optimizer = torch.optim.AdamW([{"params": [net["unused"].weight, bias]}, {"params": [matrix]}])
+    (matrix.sum() + 2 * bias.sum()).backward()
+    optimizer.step()
+    return net, optimizer
+
+
+def test_a_checkpoint_keeps_each_moment_with_its_weight_and_leaves_its_file_free(tmp_path):
+    file = tmp_path / "unfinished.safetensors"
+    net, optimizer = _optimised(tmp_path)
+    save_state(file, 7, 1.5, "key", net, {}, optimizer)
+    other, again = _optimised(tmp_path)
+    again.zero_grad()
+    net["bias"].bias.grad.zero_()
+    optimizer.state[net["bias"].bias]["exp_avg"].fill_(5.0)
+    save_state(file, 7, 1.5, "key", net, {}, optimizer)
+    assert load_state(file, "key", other, {}, again) == (7, 1.5)
+    assert torch.equal(again.state[other["bias"].bias]["exp_avg"], torch.full((3,), 5.0))
+    assert again.state[other["matrix"].weight]["exp_avg"].shape == (3, 3) and other["unused"].weight not in again.state
+    if Path("/proc/self/maps").exists():  # Windows could neither replace nor remove a file that is still mapped
+        assert str(file) not in Path("/proc/self/maps").read_text()
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:50], lambda b: b""])
+def test_a_checkpoint_that_can_not_be_read_begins_anew(tmp_path, damage):
+    file = tmp_path / "unfinished.safetensors"
+    net, optimizer = _optimised(tmp_path)
+    save_state(file, 7, 1.5, "key", net, {}, optimizer)
+    file.write_bytes(damage(file.read_bytes()))
+    assert load_state(file, "key", net, {}, optimizer) == (0, 0.0)
+
+
 def test_an_unfinished_run_of_another_configuration_is_not_continued(trained, data, tmp_path):
     folder, _ = trained
     with pytest.raises(PemmaError, match="another configuration"):
@@ -122,12 +160,32 @@ def test_only_what_a_stage_names_is_trainable(trained):
 
 def test_missing_patients_and_bad_configurations_are_refused_with_a_reason(data, tmp_path):
     config = write_config(tmp_path)
-    (tmp_path / "split.json").write_text(json.dumps({"train": ["a", "nobody"]}))
-    with pytest.raises(PemmaError, match="not in the data folder"):
+    for split in ({"train": ["a", "nobody"]}, {"train": ["a"], "select": ["nobody"]}):
+        (tmp_path / "split.json").write_text(json.dumps(split))
+        with pytest.raises(PemmaError, match="not in the data folder"):
+            train(config, data, tmp_path / "out")
+    (tmp_path / "split.json").write_text(json.dumps({"train": ["a"], "select": ["a"]}))
+    with pytest.raises(PemmaError, match="both train and select"):
         train(config, data, tmp_path / "out")
-    for change in ({"architecture": {"patch": 5}}, {"stages": [{"name": "ct", "steps": 0}]}, {"region": None, "labels": 1}):
+    stages = [{"name": name, "steps": 1} for name in ("pet", "ct", "PET")]
+    for change in ({"architecture": {"patch": 5}}, {"stages": [{"name": "ct", "steps": 0}]}, {"region": None, "labels": 1},
+                   {"stages": stages[:1]}, {"stages": stages[1:]}, {"stages": []}):
         with pytest.raises(PemmaError, match="can't be used"):
             read_config(write_config(tmp_path, **change))
+
+
+def test_a_tumour_too_small_for_the_networks_voxels_is_refused_before_the_training(data, tmp_path):
+    shutil.copytree(data / "a", tmp_path / "data" / "a")
+    file = tmp_path / "data" / "a" / "mask.nii.gz"
+    mask = sitk.ReadImage(str(file)) * 0
+    mask[14, 14, 14] = 1
+    sitk.WriteImage(mask, str(file))
+    coarse = {"preprocessing": {"spacing_mm": [8.0, 8.0, 8.0]}}
+    config = write_config(tmp_path / "run", **coarse)
+    (config.parent / "split.json").write_text(json.dumps({"train": ["a"]}))
+    with pytest.raises(PemmaError, match="8 x 8 x 8 mm") as refused:
+        train(config, tmp_path / "data", tmp_path / "out")
+    assert refused.value.code == "train-label"
 
 
 def test_two_processes_train_one_model(data, tmp_path):

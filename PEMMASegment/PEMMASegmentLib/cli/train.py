@@ -61,9 +61,9 @@ def _on_selection_patients(config_file: Path, data: Path, roi_name: str | None):
     from ..training.windows import cut_study
 
     config = read_config(config_file)
-    refs = [ref for ref in cases(data, roi_name=roi_name) if ref.patient in config.select]
-    if not refs:
+    if not config.select:
         return None
+    refs = [ref for ref in cases(data, roi_name=roi_name) if ref.patient in config.select]
 
     def validate(net, card, stage: str) -> dict:
         whole = [ref.read() for ref in refs]

@@ -63,6 +63,7 @@ def read_config(file: Path) -> Config:
     try:
         raw = json.loads(file.read_text("utf-8"))
         split = json.loads((file.parent / raw["split"]).read_text("utf-8"))
+        _check(raw["stages"], split)
         return Config(
             name=str(raw["name"]),
             version=str(raw["version"]),
@@ -83,3 +84,13 @@ def read_config(file: Path) -> Config:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise PemmaError("config-invalid", f"the training configuration can't be used: {error}",
                          "compare it with the one bundled beside the model", file.name) from error
+
+
+def _check(stages: list[dict], split: dict) -> None:
+    """Raises ValueError for what would only be noticed hours later, or never."""
+    names = [stage["name"] for stage in stages]
+    if names[:1] != ["ct"] or not set(names) <= {"ct", "pet"}:
+        raise ValueError(f"the stages are called {names}: the first must be 'ct', each later one 'ct' or 'pet'")
+    both = set(split["train"]) & set(split.get("select", ()))
+    if both:
+        raise ValueError(f"{min(both)} is among both train and select of the split")

@@ -159,17 +159,17 @@ def _dataset_json(folder: Path) -> dict:
 def _channels(about: dict) -> tuple[int | None, int | None]:
     """Channel numbers of CT and PET by their names. Two both named CT are CT and PET, as autoPET III has it."""
     channels = about.get("channel_names", about.get("modality"))
-    names = {int(number): str(name).upper() for number, name in channels.items()}
+    names = {int(number): str(name).upper() for number, name in channels.items() if str(number).isdecimal()}
     pets = [n for n, name in names.items() if re.search(r"PET|PT|SUV", name)]
     cts = [n for n, name in names.items() if n not in pets and "CT" in name]
     if names == {0: "CT", 1: "CT"}:
         cts, pets = [0], [1]
     if len(cts) > 1 or len(pets) > 1 or not cts + pets:
-        listed = ", ".join(names.values())
+        listed = ", ".join(f"{number}: {name}" for number, name in channels.items())
         raise PemmaError(
             "data-channels",
             f"the channels of dataset.json are not one CT and one PET: {listed}",
-            'name them "CT" and "PET"',
+            'write "channel_names": {"0": "CT", "1": "PET"}',
             "dataset.json",
         )
     return (cts or [None])[0], (pets or [None])[0]

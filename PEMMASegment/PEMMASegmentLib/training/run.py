@@ -3,9 +3,9 @@
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
-import SimpleITK as sitk
 import torch
 import torch.distributed as dist
 
@@ -20,6 +20,9 @@ from .folders import cases as list_cases
 from .loop import train_stage
 from .readme import readme
 from .windows import TrainingCase, to_case
+
+#: The other processes wait while the first one judges a stage on the selection patients; torch's own limit is 10 minutes.
+_WAIT = timedelta(hours=24)
 
 
 def train(config_file: Path, data: Path, out: Path, progress: Progress = no_progress,
@@ -71,28 +74,33 @@ def _grown(net: Pemma, config: Config, modality: str) -> Pemma:
 
 def _read(config: Config, data: Path, roi_name: str | None, progress: Progress) -> tuple[list[TrainingCase], float]:
     """The training cases on the network's grid, and the longest extent of their images in mm."""
-    refs = [r for r in list_cases(Path(data), roi_name=roi_name) if r.patient in config.train]
-    missing = set(config.train) - {r.patient for r in refs}
+    found = list_cases(Path(data), roi_name=roi_name)
+    missing = {*config.train, *config.select} - {ref.patient for ref in found}
     if missing:
         raise PemmaError("train-split", f"{len(missing)} patients of the split are not in the data folder: "
                          f"{', '.join(sorted(missing)[:3])}", "check --data and the split file")
+    refs = [ref for ref in found if ref.patient in config.train]
     cases, longest = [], 0.0
     for n, ref in enumerate(refs):
         study, label = ref.read()
-        if not sitk.GetArrayViewFromImage(label).any():
-            raise PemmaError("train-label", "a training case has no tumour in its annotation",
-                             "annotate it, or take it out of the split", ref.name)
         cases.append(to_case(ref.name, study.ct, study.pet, label, config.preprocessing))
+        if not cases[-1].label.any():
+            raise PemmaError("train-label", "a training case has no tumour in its annotation, or one too small for the "
+                             f"network's voxels ({_millimetres(config)})", "annotate it, or take it out of the split", ref.name)
         longest = max(longest, longest_mm(study.grid))
         progress((n + 1) / len(refs), f"reading case {n + 1} of {len(refs)}")
     return cases, longest
+
+
+def _millimetres(config: Config) -> str:
+    return " x ".join(f"{side:g}" for side in config.preprocessing.spacing_mm) + " mm"
 
 
 def _device() -> tuple[int, torch.device]:
     """This process's rank and device; under torchrun the process group is set up here."""
     cuda = torch.cuda.is_available()
     if "WORLD_SIZE" in os.environ and not dist.is_initialized():
-        dist.init_process_group("nccl" if cuda else "gloo")
+        dist.init_process_group("nccl" if cuda else "gloo", timeout=_WAIT)
     rank = dist.get_rank() if dist.is_initialized() else 0
     if not cuda:
         return rank, torch.device("cpu")

@@ -41,8 +41,17 @@ def to_case(name: str, ct: sitk.Image | None, pet: sitk.Image | None, label: sit
         name,
         None if ct is None else to_tensor(resample(ct, grid, AIR_HU)).clamp(AIR_HU, 3000.0),
         None if pet is None else to_tensor(resample(pet, grid, 0.0)).clamp(min=0.0),
-        (to_tensor(resample(label, grid, 0.0)) >= 0.5).float(),
+        _on_grid(label, grid),
     )
+
+
+def is_lost(label: sitk.Image, p: Preprocessing) -> bool:
+    """Whether nothing of a label is left on the network's grid: empty, or smaller than about a voxel there."""
+    return not _on_grid(label, network_grid(label, p)).any()
+
+
+def _on_grid(label: sitk.Image, grid: sitk.Image) -> Tensor:
+    return (to_tensor(resample(label, grid, 0.0)) >= 0.5).float()
 
 
 def random_cut(shape: tuple[int, ...], box: np.ndarray, rng: np.random.Generator, whole: float = 0.0,
