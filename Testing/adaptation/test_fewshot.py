@@ -3,12 +3,14 @@
 from dataclasses import replace
 
 import pytest
+import SimpleITK as sitk
 import torch
 
 from PEMMASegmentLib.adaptation import fewshot, resuming
 from PEMMASegmentLib.adaptation.fewshot import WeightUpdate, steps_in
 from PEMMASegmentLib.adapters import load, method
 from PEMMASegmentLib.core import Cancelled, PemmaError
+from PEMMASegmentLib.core.images import array
 from PEMMASegmentLib.inference import segment
 
 from . import hospital
@@ -100,12 +102,37 @@ def test_one_image_is_enough(model, inputs):
 
 
 def test_cases_that_cannot_be_trained_on_are_refused_with_a_reason(model):
-    empty = hospital.case(1)
-    empty = replace(empty, label=empty.label * 0)
-    for cases, code in (([], "adapt-cases"), ([hospital.case(0, without="pet")], "adapt-inputs"), ([empty], "adapt-label")):
+    case = hospital.case(1)
+    empty, speck = replace(case, label=case.label * 0), replace(case, label=_speck(case.label))
+    assert array(speck.label).sum() == 1
+    for cases, code in (([], "adapt-cases"), ([hospital.case(0, without="pet")], "adapt-inputs"), ([empty], "adapt-label"),
+                        ([speck], "adapt-label")):
         with pytest.raises(PemmaError) as refused:
             LORA.fit(model, cases, "ct+pet")
         assert refused.value.code == code and refused.value.way_out
+
+
+def _speck(like: sitk.Image) -> sitk.Image:
+    """A contour of one voxel of 2 mm, which no voxel of the network's is half filled by."""
+    grid = sitk.Expand(like, [3, 3, 3]) * 0
+    grid[4, 4, 4] = 1
+    return grid
+
+
+def test_a_stopped_run_on_other_suvs_is_another_run(model, cases):
+    """Typed in anew, the weight changes every SUV of a DICOM study, but none of its UIDs."""
+    heavier = [replace(case, study=replace(case.study, pet=case.study.pet * 1.14)) for case in cases]
+    assert LORA.key(model, heavier, "ct+pet", 0) != LORA.key(model, cases, "ct+pet", 0)
+
+
+def test_a_training_that_broke_is_not_gone_on_with(model, cases, tmp_path, monkeypatch):
+    monkeypatch.setattr(resuming, "CHECKPOINT_SECONDS", 0.0)
+    broken = replace(fewshot.RECIPE, rate=float("inf"))
+    with monkeypatch.context() as patched:
+        patched.setattr(fewshot, "RECIPE", broken)
+        with pytest.raises(PemmaError, match="adapter-not-finite"):
+            replace(LORA, work=tmp_path, steps=2).fit(model, cases, "ct+pet", 0)
+    assert not [f for f in tmp_path.rglob("*") if f.is_file()]
 
 
 def test_minutes_become_steps_once(model, cases, tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 import SimpleITK as sitk
 
 from PEMMASegmentLib.adaptation.fewshot import digest
-from PEMMASegmentLib.adaptation.maps import Maps, fit_maps, mapped_case
+from PEMMASegmentLib.adaptation.maps import Maps, _pet_line, fit_maps, mapped_case
 from PEMMASegmentLib.adaptation.types import SiteCase
 from PEMMASegmentLib.core import PemmaError
 from PEMMASegmentLib.core.images import array, like
@@ -48,6 +48,13 @@ def test_nothing_to_undo_gives_the_identity_and_air_stays_air(studies):
     assert all(given == pytest.approx(wanted, abs=1e-6) for curve in (ct, pet) for given, wanted in curve.items())
     changed = fit_maps([elsewhere(study) for study in studies], studies, "ct+pet")
     assert changed["ct"][0][0] == changed["ct"][1][0] == -1000.0 and changed["pet"][1][0] == changed["pet"][0][0] == 0.0
+
+
+def test_a_shift_of_the_pet_is_undone_where_much_of_the_body_has_no_uptake_at_all():
+    """The table, or arms outside the PET's field of view: a tenth of the CT's body and more."""
+    x = np.array([0.0, 1.0, 2.0, 4.0])
+    line = _pet_line(x, x + 0.5)
+    assert np.interp([0.0, 1.0, 10.0], *line) == pytest.approx([0.0, 1.5, 10.5])
 
 
 @pytest.mark.parametrize("inputs", ["ct", "pet"])

@@ -1,6 +1,7 @@
 """The proof: who is held out from what, when scores are opened, what the ledger counts, what a stopped run leaves."""
 
 import os
+import shutil
 import tracemalloc
 from dataclasses import dataclass, field, replace
 
@@ -16,7 +17,7 @@ from PEMMASegmentLib.adaptation.library import CaseLibrary
 from PEMMASegmentLib.adaptation.proof import dealt, labels, lesions, pair, prove, references, scores
 from PEMMASegmentLib.adaptation.types import label_of_lesions
 from PEMMASegmentLib.adaptation.verdict import verdict
-from PEMMASegmentLib.adapters import AdapterCard, load, read_card
+from PEMMASegmentLib.adapters import AdapterCard, load, read_card, write_card
 from PEMMASegmentLib.adapters.files import Adapter
 from PEMMASegmentLib.core import Cancelled, Identity, PemmaError
 from PEMMASegmentLib.core.images import array, like
@@ -160,6 +161,8 @@ def test_the_ledger_counts_looks_at_these_patients_and_forgets_nothing(tmp_path)
     assert ledger.open_scores(book, entry(0.5, ["P2", "P3"])).count == 2
     assert ledger.open_scores(book, entry(0.5, ["P2", "P3"], seed=1)).count == 3
     assert ledger.open_scores(book, entry(0.4, ["P8"])).count == 1  # nobody has looked at that patient
+    on_gpu = [ledger.about(Threshold(0.4), base, ["d1"], "ct", 0, ["P8"], "cuda")["try"] for _ in range(2)]
+    assert on_gpu[0] != on_gpu[1]  # the sums of a GPU come in any order: other scores, another look
     sorted((book.folder / "tries").glob("*.json"))[0].unlink()
     again = ledger.open_scores(book, entry(0.6, ["P1"]))
     assert again.lost == 1 and again.count == 2
@@ -210,6 +213,25 @@ def test_an_adapter_that_cannot_be_written_leaves_the_earlier_one(model, five, t
     with pytest.raises(PemmaError, match="No space left"):
         adapt(model, five[:1], Threshold(0.4), out, book)
     assert read_card(out).threshold == 0.3 and [f.name for f in tmp_path.iterdir()] == ["out"]
+
+
+def test_an_adapter_that_another_program_replaced_does_not_get_the_proof(model, five, tmp_path):
+    out, book = tmp_path / "out", CaseLibrary(tmp_path / "book")
+
+    def other() -> None:
+        write_card(out, replace(read_card(out), name="another", threshold=0.9))
+
+    with pytest.raises(PemmaError, match="adapter-replaced"):
+        adapt(model, five, Threshold(0.4), out, book, delivered=other)
+    assert read_card(out).name == "another" and read_card(out).verdict == ""
+    with pytest.raises(PemmaError, match="adapter-missing|cannot-write"):
+        adapt(model, five, Threshold(0.4), tmp_path / "gone", book, delivered=lambda: shutil.rmtree(tmp_path / "gone"))
+
+
+def test_a_try_of_another_version_is_another_try(monkeypatch):
+    now = ledger.about(Threshold(), Identity("tiny", "1", "ab"), ["d1"], "ct", 0, ["P1"])["try"]
+    monkeypatch.setattr(ledger, "__version__", "another")
+    assert ledger.about(Threshold(), Identity("tiny", "1", "ab"), ["d1"], "ct", 0, ["P1"])["try"] != now
 
 
 def test_too_few_patients_give_an_adapter_and_say_so(model, five, tmp_path):

@@ -127,7 +127,11 @@ def test_the_background_process_adapts_and_tells_how_long_it_takes(place, tmp_pa
              "method": "lora", "effort": "quick"}
     told, warm = [], WarmModel()
     guess = adapt(asked | {"action": "estimate"}, lambda *_: None, warm)
-    assert guess["cases"] == 2 and 0 < guess["seconds"] < guess["seconds_proof"] and "LORA" in guess["words"]
+    assert guess["cases"] == 2 and 0 < guess["seconds"] and "LORA" in guess["words"]
+    assert guess["seconds_proof"] is None  # two patients: nothing is proved
+    third = {"studies": [*asked["studies"], str(place / "Doe_Jane_2")], "action": "estimate"}
+    guess = adapt(asked | third, lambda *_: None, warm)
+    assert guess["seconds_proof"] == pytest.approx(3 * guess["seconds"])
     guesses = {method: adapt(asked | {"action": "estimate", "method": method}, lambda *_: None, warm)["seconds"]
                for method in ("norm+out", "ladder", "flips")}
     assert 0 < guesses["norm+out"] and 0 < guesses["ladder"] and guesses["flips"] is None

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..adapters import read_card, save, write_card
+from ..adapters import AdapterCard, read_card, save, write_card
 from ..adapters.card import CARD
 from ..adapters.files import WEIGHTS
 from ..core import PemmaError, Progress, no_progress
 from ..core.folders import WRITING, can_replace, recover_folder, replace_folder
 from ..inference import region
+from ..inference.device import choose as choose_device
 from ..inference.segment import choose_inputs
 from ..network.files import Model
 from ..study import scanner
@@ -56,7 +57,7 @@ def adapt(model: Model, cases: Sequence[SiteCase], procedure: Procedure, out: Pa
                                  spans.next("the adapter is there; its proof"), device, whole_study, seen)
     kept = labels(model, fitted, own, inputs, spans.next("what is forgotten"), device)
     record = as_record(said, proof, [pair(*one) for one in kept], tries, fitted.card, time.monotonic() - started)
-    write_card(out, replace(fitted.card, scores=without_cases(record), verdict=said.word))
+    _write_proof(out, fitted.card, replace(fitted.card, scores=without_cases(record), verdict=said.word))
     return record
 
 
@@ -84,7 +85,7 @@ def climb(model: Model, cases: Sequence[SiteCase], rungs: Sequence[Procedure], o
     kept = [pair(*one) for one in labels(model, fitted, references(model, inputs), inputs, device=device)]
     record = as_record(rung.verdict, rung.proof, kept, ledgers.Tries(rung.verdict.tries), fitted.card,
                        time.monotonic() - started) | of_ladder(found, lost)
-    write_card(out, replace(fitted.card, scores=without_cases(record), verdict=rung.verdict.word))
+    _write_proof(out, fitted.card, replace(fitted.card, scores=without_cases(record), verdict=rung.verdict.word))
     return record
 
 
@@ -95,7 +96,7 @@ def checked(model: Model, cases: Sequence[SiteCase], out: Path, inputs: str, nam
     check_given_name(name)
     inputs = common_inputs(model, cases, inputs)
     for case in cases:
-        check_case(case, inputs)
+        check_case(case, inputs, model)
         if not whole_study:
             _check_region(model, case, inputs)
     return sorted(cases, key=lambda case: case.id), inputs
@@ -201,9 +202,24 @@ def _deliver(out: Path, fitted: Fitted, cases: Sequence[SiteCase], procedure: Pr
         replace_folder(Path(out).resolve(), lambda folder: save(folder, fitted.tensors, card), last=CARD)
         return Fitted(read_card(out), fitted.tensors)
     except OSError as error:
-        words = error.strerror or type(error).__name__
-        raise PemmaError("cannot-write", f"the adapter can't be written: {words}",
-                         "free some space, or name another folder with --out", Path(out).name) from error
+        raise _unwritable(out, error) from error
+
+
+def _unwritable(out: Path, error: OSError) -> PemmaError:
+    words = error.strerror or type(error).__name__
+    return PemmaError("cannot-write", f"the adapter can't be written: {words}",
+                      "free some space, or name another folder with --out", Path(out).name)
+
+
+def _write_proof(out: Path, delivered: AdapterCard, proved: AdapterCard) -> None:
+    """Puts the proof on the card of the adapter that was delivered, if that is still what lies there."""
+    try:
+        if read_card(out) != delivered:
+            raise PemmaError("adapter-replaced", "another program put another adapter in its place during the proof",
+                             "run this again with an --out of its own", Path(out).name)
+        write_card(out, proved)
+    except OSError as error:
+        raise _unwritable(out, error) from error
 
 
 def _judged(procedure: Procedure, model: Model, cases: Sequence[SiteCase], inputs: str, seed: int, ledger: ledgers.Ledger,
@@ -212,7 +228,8 @@ def _judged(procedure: Procedure, model: Model, cases: Sequence[SiteCase], input
     patients = [patient for fold in dealt(cases) for patient in fold]
     if len(patients) < FEWEST:
         return Proof((), 0), ledgers.Tries(0), too_few(len(patients))
-    entry = ledgers.about(procedure, model.identity, [digest(case) for case in cases], inputs, seed, patients)
+    entry = ledgers.about(procedure, model.identity, [digest(case) for case in cases], inputs, seed, patients,
+                           choose_device(device).device.type)
     opened: list[ledgers.Tries] = []
     proof = prove(procedure, model, cases, inputs, seed, progress, seen=seen, device=device, whole_study=whole_study,
                   opening=lambda: opened.append(ledgers.open_scores(ledger, entry)))

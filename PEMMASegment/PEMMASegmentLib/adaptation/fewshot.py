@@ -24,9 +24,10 @@ from ..network.pemma import Pemma, spare_memory
 from ..training.augment import Augmentation
 from ..training.config import Config, Stage
 from ..training.loop import Checkpoint, optimise
-from ..training.windows import TrainingCase, batch, draw, to_case
+from ..training.windows import TrainingCase, batch, draw, is_lost, to_case
 from .resuming import key_of, resumed
 from .types import Fitted, Procedure, SiteCase
+from .volumes import content_of
 
 #: Steps by effort. "standard": five cases within three minutes on two cores, with the starter model.
 EFFORTS = {"quick": 30, "standard": 110, "thorough": 330}
@@ -186,23 +187,29 @@ def prepared(model: Model, cases: Sequence[SiteCase], inputs: str, progress: Pro
         raise PemmaError("adapt-cases", "there is no case to adapt to", "add annotated cases")
     out = []
     for n, case in enumerate(cases):
-        check_case(case, inputs)
+        check_case(case, inputs, model)
         images = {name: getattr(case.study, name) if name in inputs.split("+") else None for name in ("ct", "pet")}
         out.append(to_case(case.id, images["ct"], images["pet"], case.label, model.card.preprocessing))
         progress((n + 1) / len(cases), f"preparing case {n + 1} of {len(cases)}")
     return out
 
 
-def check_case(case: SiteCase, inputs: str) -> None:
-    """Refuses a case that lacks one of the inputs, or whose contour is empty."""
+def check_case(case: SiteCase, inputs: str, model: Model) -> None:
+    """Refuses a case that lacks one of the inputs, or whose contour is empty, or nothing on the network's grid."""
     missing = [name for name in inputs.split("+") if getattr(case.study, name) is None]
     if missing:
         raise PemmaError("adapt-inputs", f"case {case.id} has no {' and '.join(missing).upper()}",
                          "leave the case out, or choose other --inputs", case.id)
     if not sitk.GetArrayViewFromImage(case.label).any():
         raise PemmaError("adapt-label", f"case {case.id} has an empty contour", "annotate it, or leave it out", case.id)
+    if is_lost(case.label, model.card.preprocessing):
+        side = max(model.card.preprocessing.spacing_mm)
+        raise PemmaError("adapt-label", f"the contour of case {case.id} is too small for the network's voxels of {side:g} mm",
+                         "leave the case out", case.id)
 
 
 def digest(case: SiteCase) -> str:
-    """A digest of a case's study and contour, without its name."""
-    return hashlib.sha256(case.study.study_key.encode() + sitk.GetArrayViewFromImage(case.label).tobytes()).hexdigest()
+    """A digest of a case's voxels, SUVs as they were reached, and contour; without its name."""
+    images = (case.study.ct, case.study.pet, case.label)
+    told = " ".join("none" if image is None else content_of(image) for image in images)
+    return hashlib.sha256(told.encode()).hexdigest()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..core import PemmaError, Progress, no_progress
 from ..core.progress import part
+from ..inference.device import choose
 from ..network.files import Model
 from . import ledger as ledgers
 from .fewshot import EFFORTS, WeightUpdate, check_case, digest
@@ -69,11 +70,11 @@ def ladder(model: Model, cases: Sequence[SiteCase], rungs: Sequence[Procedure], 
         raise PemmaError("ladder-cases", f"with {len(patients)} patients nothing can be told",
                          f"add cases: at least {FEWEST} patients, better {ENOUGH}")
     for case in cases:
-        check_case(case, inputs)
+        check_case(case, inputs, model)
     digests, proofs, tries = [digest(case) for case in cases], [], []
     for n, rung in enumerate(rungs):
         span = _named(part(progress, n / len(rungs), (n + 1) / len(rungs)), rung)
-        entry = ledgers.about(rung, model.identity, digests, inputs, seed, patients)
+        entry = ledgers.about(rung, model.identity, digests, inputs, seed, patients, choose(device).device.type)
         proofs.append(prove(rung, model, cases, inputs, seed, span, folds, device=device, whole_study=whole_study,
                             opening=lambda entry=entry: tries.append(ledgers.open_scores(ledger, entry).count)))
     return judged(rungs, proofs, max(tries))

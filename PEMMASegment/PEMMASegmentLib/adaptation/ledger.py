@@ -1,18 +1,21 @@
 """How often the scores of a site's patients have been looked at. Each look is written down first and raises the bar.
 
-A try is a procedure with its recipe on a base, cases, inputs and a seed. The same try again gives the same scores and
-counts once. A try counts for a proof when one of its held-out patients is among the proof's. Tries whose entry was
-deleted or damaged count as well, for whatever patients, and the result tells how many they are: `tries` says which of
-them leave a trace. Cases that go to another library take the tries on their patients with them; studies that are added
-there anew do not, since their patients have another pseudonym there.
+A try is a procedure with its recipe on a base, cases, inputs and a seed. On the CPU the same try again gives the same
+scores and counts once; a GPU adds in any order, so that there each run is a look of its own. A try counts for a proof
+when one of its held-out patients is among the proof's. Tries whose entry was deleted or damaged count as well, for
+whatever patients, and the result tells how many they are: `tries` says which of them leave a trace. Cases that go to
+another library take the tries on their patients with them; studies that are added there anew do not, since their
+patients have another pseudonym there.
 """
 
 import hashlib
 import json
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from .. import __version__
 from ..core import Identity
 from .types import Procedure
 
@@ -33,9 +36,14 @@ class Tries:
     lost: int = 0
 
 
-def about(procedure: Procedure, base: Identity, cases: Sequence[str], inputs: str, seed: int, held_out: Sequence[str]) -> dict:
-    """The entry of a try. cases: digests of what is trained on; held_out: pseudonyms of the patients whose scores open."""
-    made_of = [procedure.name, procedure.words, base.sha256, sorted(cases), inputs, seed]
+def about(procedure: Procedure, base: Identity, cases: Sequence[str], inputs: str, seed: int, held_out: Sequence[str],
+          device: str = "cpu") -> dict:
+    """The entry of a try. cases: digests of what is trained on; held_out: pseudonyms of the patients whose scores open.
+
+    device: torch's type of the device. The recipe is told by the procedure's words and by this library's version.
+    """
+    made_of = [__version__, procedure.name, procedure.words, base.sha256, sorted(cases), inputs, seed]
+    made_of += [] if device == "cpu" else [secrets.token_hex()]
     return {"try": hashlib.sha256(json.dumps(made_of).encode()).hexdigest(), "procedure": procedure.name,
             "words": procedure.words, "base": f"{base.name} {base.version}", "inputs": inputs, "seed": seed,
             "held_out": sorted(set(held_out))}

@@ -25,7 +25,7 @@ from .types import Fitted, SiteCase, fix
 #: Below are skin, lung and table, above mostly lesions, bladder and bones.
 QUANTILES = (0.10, 0.20, 0.30, 0.40, 0.50, 0.60, 0.70, 0.80, 0.90, 0.95)
 #: Where the line of each modality holds; beyond it the map goes to what does not change: air, metal, no uptake.
-_HU, _METAL_HU, _SUV = (-500.0, 400.0), 3071.0, 1000.0
+_HU, _METAL_HU, _NO_SUV, _SUV = (-500.0, 400.0), 3071.0, 1e-3, 1000.0
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,6 @@ def _ct_line(x: np.ndarray, y: np.ndarray) -> Curve:
 def _pet_line(x: np.ndarray, y: np.ndarray) -> Curve:
     """SUV: the line, cut off at no uptake; nothing stays nothing."""
     gain, shift = _line(x, y)
-    bend = -shift / gain if shift < 0 else float(x[0])  # below it the line would be negative, or lift the air
-    if bend <= 0:
-        return [[0.0, _SUV], [0.0, gain * _SUV]]
+    # below the bend the line would be negative, or lift the air: where there is no uptake at all there stays none
+    bend = -shift / gain if shift < 0 else max(float(x[0]), _NO_SUV)
     return [[0.0, bend, _SUV], [0.0, max(gain * bend + shift, 0.0), gain * _SUV + shift]]

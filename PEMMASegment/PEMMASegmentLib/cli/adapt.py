@@ -45,7 +45,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     how_long = training.add_mutually_exclusive_group()
     how_long.add_argument("--effort", choices=EFFORTS, default="standard", help="default: standard")
     how_long.add_argument("--minutes", type=shared.positive, metavar="N", help="about how long the adapter may take")
-    training.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same adapter")
+    training.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same adapter on the CPU")
     shared.add_running_options(parser.add_argument_group("running"), inputs="what all cases have")
     shared.add_study_options(parser)
 
@@ -101,11 +101,12 @@ def adapt(
 
 def estimate(model: "Model", options: argparse.Namespace, progress: "Progress") -> dict:
     """What would be trained, in words, and about how many seconds that takes here with all cases (of the ladder all its
-    rungs), and its proof with all folds; None where nothing is trained."""
+    rungs), and its proof with all folds; None where nothing is trained, and for a proof with too few patients."""
     from ..adaptation import adapt as adaptation
     from ..adaptation.fewshot import step_seconds
     from ..adaptation.ladder import procedures
     from ..adaptation.proof import dealt
+    from ..adaptation.verdict import FEWEST
     from ..core.progress import part
 
     cases, _, _ = _given(options, part(progress, 0.0, 0.3))
@@ -119,7 +120,9 @@ def estimate(model: "Model", options: argparse.Namespace, progress: "Progress") 
     for n, rung in enumerate(trained):
         trying = part(progress, 0.3 + 0.7 * n / len(trained), 0.3 + 0.7 * (n + 1) / len(trained))
         seconds = (seconds or 0.0) + rung.steps * step_seconds(rung, model, cases, inputs, trying)
-    return {"words": how.words, "seconds": seconds, "seconds_proof": seconds and seconds * len(dealt(cases)),
+    folds = dealt(cases)
+    proved = seconds and sum(map(len, folds)) >= FEWEST
+    return {"words": how.words, "seconds": seconds, "seconds_proof": seconds * len(folds) if proved else None,
             "cases": len(cases)}
 
 
@@ -210,7 +213,8 @@ def in_words(answer: dict, out: Path) -> str:
         gains = [(rung["procedure"], gain_in_words(rung), rung["verdict"]) for rung in answer["ladder"]]
         shown = f"{table(('rung', 'Dice gain', 'verdict'), gains)}\n{shown}"
     if answer.get("recommended", "") is None:
-        return f"{shown}{answer['sentence']}; no adapter was written"
+        stays = "; the one that lay there before stays" if (out / "adapter.json").is_file() else ""
+        return f"{shown}{answer['sentence']}; no adapter was written{stays}"
     gain = gain_in_words(answer)
     shown += f"mean gain {gain}\n" if gain else ""
     return (f"{shown}{answer['verdict']}: {answer['sentence']}\n{answer['reference']['sentence']}\n"
