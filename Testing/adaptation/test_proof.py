@@ -228,6 +228,12 @@ def test_an_adapter_that_another_program_replaced_does_not_get_the_proof(model, 
         adapt(model, five, Threshold(0.4), tmp_path / "gone", book, delivered=lambda: shutil.rmtree(tmp_path / "gone"))
 
 
+def test_a_note_written_during_the_proof_stays(model, five, tmp_path):
+    out, book = tmp_path / "out", CaseLibrary(tmp_path / "book")
+    adapt(model, five, Threshold(0.4), out, book, delivered=lambda: write_card(out, replace(read_card(out), note="thick slices")))
+    assert read_card(out).note == "thick slices" and read_card(out).verdict
+
+
 def test_a_try_of_another_version_is_another_try(monkeypatch):
     now = ledger.about(Threshold(), Identity("tiny", "1", "ab"), ["d1"], "ct", 0, ["P1"])["try"]
     monkeypatch.setattr(ledger, "__version__", "another")

@@ -57,7 +57,7 @@ def adapt(model: Model, cases: Sequence[SiteCase], procedure: Procedure, out: Pa
                                  spans.next("the adapter is there; its proof"), device, whole_study, seen)
     kept = labels(model, fitted, own, inputs, spans.next("what is forgotten"), device)
     record = as_record(said, proof, [pair(*one) for one in kept], tries, fitted.card, time.monotonic() - started)
-    _write_proof(out, fitted.card, replace(fitted.card, scores=without_cases(record), verdict=said.word))
+    _write_proof(out, fitted.card, without_cases(record), said.word)
     return record
 
 
@@ -85,7 +85,7 @@ def climb(model: Model, cases: Sequence[SiteCase], rungs: Sequence[Procedure], o
     kept = [pair(*one) for one in labels(model, fitted, references(model, inputs), inputs, device=device)]
     record = as_record(rung.verdict, rung.proof, kept, ledgers.Tries(rung.verdict.tries), fitted.card,
                        time.monotonic() - started) | of_ladder(found, lost)
-    _write_proof(out, fitted.card, replace(fitted.card, scores=without_cases(record), verdict=rung.verdict.word))
+    _write_proof(out, fitted.card, without_cases(record), rung.verdict.word)
     return record
 
 
@@ -211,13 +211,14 @@ def _unwritable(out: Path, error: OSError) -> PemmaError:
                       "free some space, or name another folder with --out", Path(out).name)
 
 
-def _write_proof(out: Path, delivered: AdapterCard, proved: AdapterCard) -> None:
-    """Puts the proof on the card of the adapter that was delivered, if that is still what lies there."""
+def _write_proof(out: Path, delivered: AdapterCard, scores: dict, verdict: str) -> None:
+    """Puts the proof on the card of the adapter that was delivered, if that still lies there, beside a note of the user's."""
     try:
-        if read_card(out) != delivered:
+        there = read_card(out)
+        if (there.sha256, there.fixes, there.training) != (delivered.sha256, delivered.fixes, delivered.training):
             raise PemmaError("adapter-replaced", "another program put another adapter in its place during the proof",
                              "run this again with an --out of its own", Path(out).name)
-        write_card(out, proved)
+        write_card(out, replace(there, scores=scores, verdict=verdict))
     except OSError as error:
         raise _unwritable(out, error) from error
 

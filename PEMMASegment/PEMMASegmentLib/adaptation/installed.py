@@ -1,7 +1,6 @@
 """The user's own adapters: found by name, checked, taken in from a folder or a zip, given away, renamed, deleted."""
 
 import os
-import re
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from ..adapters.card import CARD
 from ..adapters.files import WEIGHTS
 from ..core import PemmaError, zips
 from ..core.files import place_folder, write_atomically
+from ..core.folders import is_plain_name
 from ..network.files import models_folder
 from .identity import check_note
 
@@ -107,7 +107,7 @@ def _own(folder: Path) -> Path:
 
 def check_name(name: str) -> None:
     """Raises PemmaError "adapter-name" for what can't be a folder's name everywhere, and for "none"."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}", name) or name == "none":
+    if not is_plain_name(name) or name == "none":
         raise PemmaError("adapter-name", f"{name!r} can't name an adapter",
                          "use letters, digits, dot, dash, plus and underscore, not the word none")
 

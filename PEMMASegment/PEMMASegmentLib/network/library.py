@@ -1,12 +1,12 @@
 """The user's own models: how one is taken in, from a folder or a zip, and taken out. The bundled ones are never touched."""
 
-import re
 import shutil
 from functools import partial
 from pathlib import Path
 
 from ..core import PemmaError, zips
 from ..core.files import place_folder, umask
+from ..core.folders import is_plain_name
 from .files import CARD, ModelCard, bundled, check, models_folder
 
 LARGEST_ZIP = 8 * 2**30  # bytes unpacked; a model with weights of ViT-B width has less than one
@@ -33,8 +33,8 @@ def import_model(source: Path, name: str) -> Path:
     What the copy holds is checked by who asked for it. Raises PemmaError "model-name" for a name that is no plain folder
     name or that of a bundled model, which would always be found in its place, "model-exists" when there is one already.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", name):
-        raise PemmaError("model-name", f"{name!r} can't name a model", "use letters, digits, dot, dash and underscore")
+    if not is_plain_name(name):
+        raise PemmaError("model-name", f"{name!r} can't name a model", "use letters, digits, dot, dash, plus and underscore")
     if name in {folder.name for folder in bundled()}:
         raise PemmaError("model-name", f"a bundled model is called {name} already",
                          "a model of your own needs another name in its training configuration")

@@ -1,7 +1,6 @@
 """Where a new adapter goes among the user's: a free place, or that of the very same run, which was stopped and goes on."""
 
 import json
-import re
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
@@ -9,14 +8,13 @@ from pathlib import Path
 from .. import __version__
 from ..core import PemmaError
 from ..core.files import write_text
-from ..core.folders import unfinished_folder
+from ..core.folders import is_plain_name, unfinished_folder
 from ..core.resources import user_folder
 from . import library
 
 RUN = "run.json"  # in the folder of the unfinished work: which run it belongs to
 #: Fields of a request that change where and how it computes, or what it says, but not which adapter it makes.
 _BESIDE = {"library", "model", "device", "whole_study"}
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}")
 
 
 def run_of(fields: dict, model_sha256: str, cases: Sequence[dict]) -> dict:
@@ -34,7 +32,7 @@ def take(typed: str, usual: str, run: dict) -> Path:
     place = user_folder() / "adapters"
     if not typed:
         out = next(out for out in (place / _numbered(usual, n) for n in count(1)) if _free(out, run))
-    elif not _NAME.fullmatch(typed) or typed == "none":
+    elif not is_plain_name(typed) or typed == "none":
         way_out = "use letters, digits, dot, dash, plus and underscore, not the word none"
         raise PemmaError("adapter-name", f"{typed!r} can't name an adapter", way_out)
     elif not _free(place / typed, run):
