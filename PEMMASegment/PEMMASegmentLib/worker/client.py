@@ -50,13 +50,14 @@ class _Pending:
 class Worker:
     """One background process. To be used from one thread; nothing but `stop` ever waits, and nothing but it for long.
 
-    python: any Python that has the library's dependencies, or a launcher such as PythonSlicer. environment: what the
-    process gets instead of this process's own. temporary: where private folders are made.
+    python: any Python that has the library's dependencies, or a launcher such as PythonSlicer; None for `sys.executable` at
+    the start of the process, which Slicer sets only after its modules were loaded. environment: what the process gets
+    instead of this process's own. temporary: where private folders are made.
     """
 
-    def __init__(self, python: str | Path = sys.executable, *, environment: Mapping[str, str] | None = None,
+    def __init__(self, python: str | Path | None = None, *, environment: Mapping[str, str] | None = None,
                  temporary: Path | None = None):  # fmt: skip
-        self._python = str(python)
+        self._python = python
         self._environment = environment
         self._temporary = Path(temporary or tempfile.gettempdir())
         self._ids = itertools.count(1)
@@ -154,7 +155,8 @@ class Worker:
         self._last_log.clear()
         self._started = time.monotonic()
         try:
-            self._child = Child([self._python, "-u", "-m", "PEMMASegmentLib.worker"], self._whole_environment())
+            command = [str(self._python or sys.executable), "-u", "-m", "PEMMASegmentLib.worker"]
+            self._child = Child(command, self._whole_environment())
         except OSError as error:
             self._fail(reasons.not_started(error))
 
