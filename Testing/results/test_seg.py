@@ -302,6 +302,17 @@ def test_another_cut_is_another_object(study, label, tmp_path):
     assert uids[0] != uids[1]
 
 
+def test_segments_and_who_drew_them_are_part_of_the_objects_identity(study, label, tmp_path):
+    one_lesion = sitk.RelabelComponent(sitk.ConnectedComponent(label)) == 1
+    uids = set()
+    for segments, kind in (("one", "AUTOMATIC"), ("each", "AUTOMATIC"), ("each", "SEMIAUTOMATIC")):
+        lesions = measure(one_lesion, None, key="test")
+        lesions[0].algorithm_type = kind
+        write_seg(tmp_path / "seg.dcm", study, segmentation(one_lesion), lesions, segments=segments)
+        uids.add(pydicom.dcmread(tmp_path / "seg.dcm").SOPInstanceUID)
+    assert len(uids) == 3
+
+
 def test_one_edited_lesion_makes_the_one_segment_for_all_semiautomatic(study, label, tmp_path):
     lesions = measure(label, study.pet)
     lesions[1].algorithm_type = "SEMIAUTOMATIC"

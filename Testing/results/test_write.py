@@ -14,7 +14,7 @@ import SimpleITK as sitk
 from PEMMASegmentLib.core import Identity, PemmaError
 from PEMMASegmentLib.core.files import sha256_of
 from PEMMASegmentLib.core.folders import replace_folder
-from PEMMASegmentLib.results import check_out, measure, write_all, write_label_nifti
+from PEMMASegmentLib.results import check_out, measure, write_all, write_label_nifti, write_seg
 from PEMMASegmentLib.study.annotation.author import Author, author_of
 from PEMMASegmentLib.study.types import PetCtStudy, StudyWarning
 
@@ -69,6 +69,23 @@ def test_an_earlier_result_is_replaced_as_a_whole_and_the_same_run_gives_the_sam
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     record = json.loads((out / "result.json").read_text("utf-8"))
     assert record["warnings"][0]["code"] == "no-lesion" and record["totals"]["number"] == 0
+
+
+@pytest.mark.parametrize("keyword, uid, where", [
+    ("SOPInstanceUID", None, slice(5, 6)), ("SOPInstanceUID", "", slice(5, 6)), ("StudyInstanceUID", None, slice(None)),
+    ("StudyInstanceUID", "", slice(None)), ("StudyInstanceUID", "1.2.3", slice(5, 6)),
+    ("FrameOfReferenceUID", "1.2.3", slice(5, 6)),
+])  # fmt: skip
+def test_headers_that_no_seg_can_reference_cost_the_seg_alone(study, label, tmp_path, keyword, uid, where):
+    headers = tuple(map(copy.copy, study.ct_headers))
+    for header in headers[where]:
+        setattr(header, keyword, uid) if uid is not None else delattr(header, keyword)
+    odd = replace(study, ct_headers=headers)
+    assert write(tmp_path / "out", odd, label) == FILES[:3]
+    [warning] = json.loads((tmp_path / "out" / "result.json").read_text("utf-8"))["warnings"]
+    assert warning["code"] == "seg-headers" and " UID" in warning["sentence"]
+    with pytest.raises(PemmaError, match=r"export the series again.*seg-headers"):
+        write_seg(tmp_path / "seg.dcm", odd, segmentation(label), measure(label, study.pet))
 
 
 def test_a_nifti_study_gets_its_label_as_nifti(shared, tmp_path):

@@ -21,7 +21,7 @@ from ..study.annotation.author import SOFTWARE, algorithm_name
 from ..study.types import PetCtStudy
 from .components import lesion_numbers
 from .measure import rule_in_words
-from .sources import clean_sources, match_slices
+from .sources import clean_sources, match_slices, why_no_seg
 from .table import kept
 from .uids import uid_of
 
@@ -51,13 +51,16 @@ def write_seg(
     segments: "each" lesion a segment, or "one" segment for all; the algorithm type is the lesions' own.
     command_options: numbers and switches among them are recorded with the algorithm's parameters and enter the UIDs;
     words are not (they may be paths).
-    Raises PemmaError "seg-empty" without a kept lesion and "seg-no-headers" for a study that has no DICOM headers.
+    Raises PemmaError "seg-empty" without a kept lesion, "seg-no-headers" for a study that has no DICOM headers, and
+    "seg-headers" for one whose headers can't be referenced.
     """
     lesions = kept(lesions)
     if not lesions:
         raise PemmaError("seg-empty", "there is no lesion to write into a DICOM-SEG", "the other results are complete")
     if not study.grid_headers:
         raise PemmaError("seg-no-headers", "a study without DICOM headers can't be referenced by a DICOM-SEG")
+    if why := why_no_seg(study.grid_headers):
+        raise PemmaError("seg-headers", why, "export the series again")
     notes = ()
     if segments == "each" and len(lesions) > MOST_SEGMENTS:
         segments = "one"
@@ -112,7 +115,7 @@ def _build(study, segmentation, lesions, segments, numbers, parameters) -> "hd.s
     sources = clean_sources(study.grid_headers, study.grid.GetSpacing()[2])
     # highdicom takes one multi-frame image as the source; more files of a series are referenced as further ones
     first = 1 if "PerFrameFunctionalGroupsSequence" in sources[0] else len(sources)
-    content = _content_key(study, segmentation, lesions, parameters, numbers)
+    content = _content_key(study, segmentation, lesions, segments, parameters, numbers)
     seg = hd.seg.Segmentation(
         source_images=sources[:first],
         further_source_images=sources[first:],
@@ -138,9 +141,9 @@ def _build(study, segmentation, lesions, segments, numbers, parameters) -> "hd.s
     return seg
 
 
-def _content_key(study, segmentation, lesions, parameters, numbers) -> list[bytes | str]:
-    lesion_uids = [lesion.tracking_uid for lesion in lesions]
-    described = json.dumps([__version__, study.study_key, segmentation.roi_mm, parameters, lesion_uids])
+def _content_key(study, segmentation, lesions, segments, parameters, numbers) -> list[bytes | str]:
+    drawn = [(lesion.tracking_uid, lesion.algorithm_type) for lesion in lesions]
+    described = json.dumps([__version__, study.study_key, segmentation.roi_mm, parameters, segments, drawn])
     voxels = np.packbits(numbers != 0) if segmentation.numbers is None else numbers  # else the label says which is which
     return [described, repr(numbers.shape), numbers.max().tobytes(), voxels.tobytes()]
 

@@ -21,6 +21,23 @@ _LONGEST = {"SH": 16, "LO": 64, "CS": 16, "PN": 64}
 _CODED = {"PatientSex": ("", "M", "F", "O")}
 _JUDGED = ("SH", "LO", "CS", "PN", "DA", "TM", "AS", "DS", "IS")  # UIDs stay: they tie the objects together
 _WORDS = ("SH", "LO", "PN", "ST", "LT", "UT", "UC")
+_MUST_EXIST = ("StudyInstanceUID", "SOPInstanceUID")  # a frame of reference that is missing is made
+_MUST_AGREE = ("StudyInstanceUID", "FrameOfReferenceUID")
+
+
+def why_no_seg(headers: Sequence["Dataset"]) -> str:
+    """Why a DICOM-SEG can't reference these slices, in a sentence; "" if it can."""
+    from pydicom.datadict import dictionary_description as named
+
+    no_seg = "no DICOM-SEG can reference the images:"
+    for keyword in _MUST_EXIST:
+        if not all(header.get(keyword) for header in headers):
+            return f"{no_seg} a slice has no {named(keyword)}"
+    for keyword in _MUST_AGREE:
+        found = {str(header.get(keyword) or "") for header in headers}
+        if len(found) > 1 and all(found):
+            return f"{no_seg} their slices do not share one {named(keyword)}"
+    return ""
 
 
 def clean_sources(headers: Sequence["Dataset"], slice_step: float) -> list["Dataset"]:

@@ -10,6 +10,7 @@ from ..study.types import PetCtStudy
 from .preview import write_preview
 from .record import SCHEMA, write_json
 from .seg import write_label_nifti, write_seg
+from .sources import why_no_seg
 from .table import kept, write_csv
 
 SEG, LABEL, TABLE, PREVIEW, RECORD = (
@@ -29,8 +30,8 @@ def write_all(
     """Writes SEG (NIfTI study: label as NIfTI), table, picture and record into `out`, replacing an earlier result.
 
     command_options: what shaped the result beyond what `segmentation` and `lesions` say; see `write_seg`.
-    Without a lesion there is no SEG. Returns the files. Raises PemmaError as `check_out` does, and "cannot-write" for a
-    disk that is full or read-only; `out` is as it was then.
+    Without a lesion, or with headers that it can't reference, there is no SEG, and the record says so. Returns the files.
+    Raises PemmaError as `check_out` does, and "cannot-write" for a disk that is full or read-only; `out` is as it was then.
     """
     out = Path(out).resolve()
     check_out(out)
@@ -88,9 +89,11 @@ def _files(folder: Path, study, segmentation, lesions, segments, options) -> Non
     if study.kind == "nifti":
         files.append(folder / LABEL)
         write_label_nifti(folder / LABEL, segmentation, lesions, segments=segments)
-    elif kept(lesions):
+    elif not kept(lesions):
+        notes = (("no-lesion", "no lesion was found, so there is no DICOM-SEG"),)
+    elif why := why_no_seg(study.grid_headers):
+        notes = (("seg-headers", f"{why}; export the series again"),)
+    else:
         files.append(folder / SEG)
         notes = write_seg(folder / SEG, study, segmentation, lesions, segments=segments, command_options=options)
-    else:
-        notes = (("no-lesion", "no lesion was found, so there is no DICOM-SEG"),)
     write_json(folder / RECORD, study, segmentation, lesions, files, notes)
