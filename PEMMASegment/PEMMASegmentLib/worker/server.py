@@ -62,8 +62,10 @@ class Server:
         self._events = events
         self._sending = threading.Lock()
         self._waiting: queue.SimpleQueue[dict] = queue.SimpleQueue()
-        self._open: set[int] = set()
-        self._cancelled: set[int] = set()
+        self._deciding = threading.Lock()  # over the next three
+        self._queued: set[int] = set()
+        self._running: int | None = None
+        self._cancelled = False  # what runs
         self._folders: set[Path] = set()
         self._leaving = False
         self._idle = threading.Event()
@@ -86,9 +88,10 @@ class Server:
         if request["do"] == "quit":
             self.leave()
         elif request["do"] == "cancel":
-            self._cancelled |= {request["id"]} & self._open
+            self._cancel(request["id"])
         else:
-            self._open.add(request["id"])
+            with self._deciding:
+                self._queued.add(request["id"])
             folder = Path(str(request.get("folder", "")))
             if folder.name.startswith(protocol.FOLDER_PREFIX):
                 self._folders.add(folder)
@@ -102,17 +105,39 @@ class Server:
             known = commands()
             while True:
                 request = self._waiting.get()
-                self._idle.clear()
-                self._do(known, request)
-                self._open.discard(request["id"])
-                self._cancelled.discard(request["id"])
-                self._idle.set()
+                if self._begun(request["id"]):
+                    self._do(known, request)
+                    self._end()
         except BaseException as error:
             print(_without_identity(error), file=sys.stderr)
         finally:
             self._idle.set()
             if not self._leaving:
                 self.leave(1)
+
+    def _begun(self, id: int) -> bool:
+        """Takes a request out of the queue; False when it was cancelled there."""
+        with self._deciding:
+            if id not in self._queued:
+                return False
+            self._queued.remove(id)
+            self._running, self._cancelled = id, False
+        self._idle.clear()
+        return True
+
+    def _end(self) -> None:
+        with self._deciding:
+            self._running = None
+        self._idle.set()
+
+    def _cancel(self, id: int) -> None:
+        """What runs hears of it at its next window. What waits is answered at once: the client's patience is short."""
+        with self._deciding:
+            self._cancelled |= id == self._running
+            waited = id in self._queued
+            self._queued.discard(id)
+        if waited:
+            self._refuse(id, "cancelled", "cancelled")
 
     def watch(self, gone: Callable[[], bool]) -> None:
         """Leaves when the client is gone although the input did not end."""
@@ -129,7 +154,7 @@ class Server:
         os._exit(code)
 
     def _do(self, known: dict[str, Answer], request: dict) -> None:
-        from ..core import Cancelled, PemmaError
+        from ..core import Cancelled, PemmaError, system_told
 
         id, do = request["id"], request["do"]
         if do not in known:
@@ -138,7 +163,9 @@ class Server:
         try:
             progress = self._progress(id, Cancelled)
             progress(0.0, "starting")
-            self.send({"id": id, "result": known[do](request, progress)})
+            with system_told():
+                answer = known[do](request, progress)
+            self.send({"id": id, "result": answer})
         except Cancelled:
             self._refuse(id, "cancelled", "cancelled")
         except PemmaError as error:
@@ -156,7 +183,7 @@ class Server:
         last = [0.0, ""]
 
         def progress(fraction: float, words: str) -> None:
-            if self._leaving or id in self._cancelled:
+            if self._leaving or self._cancelled:
                 raise cancelled
             now, step = time.monotonic(), words.split(" ")[0]
             if now - last[0] < PROGRESS_S and step == last[1]:  # a new step is always told
