@@ -136,6 +136,20 @@ def test_a_contour_drawn_twice_counts_once(outcome, truth):
     assert codes == ["contour-skipped"] and (label == truth).all()
 
 
+def in_two_items(dataset):
+    """The contours of one structure in two items of ROI Contour Sequence, as some writers leave them."""
+    first = dataset.ROIContourSequence[0]
+    second = copy.deepcopy(first)
+    half = len(first.ContourSequence) // 2
+    first.ContourSequence, second.ContourSequence = first.ContourSequence[:half], second.ContourSequence[half:]
+    dataset.ROIContourSequence = [first, second]
+
+
+def test_contours_in_two_items_are_all_read(outcome, truth):
+    label, warned = outcome(in_two_items)
+    assert np.array_equal(label, truth) and warned == []
+
+
 def second_structure(name):
     def patch(dataset):
         for sequence in (dataset.StructureSetROISequence, dataset.ROIContourSequence):

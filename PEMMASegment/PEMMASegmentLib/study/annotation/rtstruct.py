@@ -73,15 +73,16 @@ def choose(rois: list[Roi], wanted: str | None) -> Roi:
 
 def read_rois(dataset: Dataset) -> list[Roi]:
     """All structures of an RTSTRUCT in file order; structures of one name are one."""
-    contours = {_text(item, "ReferencedROINumber"): item for item in _items(dataset, "ROIContourSequence")}
+    drawn: dict[str, list[Dataset]] = {}
+    for item in _items(dataset, "ROIContourSequence"):
+        drawn.setdefault(_text(item, "ReferencedROINumber"), []).append(item)
     rois: dict[str, Roi] = {}
     for item in _items(dataset, "StructureSetROISequence"):
         name, frame = clean_name(item.get("ROIName")), item.get("ReferencedFrameOfReferenceUID")
         known = rois.get(name, Roi(name, frozenset()))
         rois[name] = Roi(name, known.frames | ({str(frame)} if frame else set()), known.contours, known.skipped)
-        drawn = contours.get(_text(item, "ROINumber"))
-        if drawn is not None:
-            _read_contours(drawn, rois[name])
+        for contours in drawn.get(_text(item, "ROINumber"), ()):
+            _read_contours(contours, rois[name])
     return list(rois.values())
 
 
