@@ -108,6 +108,28 @@ def acquisition_times_missing(pair):
     for_all(pair.pet, AcquisitionTime=None)
 
 
+@case(155, "R", "decay-reference-missing")
+def first_year(pair):
+    for_all(pair.pet, SeriesDate="00010101", AcquisitionDate="00010101", SeriesTime="003000", AcquisitionTime="003000")
+    for_all(map(tracer, pair.pet), RadiopharmaceuticalStartTime="233000")
+
+
+@case(155, "R", "decay-reference-missing")
+def last_year(pair):
+    for_all(pair.pet, SeriesDate="99991231", AcquisitionDate="99991231", SeriesTime="235959.5", AcquisitionTime="235959.5")
+    for_all(map(tracer, pair.pet), RadiopharmaceuticalStartTime="225959.5")
+
+
+@case(154, "W", "dates-contradict")
+def series_date_alone_removed(pair):
+    for_all(pair.pet, SeriesDate="19000101", FrameReferenceTime="60000")
+
+
+@case(27, "L")
+def frame_time_beyond_all_dates(pair):
+    for_all(pair.pet, FrameReferenceTime="1e25")
+
+
 @case(94, "R", "dose-implausible")
 def dose_a_thousandth(pair):
     for_all(map(tracer, pair.pet), RadionuclideTotalDose="350000")

@@ -15,6 +15,9 @@ from pydicom.uid import (
     PositronEmissionTomographyImageStorage,
 )
 
+from PEMMASegmentLib.study import suv
+from PEMMASegmentLib.study.types import Typed
+
 ROOT = "1.2.826.0.1.3680043.8.498.7"
 SLICES, STEP = 8, 3.0
 #: SUVbw of one rescaled unit: 70 kg, 350 MBq, injected 60 min before, F-18
@@ -80,6 +83,30 @@ def PT(k: int) -> Dataset:
 
 def tracer(header: Dataset) -> Dataset:
     return header.RadiopharmaceuticalInformationSequence[0]
+
+
+def plan(typed: Typed = Typed(), slices: int = 3, each=lambda header: None, **changes) -> suv.Plan:
+    """Plan of the phantom's PET after changes: keyword of the header or, if known there, of the tracer item -> value
+    (None: deleted); `each` changes a header further."""
+    headers = series("PT", slices)
+    with pydicom.config.disable_value_validation():
+        for header in headers:
+            for keyword, value in changes.items():
+                target = tracer(header) if keyword.startswith("Radio") and "Sequence" not in keyword else header
+                setattr(target, keyword, value)
+                if value is None:
+                    del target[keyword]
+            each(header)
+    return suv.plan(headers, typed)
+
+
+def codes(made: suv.Plan) -> list[str]:
+    return [w.code for w in made.warnings]
+
+
+def to_reference(seconds: float, half_life: float = 6586.2) -> float:
+    """SUVbw per Bq/ml of the phantom for this time from injection to reference."""
+    return 70e3 / 350e6 * 2 ** (seconds / half_life)
 
 
 def _header(modality: str, sop_class: str, k: int, rows: int, columns: int, pixel_mm: float) -> Dataset:

@@ -1,13 +1,13 @@
 """From Bq/ml to SUVbw by Decay Correction ADMIN, START or NONE (DICOM 1.2 to 1.6)."""
 
 import math
-from datetime import datetime
+from datetime import timedelta
 
 import numpy as np
 from pydicom import Dataset
 
 from ..core import PemmaError
-from . import decay, isotopes, quantities, tags, times
+from . import decay, injection, isotopes, quantities, tags, times
 from .conversion import NOT_SUV, USE_CT, Conversion
 
 USUAL_UPTAKE_MIN = (30.0, 180.0)
@@ -18,8 +18,9 @@ def factors(work: Conversion, words: str) -> np.ndarray:
     work.words.append(words)
     correction = work.same("DecayCorrection")
     if correction not in ("START", "ADMIN", "NONE"):
-        state = "missing" if not correction else "unknown"
-        raise PemmaError("decay-correction", f"Decay Correction (0054,1102) is {state}", NOT_SUV, "(0054,1102)")
+        flag = "DecayCorrected" if work.enhanced else "DecayCorrection"
+        state = "missing" if not tags.text(work.first, flag) else "unknown"
+        raise PemmaError("decay-correction", f"{tags.title(flag)} is {state}", NOT_SUV, tags.place(flag))
     work.words.append(f"decay {correction}")
     _check_decay_flag(work, correction)
     item = quantities.radiopharmaceutical(work)
@@ -54,44 +55,56 @@ def _decay_to_reference(work: Conversion, item: Dataset, half_life: float) -> fl
             "(0018,9701)",
         )
     reference = decay.corrected_to(work.headers, half_life, work.warn)
-    injection = _injection(work, item, reference, half_life)
-    work.words.append(f"reference {reference.source}")
-    _tell_uptake(work, injection, reference.moment, half_life)
-    return 2 ** ((reference.moment - injection.moment).total_seconds() / half_life)
+    injected = _injected(work, item, reference, half_life)
+    return 2 ** ((reference.moment - injected).total_seconds() / half_life)
 
 
-def _injection(work: Conversion, item: Dataset, reference: decay.Reference, half_life: float) -> decay.Injection:
-    injection = decay.injected(work.first, item, reference, half_life, work.typed, work.warn)
-    if injection.typed:
+def _injected(work: Conversion, item: Dataset, reference: decay.Reference, half_life: float) -> times.Moment:
+    """The injection; it and the reference go into the route."""
+    found = injection.injected(work.first, item, reference, half_life, work.typed, work.warn)
+    if found.typed:
         work.flag_typed("injection time")
-    return injection
+    work.words.append(f"reference {reference.source}")
+    began = (reference.began or reference.moment).assuming(reference.moment.zone)
+    _tell_uptake(work, began - found.moment, half_life)
+    return found.moment
 
 
 def _decay_of_frames(work: Conversion, item: Dataset, half_life: float) -> np.ndarray:
     """(n,) of Decay Correction NONE: each slice by its own acquisition and duration."""
-    acquired = times.acquisitions(work.headers)
+    acquired = decay.acquisitions(work.headers, work.warn)
     durations = [tags.number(header, "ActualFrameDuration") for header in work.headers]
-    if acquired is None or not all(d is not None and d > 0 for d in durations):
+    if acquired is None:
+        raise _frame_times_missing("FrameAcquisitionDateTime" if work.enhanced else "AcquisitionTime")
+    if not all(map(decay.possible_duration, durations)):
+        raise _frame_times_missing("FrameAcquisitionDuration" if work.enhanced else "ActualFrameDuration")
+    first = min(acquired, key=lambda moment: moment.local)
+    gaps = np.array([(moment - first).total_seconds() for moment in acquired])
+    if gaps.max() > decay.MOST_HALF_LIVES * half_life:
         raise PemmaError(
-            "frame-times-missing",
-            "Decay Correction is NONE, and Acquisition Date/Time (0008,0032) or Actual "
-            "Frame Duration (0018,1242) is missing",
+            "frame-times-impossible",
+            f"the slices were acquired more than {decay.MOST_HALF_LIVES} half-lives apart (Acquisition Date/Time (0008,0032))",
             USE_CT,
-            "(0018,1242)",
+            "(0008,0032)",
         )
-    first = decay.Reference(min(acquired), "each slice's acquisition time", decay.zone_of(work.first))
-    injection = _injection(work, item, first, half_life)
-    work.words.append(f"reference {first.source}")
-    _tell_uptake(work, injection, first.moment, half_life)
+    reference = decay.Reference(first, "each slice's acquisition time", first)
+    gaps += (first - _injected(work, item, reference, half_life)).total_seconds()
     rate = math.log(2) / half_life
-    gaps = np.array([(moment - injection.moment).total_seconds() for moment in acquired])
     frames = rate * np.array(durations) / 1000
     return frames / -np.expm1(-frames) * np.exp(rate * gaps)
 
 
-def _tell_uptake(work: Conversion, injection: decay.Injection, reference: datetime, half_life: float) -> None:
-    began = times.acquisitions(work.headers)
-    minutes = ((min(began) if began else reference) - injection.moment).total_seconds() / 60
+def _frame_times_missing(keyword: str) -> PemmaError:
+    return PemmaError(
+        "frame-times-missing",
+        f"there is no decay correction, and {tags.title(keyword)} is missing or impossible",
+        USE_CT,
+        tags.place(keyword),
+    )
+
+
+def _tell_uptake(work: Conversion, uptake: timedelta, half_life: float) -> None:
+    minutes = uptake.total_seconds() / 60
     work.words.append(f"uptake {minutes:.0f} min")
     if isotopes.fits(half_life, "F-18") and not USUAL_UPTAKE_MIN[0] <= minutes <= USUAL_UPTAKE_MIN[1]:
         work.warn(

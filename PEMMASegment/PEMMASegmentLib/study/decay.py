@@ -1,24 +1,25 @@
-"""When the activity was injected and to which moment the image is corrected (DICOM 1.3, 1.4): never from a guess."""
+"""To which moment the decay correction of a PET refers (DICOM 1.3): never from a guess."""
 
 import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from pydicom import Dataset
 
 from ..core import PemmaError
 from . import tags, times
-from .types import Typed
+from .times import Moment
 
 CLOCK_TOLERANCE = timedelta(seconds=1)  # a real header has the series 5 microseconds after the acquisition
-LONGEST_TIME_ONLY_GAP = timedelta(hours=12)
+DAY = timedelta(days=1)
 LONGEST_DATE_ARTEFACT_GAP = timedelta(hours=6)
+LONGEST_FRAME_MS = DAY / timedelta(milliseconds=1)
 AGREEMENT_S = 2.0
 DIFFERENCE_S = 60.0
-TYPE_TIME = "give the injection time with --injection-time, or use --inputs ct"
-INJECTION_PLACE = "(0018,1078)"
+MOST_HALF_LIVES = 12  # between two moments of one examination
+CHECK_CONSOLE = "check the SUV against the scanner's console"
 
 #: warn(code, sentence, what to do)
 Warn = Callable[[str, str, str], None]
@@ -26,128 +27,168 @@ Warn = Callable[[str, str, str], None]
 
 @dataclass(frozen=True)
 class Reference:
-    """The moment that all slices are corrected to, where it was found, and the zone it is written in (None: unknown)."""
+    """The moment that all slices are corrected to and where it was found; began: the first acquisition, if known."""
 
-    moment: datetime
+    moment: Moment
     source: str
-    zone: timedelta | None = None
-
-
-@dataclass(frozen=True)
-class Injection:
-    """When the tracer was given, in the same local time as the series' own times; where that was found; typed or not."""
-
-    moment: datetime
-    source: str
-    typed: bool = False
+    began: Moment | None = None
 
 
 def corrected_to(headers: Sequence[Dataset], half_life: float, warn: Warn) -> Reference:
     """The one reference of a series with Decay Correction START (order of dicom.md 1.3). half_life in s."""
-    if stated := _stated(headers[0], tags.text(headers[0], "DecayCorrectionDateTime"), "Decay Correction DateTime"):
-        return stated
-    zone = zone_of(headers[0])
-    began = times.of_pair(headers[0], "Series")
-    series = None if began is None else Reference(began, "SeriesDateTime", zone)
-    acquired = times.acquisitions(headers)
+    header = headers[0]
+    acquired = acquisitions(headers, warn)
+    if stated := times.of_header(header, tags.text(header, "DecayCorrectionDateTime")):
+        return Reference(stated, "Decay Correction DateTime", _earliest(acquired) if acquired else None)
+    series = times.of_pair(header, "Series")
     if acquired is None:
-        return _without_acquisition(series, warn)
-    first = min(acquired)
-    candidates = _candidates(headers, series, first, half_life)
+        return _without_acquisition(header, series, warn)
+    if series is not None:
+        acquired = _on_one_day(series, acquired, warn)
+    first = _earliest(acquired)
+    candidates = _candidates(headers, series, acquired, half_life)
     if not candidates:
         warn(
             "decay-reference-assumed",
             "no time in the header says what the decay correction refers to; the earliest acquisition time was taken",
-            "check the SUV against the scanner's console",
+            CHECK_CONSOLE,
         )
-        return Reference(first, "earliest Acquisition DateTime", zone)
+        return Reference(first, "earliest Acquisition DateTime", first)
     chosen = candidates[0]
-    if series is not None and chosen is not series:
-        warn(
-            "series-time-late",
-            "the series time is later than the acquisition, so the reference of the "
-            f"decay correction was taken from {chosen.source}",
-            "check the SUV against the console",
-        )
+    if series is not None and chosen.moment is not series:
+        _tell_late_series(chosen, warn)
     _tell_differences(chosen, candidates[1:], half_life, warn)
     if first - chosen.moment > timedelta(minutes=30):
         warn(
             "decay-reference-early",
             "the reference of the decay correction lies "
-            f"{_minutes(first - chosen.moment)} min before the first acquisition in this series",
+            f"{minutes(first - chosen.moment)} min before the first acquisition in this series",
             "normal for later bed positions; otherwise check the times",
         )
     return chosen
 
 
-def zone_of(header: Dataset) -> timedelta | None:
-    return times.offset(tags.text(header, "TimezoneOffsetFromUTC"))
+def acquisitions(headers: Sequence[Dataset], warn: Warn) -> list[Moment] | None:
+    """When each slice was acquired, on one clock; None if any lacks that."""
+    dated = times.on_one_clock([times.acquisition(header) for header in headers])
+    if dated is not None:
+        return dated
+    found = times.on_one_clock([times.acquisition(h) or times.acquisition_by_series(h) for h in headers])
+    if found is not None:
+        warn(
+            "acquisition-date-missing",
+            "Acquisition Date (0008,0022) is missing or invalid; Acquisition Time was taken to be of the day of the series",
+            CHECK_CONSOLE,
+        )
+    return found
 
 
-def _stated(header: Dataset, value: str, source: str) -> Reference | None:
-    """A reference given as DT, on the clock of the series' DA/TM values when both zones are known."""
-    moment = times.date_time(value)
-    if moment is None:
-        return None
-    zone = zone_of(header)
-    if moment.zone is not None and zone is not None:
-        return Reference(moment.local - moment.zone + zone, source, zone)
-    return Reference(moment.local, source, zone if moment.zone is None else moment.zone)
+def minutes(gap: timedelta) -> int:
+    return round(gap.total_seconds() / 60)
 
 
-def _without_acquisition(series: Reference | None, warn: Warn) -> Reference:
+def _earliest(acquired: Sequence[Moment]) -> Moment:
+    return min(acquired, key=lambda moment: moment.local)
+
+
+def _on_one_day(series: Moment, acquired: list[Moment], warn: Warn) -> list[Moment]:
+    """The acquisitions on the dates of the series. Dates that lie days apart were shifted unevenly or filled in; then
+    the times of day must fit, since nothing else does."""
+    gap = _earliest(acquired) - series
+    if gap < DAY:
+        return acquired
+    late = gap % DAY
+    if late > LONGEST_DATE_ARTEFACT_GAP:
+        raise PemmaError(
+            "dates-contradict",
+            "Series Date/Time (0008,0021)/(0008,0031) is over a day before Acquisition Date/Time (0008,0022)/(0008,0032)",
+            "export the series with its own dates and times, or use --inputs ct",
+            "(0008,0021)",
+        )
+    warn(
+        "dates-contradict",
+        "Series Date (0008,0021) is over a day before Acquisition Date (0008,0022); "
+        f"their times of day fit ({minutes(late)} min) and were taken to be of one day",
+        CHECK_CONSOLE,
+    )
+    return [moment + (late - gap) for moment in acquired]
+
+
+def _without_acquisition(header: Dataset, series: Moment | None, warn: Warn) -> Reference:
+    """The series time; if a private one says that it is late, that one."""
     if series is None:
         raise PemmaError(
             "decay-reference-missing",
             "neither Series Date/Time (0008,0021)/(0008,0031) nor Acquisition "
-            "Date/Time (0008,0022)/(0008,0032) is complete, so the decay correction has no reference",
+            "Date/Time (0008,0022)/(0008,0032) is complete and possible, so the decay correction has no reference",
             "export the series with its times, or use --inputs ct",
             "(0008,0031)",
         )
+    for private in _private(header):
+        if (series - private.moment).total_seconds() > DIFFERENCE_S:
+            _tell_late_series(private, warn)
+            return private
     warn(
         "acquisition-time-missing",
         "Acquisition Date/Time is missing; the decay correction was taken to refer to the series time",
-        "check the SUV against the scanner's console",
+        CHECK_CONSOLE,
     )
-    return series
+    return Reference(series, "SeriesDateTime")
+
+
+def _tell_late_series(chosen: Reference, warn: Warn) -> None:
+    warn(
+        "series-time-late",
+        "the series time is later than the scan, so the reference of the "
+        f"decay correction was taken from {chosen.source}",
+        "check the SUV against the console",
+    )
+
+
+def _private(header: Dataset, first: Moment | None = None) -> list[Reference]:
+    """What GE and Siemens state in private elements."""
+    ge = times.of_header(header, tags.private(header, 0x0009, "GEMS_PETD_01", 0x0D))
+    siemens = times.of_header(header, tags.private(header, 0x0071, "SIEMENS", 0x22))
+    named = ((ge, "GE scan DateTime (0009,100D)"), (siemens, "Siemens decay correction DateTime (0071,1022)"))
+    return [Reference(moment, source, first) for moment, source in named if moment is not None]
 
 
 def _candidates(
-    headers: Sequence[Dataset], series: Reference | None, first: datetime, half_life: float
+    headers: Sequence[Dataset], series: Moment | None, acquired: Sequence[Moment], half_life: float
 ) -> list[Reference]:
-    """All references that apply, best first; none of the stated ones may be later than the first acquisition."""
-    ge = tags.private(headers[0], 0x0009, "GEMS_PETD_01", 0x0D)
-    siemens = tags.private(headers[0], 0x0071, "SIEMENS", 0x22)
-    stated = [
-        series,
-        _stated(headers[0], ge, "GE scan DateTime (0009,100D)"),
-        _stated(headers[0], siemens, "Siemens decay correction DateTime (0071,1022)"),
-    ]
-    found = [r for r in stated if r is not None and r.moment <= first + CLOCK_TOLERANCE]
-    if (computed := back_computed(headers, half_life)) is not None:
-        found.append(Reference(computed, "Frame Reference Time", zone_of(headers[0])))
+    """All references that apply, best first; a stated one is neither after the first acquisition nor on an earlier
+    day than a scan can take."""
+    first = _earliest(acquired)
+    stated = [Reference(series, "SeriesDateTime", first)] if series is not None else []
+    stated += _private(headers[0], first)
+    found = [r for r in stated if -CLOCK_TOLERANCE <= first - r.moment < DAY]
+    if (computed := _back_computed(headers, acquired, half_life)) is not None:
+        found.append(Reference(computed, "Frame Reference Time", first))
     return found
 
 
-def back_computed(headers: Sequence[Dataset], half_life: float) -> datetime | None:
-    """t_acq + T_ave - FRT (median), None if a time is missing, all are 0, or the slices disagree by over 2 s."""
-    moments = []
-    frame_times, durations = [], []
-    for header in headers:
-        acquired = times.acquisition(header)
-        reference_ms, duration_ms = (tags.number(header, k) for k in ("FrameReferenceTime", "ActualFrameDuration"))
-        if acquired is None or reference_ms is None or not duration_ms or duration_ms < 0:
-            return None
-        frame_times.append(reference_ms)
-        durations.append(duration_ms)
-        moments.append(acquired + timedelta(seconds=average_time(duration_ms / 1000, half_life) - reference_ms / 1000))
-    if not any(frame_times):
+def _back_computed(headers: Sequence[Dataset], acquired: Sequence[Moment], half_life: float) -> Moment | None:
+    """t_acq + T_ave - FRT (median); None if a time is missing or impossible, all are 0, or the slices disagree by
+    over 2 s."""
+    frame_times = [tags.number(header, "FrameReferenceTime") for header in headers]
+    durations = [tags.number(header, "ActualFrameDuration") for header in headers]
+    if not all(t is not None and abs(t) <= LONGEST_FRAME_MS for t in frame_times) or not any(frame_times):
         return None
-    seconds = [(m - moments[0]).total_seconds() for m in moments]
+    if not all(map(possible_duration, durations)):
+        return None
+    seconds = [
+        (moment - acquired[0]).total_seconds() + average_time(duration / 1000, half_life) - reference / 1000
+        for moment, duration, reference in zip(acquired, durations, frame_times, strict=True)
+    ]
     middle = statistics.median(seconds)
     if max(abs(s - middle) for s in seconds) > AGREEMENT_S:
         return None
-    return moments[0] + timedelta(seconds=middle)
+    return acquired[0] + timedelta(seconds=middle)
+
+
+def possible_duration(duration_ms: float | None) -> bool:
+    """Whether a frame can take so long: Actual Frame Duration (0018,1242) in ms."""
+    return duration_ms is not None and 0 < duration_ms <= LONGEST_FRAME_MS
 
 
 def average_time(duration: float, half_life: float) -> float:
@@ -160,151 +201,16 @@ def _tell_differences(chosen: Reference, others: Sequence[Reference], half_life:
     for other in others:
         seconds = (other.moment - chosen.moment).total_seconds()
         if abs(seconds) > DIFFERENCE_S:
-            change = 100 * (2 ** (seconds / half_life) - 1)
             warn(
                 "decay-references-differ",
                 f"the decay correction was taken to refer to {chosen.source}; "
                 f"{other.source} would be {abs(seconds) / 60:.1f} min {'later' if seconds > 0 else 'earlier'} "
-                f"and change SUV by {change:+.1f} %",
-                "check the SUV against the scanner's console",
+                f"and {_effect(seconds / half_life)}",
+                CHECK_CONSOLE,
             )
 
 
-def injected(
-    header: Dataset, item: Dataset, reference: Reference, half_life: float, typed: Typed, warn: Warn
-) -> Injection:
-    """The injection before `reference`. Refuses a missing one, one after the scan, and one over 12 half-lives before.
-
-    A typed time fills in when the header has none or one that can't be right.
-    """
-    try:
-        found = _from_header(header, item, reference, warn)
-        _check_gap(reference.moment - found.moment, half_life, INJECTION_PLACE)
-    except PemmaError:
-        if typed.injection_time is None:
-            raise
-        found = _from_typed(typed.injection_time, reference.moment)
-        _check_gap(reference.moment - found.moment, half_life, "--injection-time")
-        return found
-    return found
-
-
-def _from_header(header: Dataset, item: Dataset, reference: Reference, warn: Warn) -> Injection:
-    if moment := times.date_time(tags.text(item, "RadiopharmaceuticalStartDateTime")):
-        _tell_other_clock(moment, item, reference, warn)
-        return _after_date_shift(_on_clock_of(reference, moment, warn), reference.moment, warn)
-    day_time = times.time_of_day(tags.text(item, "RadiopharmaceuticalStartTime"))
-    if day_time is not None:
-        return _with_date_of(reference.moment, day_time, "Start Time", warn)
-    moment = times.date_time(tags.private(header, 0x0009, "GEMS_PETD_01", 0x3B))
-    if moment is None:
-        raise PemmaError(
-            "injection-time-missing",
-            "Radiopharmaceutical Start DateTime (0018,1078) and Start Time (0018,1072) are missing or invalid",
-            TYPE_TIME,
-            INJECTION_PLACE,
-        )
-    warn(
-        "injection-time-private",
-        "the injection time was taken from GE's administration DateTime "
-        "(0009,103B), since (0018,1078) and (0018,1072) are missing",
-        "check the uptake time",
-    )
-    return Injection(_on_clock_of(reference, moment, warn), "GE administration DateTime")
-
-
-def _on_clock_of(reference: Reference, moment: times.Moment, warn: Warn) -> datetime:
-    """The injection on the clock of the reference, through UTC when both zones are known."""
-    if moment.zone is None:
-        return moment.local
-    if reference.zone is None:
-        warn(
-            "time-zone-one-sided",
-            "the injection DateTime (0018,1078) has a time zone and the series has "
-            "none (0008,0201); both were read as the same local time",
-            "check the uptake time",
-        )
-        return moment.local
-    return moment.local - moment.zone + reference.zone
-
-
-def _tell_other_clock(moment: times.Moment, item: Dataset, reference: Reference, warn: Warn) -> None:
-    clock = times.time_of_day(tags.text(item, "RadiopharmaceuticalStartTime"))
-    midnight = moment.local.replace(hour=0, minute=0, second=0, microsecond=0)
-    same_clock = moment.zone is None or reference.zone is None
-    if same_clock and clock is not None and abs(moment.local - midnight - clock) > timedelta(minutes=1):
-        warn(
-            "injection-times-differ",
-            "Radiopharmaceutical Start DateTime (0018,1078) and Start Time (0018,1072) differ; the first was used",
-            "check the uptake time",
-        )
-
-
-def _after_date_shift(local: datetime, reference: datetime, warn: Warn) -> Injection:
-    """An injection later than the scan, on another day: its date may be an artefact of de-identification."""
-    if local <= reference or local.date() == reference.date():
-        return Injection(local, "Start DateTime")
-    gap = (reference - local) % timedelta(days=1)
-    if gap > LONGEST_DATE_ARTEFACT_GAP:
-        return Injection(local, "Start DateTime")
-    warn(
-        "injection-date-ignored",
-        "the injection's date (0018,1078) is after the scan; its time of day "
-        f"fits ({_minutes(gap)} min before) and was used",
-        "check the uptake time",
-    )
-    return Injection(reference - gap, "time of day of Start DateTime")
-
-
-def _with_date_of(reference: datetime, day_time: timedelta, source: str, warn: Warn) -> Injection:
-    midnight = reference.replace(hour=0, minute=0, second=0, microsecond=0)
-    moment = midnight + day_time
-    if moment > reference:
-        moment -= timedelta(days=1)
-        warn(
-            "injection-before-midnight",
-            "the header gives the injection's time without a date; the day before the scan was assumed",
-            "check the uptake time",
-        )
-    if reference - moment > LONGEST_TIME_ONLY_GAP:
-        raise PemmaError(
-            "injection-date-unknown",
-            "the injection's time has no date, and on the day of the scan or the "
-            "day before it is more than 12 h from it",
-            TYPE_TIME,
-            "(0018,1072)",
-        )
-    return Injection(moment, source)
-
-
-def _from_typed(value: str, reference: datetime) -> Injection:
-    moment, day_time = times.date_time(value), times.time_of_day(value)
-    if len(value) == 14 and moment:
-        return Injection(moment.local, "typed time", typed=True)
-    if len(value) != 6 or day_time is None:
-        raise PemmaError(
-            "typed-time-invalid",
-            "the typed injection time is neither HHMMSS nor YYYYMMDDHHMMSS",
-            "type it as HHMMSS",
-            "--injection-time",
-        )
-    found = _with_date_of(reference, day_time, "typed time", lambda code, sentence, way_out: None)
-    return Injection(found.moment, found.source, typed=True)
-
-
-def _check_gap(gap: timedelta, half_life: float, place: str) -> None:
-    if gap < timedelta(0):
-        raise PemmaError(
-            "injection-after-scan",
-            f"the injection is {_minutes(-gap)} min after the moment that the PET is corrected to",
-            TYPE_TIME,
-            place,
-        )
-    if gap.total_seconds() > 12 * half_life:
-        raise PemmaError(
-            "injection-too-early", "the injection is more than 12 half-lives before the scan", TYPE_TIME, place
-        )
-
-
-def _minutes(gap: timedelta) -> int:
-    return round(gap.total_seconds() / 60)
+def _effect(half_lives: float) -> str:
+    if abs(half_lives) > MOST_HALF_LIVES:
+        return f"change SUV over {2**MOST_HALF_LIVES}-fold"
+    return f"change SUV by {100 * (2**half_lives - 1):+.1f} %"

@@ -7,7 +7,7 @@ from ..core import PemmaError
 from . import tags
 from .tags import EXPORT_AGAIN
 
-#: UCUM code of a real world value mapping -> (Units, SUV Type) of classic PET
+#: UCUM code (with "ml", which UCUM writes "mL" too) of a real world value mapping -> (Units, SUV Type) of classic PET
 UNITS = {
     "Bq/ml": ("BQML", ""),
     "{SUVbw}g/ml": ("GML", "BW"),
@@ -92,11 +92,12 @@ def _frame(common: Dataset, groups: list[Dataset], legacy: bool) -> Dataset:
 
 
 def _activity(frame: Dataset, mappings: list[Dataset]) -> None:
-    """Slope and Units of Enhanced PET: the real world value mapping in Bq/ml, else the one in SUV."""
+    """Slope and Units of Enhanced PET: the real world value mapping in Bq/ml, else the one in SUV; if there is none of
+    these, the mappings that a refusal is to name."""
     known = {}
     for mapping in mappings:
         for code in tags.items(mapping, "MeasurementUnitsCodeSequence"):
-            known.setdefault(UNITS.get(tags.text(code, "CodeValue")), mapping)
+            known.setdefault(UNITS.get(tags.text(code, "CodeValue").replace("mL", "ml")), mapping)
     known.pop(None, None)
     if "Units" in frame:
         del frame.Units
@@ -105,6 +106,8 @@ def _activity(frame: Dataset, mappings: list[Dataset]) -> None:
         frame.Units, frame.SUVType = units
         _put(frame, "RescaleSlope", tags.number(known[units], "RealWorldValueSlope"))
         _put(frame, "RescaleIntercept", tags.number(known[units], "RealWorldValueIntercept") or 0.0)
+    else:
+        frame.RealWorldValueMappingSequence = mappings
 
 
 def _times(frame: Dataset) -> None:

@@ -1,6 +1,7 @@
 """Dose, weight, height, sex and half-life of a PET series, checked for sense, or typed in (DICOM 1.5)."""
 
 import math
+from collections.abc import Callable
 
 from pydicom import Dataset
 
@@ -30,7 +31,7 @@ def radiopharmaceutical(work: Conversion) -> Dataset:
     tags.same(work.headers, figures, "RadiopharmaceuticalInformationSequence")
     found = tags.items(work.first, "RadiopharmaceuticalInformationSequence")
     if len(found) > 1:
-        found = [i for i in found if tags.texts(i, keys[0]) and (tags.texts(i, keys[2]) or tags.texts(i, keys[3]))]
+        found = [i for i in found if tags.number(i, keys[0]) and (tags.texts(i, keys[2]) or tags.texts(i, keys[3]))]
         if len(found) != 1:
             raise PemmaError(
                 "two-radiopharmaceuticals",
@@ -43,30 +44,54 @@ def radiopharmaceutical(work: Conversion) -> Dataset:
 
 def dose(work: Conversion, item: Dataset) -> float:
     """Administered activity in Bq. Enhanced PET gives MBq by definition, classic PET Bq."""
+    return _or_typed(work, "dose", work.typed.dose_bq, DOSE_BQ, "--dose-bq", lambda: _stated_dose(work, item))
+
+
+def weight(work: Conversion) -> float:
+    """Body weight in kg."""
+    return _or_typed(work, "weight", work.typed.weight_kg, WEIGHT_KG, "--weight-kg", lambda: _stated_weight(work))
+
+
+def height(work: Conversion) -> float:
+    """Height in m."""
+    return _or_typed(work, "height", work.typed.height_m, HEIGHT_M, "--height-m", lambda: _stated_height(work))
+
+
+def _or_typed(
+    work: Conversion,
+    name: str,
+    typed: float | None,
+    limits: tuple[float, float],
+    option: str,
+    stated: Callable[[], float],
+) -> float:
+    """What the header states or, if it has nothing that can be used, what was typed; without that the refusal says how
+    to type it."""
     try:
-        stated = tags.number(item, "RadionuclideTotalDose")
-        if not stated:
-            raise PemmaError(
-                "dose-missing",
-                "Radionuclide Total Dose (0018,1074) is missing or 0",
-                "give it with --dose-bq, or use --inputs ct",
-                "(0018,1074)",
-            )
-        return _dose_in_bq(work, stated)
-    except PemmaError:
-        if work.typed.dose_bq is None:
-            raise
-    return _use_typed(work, "dose", work.typed.dose_bq, DOSE_BQ, "--dose-bq")
+        return stated()
+    except PemmaError as problem:
+        if typed is None:
+            way_out = f"give it with {option}, or use --inputs ct"
+            raise PemmaError(problem.code, problem.sentence, way_out, problem.place) from None
+    if not (math.isfinite(typed) and limits[0] <= typed <= limits[1]):
+        raise PemmaError(
+            "typed-value-implausible",
+            f"the typed {name} is outside {limits[0]:g} to {limits[1]:g}",
+            "type a possible value",
+            option,
+        )
+    work.flag_typed(name)
+    return typed
 
 
-def _dose_in_bq(work: Conversion, stated: float) -> float:
+def _stated_dose(work: Conversion, item: Dataset) -> float:
+    stated = tags.number(item, "RadionuclideTotalDose")
+    if not stated:
+        raise PemmaError("dose-missing", "Radionuclide Total Dose (0018,1074) is missing or 0", place="(0018,1074)")
     in_mbq, in_bq = DOSE_MBQ[0] <= stated <= DOSE_MBQ[1], DOSE_BQ[0] <= stated <= DOSE_BQ[1]
     if not (in_mbq or in_bq):
         raise PemmaError(
-            "dose-implausible",
-            "Radionuclide Total Dose (0018,1074) is no possible dose in Bq",
-            "give it with --dose-bq, or use --inputs ct",
-            "(0018,1074)",
+            "dose-implausible", "Radionuclide Total Dose (0018,1074) is no possible dose in Bq", place="(0018,1074)"
         )
     if in_mbq != work.enhanced:
         taken, usual = ("MBq", "Bq") if in_mbq else ("Bq", "MBq")
@@ -78,54 +103,34 @@ def _dose_in_bq(work: Conversion, stated: float) -> float:
     return stated * 1e6 if in_mbq else stated
 
 
-def weight(work: Conversion) -> float:
-    """Body weight in kg."""
-    try:
-        stated = tags.same(work.headers, lambda header: tags.number(header, "PatientWeight"), "PatientWeight")
-        if not stated:
-            raise PemmaError(
-                "weight-missing",
-                "Patient's Weight (0010,1030) is missing or 0",
-                "give it with --weight-kg, or use --inputs ct",
-                "(0010,1030)",
-            )
-        if stated > 1000:
-            stated /= 1000
-            work.warn(
-                "weight-unit",
-                "Patient's Weight (0010,1030) was taken as grams, since it is over 1000",
-                "check the weight",
-            )
-        if not WEIGHT_KG[0] <= stated < WEIGHT_KG[1]:
-            raise PemmaError(
-                "weight-implausible",
-                "Patient's Weight (0010,1030) is no possible weight in kg",
-                "give it with --weight-kg, or use --inputs ct",
-                "(0010,1030)",
-            )
-        return stated
-    except PemmaError:
-        if work.typed.weight_kg is None:
-            raise
-    return _use_typed(work, "weight", work.typed.weight_kg, WEIGHT_KG, "--weight-kg")
+def _stated_weight(work: Conversion) -> float:
+    stated = tags.same(work.headers, lambda header: tags.number(header, "PatientWeight"), "PatientWeight")
+    if not stated:
+        raise PemmaError("weight-missing", "Patient's Weight (0010,1030) is missing or 0", place="(0010,1030)")
+    in_grams = stated > 1000
+    kilograms = stated / 1000 if in_grams else stated
+    if not WEIGHT_KG[0] <= kilograms < WEIGHT_KG[1]:
+        raise PemmaError(
+            "weight-implausible", "Patient's Weight (0010,1030) is no possible weight in kg", place="(0010,1030)"
+        )
+    if in_grams:
+        work.warn(
+            "weight-unit",
+            "Patient's Weight (0010,1030) was taken as grams, since it is over 1000",
+            "check the weight",
+        )
+    return kilograms
 
 
-def height(work: Conversion) -> float:
-    """Height in m."""
-    try:
-        stated = tags.same(work.headers, lambda header: tags.number(header, "PatientSize"), "PatientSize")
-        if not stated or not HEIGHT_M[0] <= stated <= HEIGHT_M[1]:
-            raise PemmaError(
-                "height-missing",
-                "Patient's Size (0010,1020) is missing or no possible height in m, and the SUV type needs it",
-                "give it with --height-m, or use --inputs ct",
-                "(0010,1020)",
-            )
-        return stated
-    except PemmaError:
-        if work.typed.height_m is None:
-            raise
-    return _use_typed(work, "height", work.typed.height_m, HEIGHT_M, "--height-m")
+def _stated_height(work: Conversion) -> float:
+    stated = tags.same(work.headers, lambda header: tags.number(header, "PatientSize"), "PatientSize")
+    if not stated or not HEIGHT_M[0] <= stated <= HEIGHT_M[1]:
+        raise PemmaError(
+            "height-missing",
+            "Patient's Size (0010,1020) is missing or no possible height in m, and the SUV type needs it",
+            place="(0010,1020)",
+        )
+    return stated
 
 
 def sex(work: Conversion) -> str:
@@ -138,18 +143,6 @@ def sex(work: Conversion) -> str:
             "(0010,0040)",
         )
     return sex
-
-
-def _use_typed(work: Conversion, name: str, value: float, limits: tuple[float, float], option: str) -> float:
-    if not (math.isfinite(value) and limits[0] <= value <= limits[1]):
-        raise PemmaError(
-            "typed-value-implausible",
-            f"the typed {name} is outside {limits[0]:g} to {limits[1]:g}",
-            "type a possible value",
-            option,
-        )
-    work.flag_typed(name)
-    return value
 
 
 def half_life(work: Conversion, item: Dataset) -> float:

@@ -3,7 +3,6 @@
 Everything is decided on headers. What a header lacks is refused or filled from typed values, never from a default.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,7 +34,16 @@ def plan(headers: Sequence[Dataset], typed: Typed = Typed(), enhanced: bool = Fa
     work = Conversion(headers, typed, enhanced)
     _check_acquisition(work)
     _check_corrections(work)
-    factors = _by_units(work)
+    try:
+        with np.errstate(all="raise", under="ignore"):
+            factors = _by_units(work)
+    except ArithmeticError:
+        raise PemmaError(
+            "times-impossible",
+            "times or durations of the PET are beyond what a scan can have",
+            tags.EXPORT_AGAIN,
+            "(0008,0031)",
+        ) from None
     _tell_tracer(work)
     _tell_unused(work)
     factor = float(factors[0]) if np.allclose(factors, factors[0], rtol=1e-9) else None
@@ -58,22 +66,23 @@ def _check_acquisition(work: Conversion) -> None:
 
 
 def _check_corrections(work: Conversion) -> None:
-    corrections = {c.upper() for header in work.headers for c in tags.texts(header, "CorrectedImage")}
-    everywhere = all("ATTN" in [c.upper() for c in tags.texts(header, "CorrectedImage")] for header in work.headers)
-    method = work.same("AttenuationCorrectionMethod")
-    if not corrections and method not in ("", "NONE"):
+    corrections = [{c.upper() for c in tags.texts(header, "CorrectedImage")} for header in work.headers]
+    if all("ATTN" in named for named in corrections):
+        return
+    if not any(corrections) and work.same("AttenuationCorrectionMethod") not in ("", "NONE"):
         work.warn(
             "corrections-unknown",
             "Corrected Image (0028,0051) is missing; the attenuation correction is only told by its method (0054,1101)",
             "check that this is the corrected series",
         )
-    elif not everywhere:
-        raise PemmaError(
-            "pet-not-attenuation-corrected",
-            "the PET is not attenuation corrected (no ATTN in Corrected Image (0028,0051))",
-            USE_CT,
-            "(0028,0051)",
-        )
+        return
+    flag, lack = ("AttenuationCorrected", "no YES") if work.enhanced else ("CorrectedImage", "no ATTN")
+    raise PemmaError(
+        "pet-not-attenuation-corrected",
+        f"the PET is not attenuation corrected ({lack} in {tags.title(flag)})",
+        USE_CT,
+        tags.place(flag),
+    )
 
 
 def _by_units(work: Conversion) -> np.ndarray:
@@ -86,13 +95,23 @@ def _by_units(work: Conversion) -> np.ndarray:
         return _from_suv(work, units, work.same("SUVType") or "BSA", ("BSA",))
     if units == "CNTS":
         return _from_counts(work)
-    if work.enhanced and not units:
-        raise PemmaError(
-            "pet-units", "the PET has no Real World Value Mapping (0040,9096) in Bq/ml or SUV", NOT_SUV, "(0040,9096)"
-        )
+    if work.enhanced:
+        raise _no_known_mapping(work)
     named = f"has Units {units}" if units in _KNOWN_UNITS else "has unknown Units" if units else "lacks Units"
     raise PemmaError(
         "pet-units", f"the PET {named} (0054,1001), which can't be converted to SUV", NOT_SUV, "(0054,1001)"
+    )
+
+
+def _no_known_mapping(work: Conversion) -> PemmaError:
+    mappings = tags.items(work.first, "RealWorldValueMappingSequence")
+    codes = [code for mapping in mappings for code in tags.items(mapping, "MeasurementUnitsCodeSequence")]
+    found = ", ".join(filter(None, (tags.words(code, "CodeValue") for code in codes)))
+    return PemmaError(
+        "pet-units",
+        "the PET has no Real World Value Mapping (0040,9096) in Bq/ml or SUV" + (f", but in {found}" if found else ""),
+        NOT_SUV,
+        "(0040,9096)",
     )
 
 
@@ -133,11 +152,12 @@ def _from_suv(work: Conversion, units: str, kind: str, allowed: Sequence[str]) -
 
 
 def _from_counts(work: Conversion) -> np.ndarray:
-    to_suv, to_activity = (_philips_factor(work, element) for element in (0x00, 0x09))
-    if to_suv:
+    to_suv = _philips_factors(work, 0x00)
+    if to_suv.any():
         work.words += ["CNTS", "Philips SUV scale factor (7053,1000)"]
-        return np.full(len(work.headers), to_suv)
-    if to_activity:
+        return to_suv
+    to_activity = _philips_factors(work, 0x09)
+    if to_activity.any():
         return to_activity * activity.factors(work, "CNTS, Philips activity concentration factor (7053,1009)")
     raise PemmaError(
         "pet-counts-without-factor",
@@ -147,17 +167,19 @@ def _from_counts(work: Conversion) -> np.ndarray:
     )
 
 
-def _philips_factor(work: Conversion, element: int) -> float:
-    """The factor, 0 if absent or 0."""
+def _philips_factors(work: Conversion, element: int) -> np.ndarray:
+    """The factor of each slice (n,), 0 everywhere if it is absent or 0 everywhere."""
     place = f"(7053,10{element:02X})"
-    found = {tags.private(header, *PHILIPS, element) for header in work.headers}
     try:
-        factor = float(found.pop() or 0) if len(found) == 1 else math.nan
+        factors = np.array([float(tags.private(header, *PHILIPS, element) or 0) for header in work.headers])
     except ValueError:
-        factor = math.nan
-    if not (math.isfinite(factor) and factor >= 0):
-        raise PemmaError("pet-factor", f"the Philips scale factor {place} is not one positive number", NOT_SUV, place)
-    return factor
+        factors = np.full(len(work.headers), np.nan)
+    positive = np.isfinite(factors) & (factors > 0)
+    if not positive.all() and factors.any():
+        raise PemmaError(
+            "pet-factor", f"the Philips scale factor {place} is not a positive number in every slice", NOT_SUV, place
+        )
+    return factors
 
 
 def _tell_unused(work: Conversion) -> None:

@@ -1,0 +1,179 @@
+"""When the tracer was given, and on which day (DICOM 1.4): never from a guess."""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from pydicom import Dataset
+
+from ..core import PemmaError
+from . import tags, times
+from .decay import DAY, LONGEST_DATE_ARTEFACT_GAP, MOST_HALF_LIVES, Reference, Warn, minutes
+from .times import Moment
+from .types import Typed
+
+LONGEST_TIME_ONLY_GAP = timedelta(hours=12)
+#: half-lives in s for which the time of day alone can't do: with a shorter one nobody scans on another day, with a longer
+#: one (Ge-68, Na-22) a day changes little
+DAY_NEEDED = (6 * 3600.0, 30 * 86400.0)
+TYPE_TIME = "give the injection time with --injection-time, or use --inputs ct"
+TYPE_DATE_AND_TIME = "give it as YYYYMMDDHHMMSS with --injection-time, or use --inputs ct"
+CHECK_UPTAKE = "check the uptake time"
+TYPED_PLACE = "--injection-time"
+
+
+@dataclass(frozen=True)
+class Injection:
+    """When the tracer was given, the tag or option that says so, and whether it was typed."""
+
+    moment: Moment
+    place: str
+    typed: bool = False
+
+
+def injected(
+    header: Dataset, item: Dataset, reference: Reference, half_life: float, typed: Typed, warn: Warn
+) -> Injection:
+    """The injection before `reference`. Refuses a missing one, one after the scan, and one over 12 half-lives before.
+
+    A typed time fills in when the header has none or one that can't be right.
+    """
+    try:
+        found = _from_header(header, item, reference.moment, half_life, warn)
+        _check_gap(found, reference.moment, half_life)
+    except PemmaError:
+        if typed.injection_time is None:
+            raise
+        found = _from_typed(typed.injection_time, reference.moment, half_life)
+        _check_gap(found, reference.moment, half_life)
+    return found
+
+
+def _from_header(header: Dataset, item: Dataset, reference: Moment, half_life: float, warn: Warn) -> Injection:
+    day_time = times.time_of_day(tags.text(item, "RadiopharmaceuticalStartTime"))
+    if moment := times.of_header(header, tags.text(item, "RadiopharmaceuticalStartDateTime")):
+        found = Injection(moment, "(0018,1078)")
+        _tell_other_time(moment, day_time, warn)
+    elif day_time is not None:
+        day = Moment(reference.local.replace(hour=0, minute=0, second=0, microsecond=0), times.zone(header))
+        found = Injection(day + day_time, "(0018,1072)")
+    else:
+        found = Injection(_of_ge(header, warn), "(0009,103B)")
+    if (found.moment.zone is None) != (reference.zone is None):
+        warn(
+            "time-zone-one-sided",
+            f"of the injection time {found.place} and the time that the PET is corrected to only one has a time zone; "
+            "both were read as the same local time",
+            CHECK_UPTAKE,
+        )
+    if found.place == "(0018,1072)":
+        return _before_midnight(found, reference, half_life, warn)
+    return _after_date_shift(found, reference, half_life, warn)
+
+
+def _of_ge(header: Dataset, warn: Warn) -> Moment:
+    moment = times.of_header(header, tags.private(header, 0x0009, "GEMS_PETD_01", 0x3B))
+    if moment is None:
+        raise PemmaError(
+            "injection-time-missing",
+            "Radiopharmaceutical Start DateTime (0018,1078) and Start Time (0018,1072) are missing or invalid",
+            TYPE_TIME,
+            "(0018,1078)",
+        )
+    warn(
+        "injection-time-private",
+        "the injection time was taken from GE's administration DateTime "
+        "(0009,103B), since (0018,1078) and (0018,1072) are missing",
+        CHECK_UPTAKE,
+    )
+    return moment
+
+
+def _tell_other_time(moment: Moment, day_time: timedelta | None, warn: Warn) -> None:
+    midnight = moment.local.replace(hour=0, minute=0, second=0, microsecond=0)
+    if day_time is not None and abs(moment.local - midnight - day_time) > timedelta(minutes=1):
+        warn(
+            "injection-times-differ",
+            "Radiopharmaceutical Start DateTime (0018,1078) and Start Time (0018,1072) differ; the first was used",
+            CHECK_UPTAKE,
+        )
+
+
+def _after_date_shift(found: Injection, reference: Moment, half_life: float, warn: Warn) -> Injection:
+    """An injection later than the scan, on another day: its date may be an artefact of de-identification."""
+    gap = reference - found.moment
+    same_day = found.moment.on(reference.zone).local.date() == reference.local.date()
+    if gap >= timedelta(0) or same_day or gap % DAY > LONGEST_DATE_ARTEFACT_GAP or _needs_day(half_life):
+        return found
+    warn(
+        "injection-date-ignored",
+        f"the injection's date {found.place} is after the scan; its time of day "
+        f"fits ({minutes(gap % DAY)} min before) and was used",
+        CHECK_UPTAKE,
+    )
+    return replace(found, moment=reference + -(gap % DAY))
+
+
+def _before_midnight(found: Injection, reference: Moment, half_life: float, warn: Warn) -> Injection:
+    """A time of day on the day of the scan, or on the day before if it would be after the scan."""
+    if _needs_day(half_life):
+        raise PemmaError(
+            "injection-date-unknown",
+            f"the injection's time has no date, and with a half-life of {half_life / 3600:.0f} h it need not be of the "
+            "day of the scan",
+            TYPE_DATE_AND_TIME,
+            found.place,
+        )
+    if reference - found.moment < timedelta(0):
+        found = replace(found, moment=found.moment + -DAY)
+        warn(
+            "injection-before-midnight",
+            "the header gives the injection's time without a date; the day before the scan was assumed",
+            CHECK_UPTAKE,
+        )
+    if reference - found.moment > LONGEST_TIME_ONLY_GAP:
+        raise PemmaError(
+            "injection-date-unknown",
+            "the injection's time has no date, and on the day of the scan or the "
+            "day before it is more than 12 h from it",
+            TYPE_TIME,
+            found.place,
+        )
+    return found
+
+
+def _needs_day(half_life: float) -> bool:
+    return DAY_NEEDED[0] < half_life < DAY_NEEDED[1]
+
+
+def _from_typed(value: str, reference: Moment, half_life: float) -> Injection:
+    moment, day_time = times.date_time(value), times.time_of_day(value)
+    if len(value) == 14 and moment:
+        return Injection(Moment(moment.local, reference.zone), TYPED_PLACE, typed=True)
+    if len(value) != 6 or day_time is None:
+        raise PemmaError(
+            "typed-time-invalid",
+            "the typed injection time is neither HHMMSS nor YYYYMMDDHHMMSS",
+            "type it as HHMMSS",
+            TYPED_PLACE,
+        )
+    midnight = reference.local.replace(hour=0, minute=0, second=0, microsecond=0)
+    found = Injection(Moment(midnight + day_time, reference.zone), TYPED_PLACE, typed=True)
+    return _before_midnight(found, reference, half_life, lambda code, sentence, way_out: None)
+
+
+def _check_gap(found: Injection, reference: Moment, half_life: float) -> None:
+    gap = reference - found.moment
+    if gap < timedelta(0):
+        raise PemmaError(
+            "injection-after-scan",
+            f"the injection is {minutes(-gap)} min after the moment that the PET is corrected to",
+            TYPE_TIME,
+            found.place,
+        )
+    if gap.total_seconds() > MOST_HALF_LIVES * half_life:
+        raise PemmaError(
+            "injection-too-early",
+            f"the injection is more than {MOST_HALF_LIVES} half-lives before the scan",
+            TYPE_TIME,
+            found.place,
+        )

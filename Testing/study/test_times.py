@@ -1,0 +1,291 @@
+"""Moments: how DICOM writes them, what the decay correction refers to, when the tracer was given. On headers alone.
+
+The phantom: 350 MBq of F-18 at 11:00, series and acquisition at 12:00.
+"""
+
+import math
+
+import pytest
+
+from PEMMASegmentLib.core import PemmaError
+from PEMMASegmentLib.study import decay, suv, times
+from PEMMASegmentLib.study.types import Typed
+
+from .phantom import FACTOR, codes, plan, series, to_reference, tracer
+
+
+@pytest.mark.parametrize("value, moment", [
+    ("20240310", None), ("20240310110000.5-0330", "2024-03-10T11:00:00.500000"), ("20240231110000", None), ("", None),
+    ("20240310110000.1234567", "2024-03-10T11:00:00.123456"), ("20240310110000.", "2024-03-10T11:00:00"),
+    ("00010101110000", None), ("99991231235959.5", None),
+])  # fmt: skip
+def test_date_time(value, moment):
+    found = times.date_time(value)
+    assert (found.local.isoformat() if found else None) == moment
+
+
+# Reference
+
+
+@pytest.mark.parametrize("series_time, acquisition, seconds", [
+    ("113000", "120000", 1800),  # earlier beds of the scan are not in this series
+    ("120000.000005", "120000", 3600.000005),  # 5 microseconds "after" the acquisition
+])  # fmt: skip
+def test_series_time_is_the_reference(series_time, acquisition, seconds):
+    assert plan(SeriesTime=series_time, AcquisitionTime=acquisition).summary.factor == pytest.approx(
+        to_reference(seconds), rel=1e-9)  # fmt: skip
+
+
+def late(**changes):
+    """A PET processed again later, so that its series time means nothing."""
+    return plan(SeriesTime="180000", **changes)
+
+
+def test_late_series_with_siemens_private_time():
+    headers = series("PT", 3)
+    for header in headers:
+        header.SeriesTime = "180000"
+        header.add_new(0x00710011, "LO", "SIEMENS MED PT")
+        header.add_new(0x00711122, "UN", b"20240310114500.000000 \0")
+    made = suv.plan(headers)
+    assert made.summary.factor == pytest.approx(to_reference(2700))
+    assert "Siemens" in made.summary.route and "series-time-late" in codes(made)
+
+
+def test_late_series_with_ge_private_time_after_the_acquisition():
+    headers = series("PT", 3)
+    for header in headers:
+        header.SeriesTime, header.FrameReferenceTime = "180000", "0"
+        header.add_new(0x00090010, "LO", "GEMS_PETD_01")
+        header.add_new(0x0009100D, "DT", "20240310130000")
+    assert "earliest Acquisition" in suv.plan(headers).summary.route
+
+
+def test_late_series_back_computed():
+    made = late(FrameReferenceTime="360000", ActualFrameDuration="120000")
+    average = decay.average_time(120, 6586.2)
+    assert average == pytest.approx(60, abs=0.2)
+    assert made.summary.factor == pytest.approx(to_reference(3600 + average - 360))
+
+
+def test_late_series_without_any_reference():
+    made = late(FrameReferenceTime="0")
+    assert made.summary.factor == pytest.approx(to_reference(3600)) and "decay-reference-assumed" in codes(made)
+
+
+def test_late_series_whose_frames_disagree():
+    headers = series("PT", 3)
+    for k, header in enumerate(headers):
+        header.SeriesTime, header.FrameReferenceTime = "180000", str(60000 * k)
+    assert "decay-reference-assumed" in codes(suv.plan(headers))
+
+
+def test_references_that_differ_are_told_with_their_effect():
+    made = plan(FrameReferenceTime="720000")
+    told = next(w for w in made.warnings if w.code == "decay-references-differ")
+    assert (
+        made.summary.factor == pytest.approx(FACTOR)
+        and "11.0 min earlier" in told.sentence
+        and "-6.7 %" in told.sentence
+    )
+
+
+def test_dates_of_series_and_acquisition_days_apart():
+    changes = {"SeriesDate": "19000101", "SeriesTime": "113000", "FrameReferenceTime": "60000"}
+    made = plan(**changes)
+    assert made.summary.factor == pytest.approx(to_reference(1800)) and "uptake 60 min" in made.summary.route
+    assert codes(made)[0] == "dates-contradict" and "(30 min)" in made.warnings[0].sentence
+    made = plan(RadiopharmaceuticalStartDateTime="20240310110000", **changes)
+    assert made.summary.factor == pytest.approx(to_reference(1800)) and "injection-date-ignored" in codes(made)
+    with pytest.raises(PemmaError) as refusal:
+        plan(SeriesDate="19000101", SeriesTime="000000")
+    assert (refusal.value.code, refusal.value.place) == ("dates-contradict", "(0008,0021)")
+
+
+def test_private_time_days_before_the_scan_is_no_reference():
+    made = plan(SeriesTime="180000", each=ge("19000101120000"))
+    assert made.summary.factor == pytest.approx(FACTOR) and "earliest Acquisition" in made.summary.route
+
+
+@pytest.mark.parametrize("value", ["1e15", "1e25"])
+def test_impossible_frame_time_is_no_reference(value):
+    made = plan(FrameReferenceTime=value)
+    assert made.summary.factor == pytest.approx(FACTOR) and codes(made) == []
+
+
+@pytest.mark.parametrize("correction", ["START", "NONE"])
+def test_times_that_no_number_holds(correction):
+    with pytest.raises(PemmaError) as refusal:
+        plan(FrameReferenceTime="60000", ActualFrameDuration="1e-320", DecayCorrection=correction)
+    assert refusal.value.code == "times-impossible"
+
+
+def test_references_that_differ_by_hundreds_of_half_lives():
+    rubidium = isotope("76.4", "79197006", "^82^Rubidium")
+    made = plan(each=rubidium, RadiopharmaceuticalStartTime="115500", AcquisitionTime="235900", FrameReferenceTime="-6e7")
+    assert made.summary.factor == pytest.approx(to_reference(300, 76.4))
+    assert any("change SUV over 4096-fold" in w.sentence for w in made.warnings)
+
+
+@pytest.mark.parametrize("change, code", [
+    ({}, None),
+    ({"SeriesTime": "180000"}, "decay-reference-assumed"),  # processed again
+    ({"SeriesDate": "", "ContentDate": "20240310"}, "decay-reference-assumed"),
+    ({"SeriesTime": "235000", "AcquisitionTime": "000500", "RadiopharmaceuticalStartTime": "225000"}, None),
+])  # fmt: skip
+def test_acquisition_time_without_its_date(change, code):
+    made = plan(AcquisitionDate="", **change)
+    assert made.summary.factor == pytest.approx(FACTOR)
+    assert codes(made) == ["acquisition-date-missing", *([code] if code else [])]
+
+
+def test_late_series_without_acquisition_time():
+    made = plan(SeriesTime="180000", AcquisitionTime="", each=ge("20240310120000"))
+    assert made.summary.factor == pytest.approx(FACTOR) and codes(made) == ["series-time-late"]
+    made = plan(SeriesTime="120030", AcquisitionTime="", each=ge("20240310120000"))
+    assert made.summary.factor == pytest.approx(to_reference(3630)) and codes(made) == ["acquisition-time-missing"]
+
+
+def ge(scanned: str):
+    def add(header):
+        header.add_new(0x00090010, "LO", "GEMS_PETD_01")
+        header.add_new(0x0009100D, "DT", scanned)
+
+    return add
+
+
+def test_acquisition_in_another_zone_than_the_header():
+    pair = {"AcquisitionDate": None, "AcquisitionTime": None, "AcquisitionDateTime": "20240310110000+0000"}
+    made = plan(TimezoneOffsetFromUTC="+0100", **pair)
+    assert made.summary.factor == pytest.approx(FACTOR) and codes(made) == []
+    made = plan(RadiopharmaceuticalStartDateTime="20240310110000+0100", RadiopharmaceuticalStartTime="",
+                DecayCorrection="NONE", CorrectedImage=["ATTN"], **pair)  # fmt: skip
+    assert "uptake 60 min" in made.summary.route and codes(made) == []
+
+
+def test_reference_in_a_zone_of_its_own():
+    made = plan(DecayCorrectionDateTime="20240310120000+0000", RadiopharmaceuticalStartDateTime="20240310110000")
+    assert made.summary.factor == pytest.approx(FACTOR) and codes(made) == ["time-zone-one-sided"]
+    made = plan(DecayCorrectionDateTime="20240310120000+0100", RadiopharmaceuticalStartDateTime="20240310100000+0000",
+                RadiopharmaceuticalStartTime="")  # fmt: skip
+    assert made.summary.factor == pytest.approx(FACTOR) and codes(made) == []
+    assert "uptake 60 min" in made.summary.route
+
+
+@pytest.mark.parametrize("change, place", [
+    ({"AcquisitionTime": None}, "(0008,0032)"),
+    ({"ActualFrameDuration": None}, "(0018,1242)"),
+    ({"ActualFrameDuration": "1e30"}, "(0018,1242)"),
+])  # fmt: skip
+def test_frame_times_of_no_decay_correction(change, place):
+    with pytest.raises(PemmaError) as refusal:
+        plan(DecayCorrection="NONE", CorrectedImage=["ATTN"], **change)
+    assert (refusal.value.code, refusal.value.place) == ("frame-times-missing", place)
+
+
+def test_frames_days_apart():
+    headers = series("PT", 3)
+    for header in headers:
+        header.DecayCorrection, header.CorrectedImage = "NONE", ["ATTN"]
+    headers[2].AcquisitionDate = "20240401"
+    with pytest.raises(PemmaError) as refusal:
+        suv.plan(headers)
+    assert refusal.value.code == "frame-times-impossible"
+
+
+def test_no_decay_correction():
+    headers = series("PT", 2)
+    for header, began in zip(headers, ("120000", "121000"), strict=True):
+        header.DecayCorrection, header.CorrectedImage, header.AcquisitionTime = "NONE", ["ATTN"], began
+    rate = math.log(2) / 6586.2
+    during = rate * 120 / (1 - math.exp(-rate * 120))
+    made = suv.plan(headers)
+    assert made.factors == pytest.approx([to_reference(3600) * during, to_reference(4200) * during])
+    assert made.summary.factor is None and "decay NONE" in made.summary.route
+
+
+# Injection
+
+
+@pytest.mark.parametrize("change, seconds, code", [
+    ({"RadiopharmaceuticalStartDateTime": "20240310113000"}, 1800, "injection-times-differ"),
+    ({"RadiopharmaceuticalStartTime": "11"}, 3600, None),
+    ({"RadiopharmaceuticalStartTime": "1100"}, 3600, None),
+    ({"RadiopharmaceuticalStartTime": "11:00:00 "}, 3600, None),
+    ({"RadiopharmaceuticalStartTime": "105959.5"}, 3600.5, None),
+    ({"RadiopharmaceuticalStartTime": "110000.0000000"}, 3600, None),
+    ({"RadiopharmaceuticalStartTime": "110000."}, 3600, None),
+    ({"RadiopharmaceuticalStartDateTime": "20240311110000"}, 3600, "injection-date-ignored"),
+    ({"RadiopharmaceuticalStartDateTime": "20240310110000+0100"}, 3600, "time-zone-one-sided"),
+    ({"RadiopharmaceuticalStartDateTime": "20240310100000+0000", "TimezoneOffsetFromUTC": "+0100"}, 3600, None),
+    ({"RadiopharmaceuticalStartDateTime": "20240310110000", "TimezoneOffsetFromUTC": "+0100"}, 3600, None),
+    ({"RadiopharmaceuticalStartDateTime": "20240310001500", "SeriesTime": "010000", "AcquisitionTime": "010000",
+      "RadiopharmaceuticalStartTime": "001500"}, 2700, None),
+    ({"RadiopharmaceuticalStartTime": "233000", "SeriesTime": "003000", "AcquisitionTime": "003000"}, 3600,
+     "injection-before-midnight"),
+])  # fmt: skip
+def test_injection(change, seconds, code):
+    made = plan(**change)
+    assert made.summary.factor == pytest.approx(to_reference(seconds), rel=1e-9)
+    assert codes(made) == ([code] if code else [])
+
+
+def test_injection_of_ge_private_time():
+    headers = series("PT", 3)
+    for header in headers:
+        del tracer(header).RadiopharmaceuticalStartTime
+        header.add_new(0x00090010, "LO", "GEMS_PETD_01")
+        header.add_new(0x0009103B, "DT", "20240310113000.00")
+    made = suv.plan(headers)
+    assert made.summary.factor == pytest.approx(to_reference(1800)) and codes(made) == ["injection-time-private"]
+
+
+@pytest.mark.parametrize("change, code, place", [
+    ({"RadiopharmaceuticalStartDateTime": "20240310120100"}, "injection-after-scan", "(0018,1078)"),
+    ({"RadiopharmaceuticalStartDateTime": "20240311130000"}, "injection-after-scan", "(0018,1078)"),  # time of day: no
+    ({"RadiopharmaceuticalStartDateTime": "20240309110000"}, "injection-too-early", "(0018,1078)"),
+    ({"RadiopharmaceuticalStartTime": "121500"}, "injection-date-unknown", "(0018,1072)"),  # 23 h 45 min before
+    ({"RadiopharmaceuticalStartTime": "2500"}, "injection-time-missing", "(0018,1078)"),
+])  # fmt: skip
+def test_injection_refused(change, code, place):
+    with pytest.raises(PemmaError) as refusal:
+        plan(**change)
+    assert (refusal.value.code, refusal.value.place) == (code, place) and "--inj" in refusal.value.way_out
+
+
+def isotope(half_life: str, code: str, meaning: str):
+    def change(header):
+        item = tracer(header)
+        item.RadionuclideHalfLife = half_life
+        item.RadionuclideCodeSequence[0].CodeValue, item.RadionuclideCodeSequence[0].CodeMeaning = code, meaning
+
+    return change
+
+
+ZIRCONIUM = isotope("282240", "63360001", "^89^Zirconium")
+
+
+def test_half_lives_before_the_scan_name_the_tag_of_the_injection():
+    with pytest.raises(PemmaError) as refusal:
+        plan(each=isotope("597.9", "21576001", "^13^Nitrogen"), RadiopharmaceuticalStartTime="080000")
+    assert (refusal.value.code, refusal.value.place) == ("injection-too-early", "(0018,1072)")
+
+
+def test_isotope_imaged_for_days_needs_the_day_of_its_injection():
+    days = 2 * 86400 + 3600
+    made = plan(each=ZIRCONIUM, RadiopharmaceuticalStartDateTime="20240308110000")
+    assert made.summary.factor == pytest.approx(to_reference(days, 282240))
+    for change, code in (({}, "injection-date-unknown"),
+                         ({"RadiopharmaceuticalStartDateTime": "20240311110000"}, "injection-after-scan")):  # fmt: skip
+        with pytest.raises(PemmaError) as refusal:
+            plan(each=ZIRCONIUM, **change)
+        assert refusal.value.code == code and "--injection-time" in refusal.value.way_out
+    with pytest.raises(PemmaError, match="YYYYMMDDHHMMSS"):
+        plan(Typed(injection_time="110000"), each=ZIRCONIUM)
+    made = plan(Typed(injection_time="20240308110000"), each=ZIRCONIUM)
+    assert made.summary.factor == pytest.approx(to_reference(days, 282240)) and made.summary.typed == ("injection time",)
+
+
+def test_phantom_of_germanium_needs_no_day():
+    made = plan(each=isotope("23400000", "53315004", "^68^Germanium"))
+    assert made.summary.factor == pytest.approx(to_reference(3600, 2.34e7))
