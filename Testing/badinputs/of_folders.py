@@ -80,6 +80,11 @@ def loop_of_folders(pair):
     return lambda folder: (folder / "ct/again").symlink_to(folder)
 
 
+@case(129, "W", "dead-link")
+def link_to_itself(pair):
+    return lambda folder: (folder / "loop").symlink_to("loop")
+
+
 @case(131, "L")
 def odd_names(pair):
     return lambda folder: [path.rename(path.with_name(f"ü %s\n {k} " + "x" * 180))

@@ -12,7 +12,7 @@ from pydicom.pixels import pixel_array as decode
 from ..core import PemmaError, Progress
 from . import tags
 from .pixelformat import BY_SIMPLEITK, OTHER_PET, frame_bytes
-from .scan import READ_ERRORS, File
+from .scan import READ_ERRORS, File, unreachable
 from .tags import EXPORT_AGAIN
 from .types import StudyWarning
 
@@ -26,18 +26,12 @@ def read(file: File, stop_before_pixels: bool = False) -> Dataset:
     """The whole file. Refuses one that vanished or that can't be read any more."""
     try:
         dataset = pydicom.dcmread(file.path, force=True, stop_before_pixels=stop_before_pixels)
-    except FileNotFoundError:
-        raise _vanished(file) from None
+    except FileNotFoundError as problem:
+        raise unreachable(problem, file.name) from None
     except (OSError, *READ_ERRORS):
         raise PemmaError("damaged-file", "the file can't be read", EXPORT_AGAIN, file.name) from None
     dataset.file_meta.TransferSyntaxUID = file.syntax
     return dataset
-
-
-def _vanished(file: File) -> PemmaError:
-    return PemmaError(
-        "series-changed", "a file of the study vanished while it was read", "copy the study first", file.name
-    )
 
 
 def stored_values(one: "Slice", opened: dict[Path, Dataset]) -> np.ndarray:
@@ -53,8 +47,8 @@ def stored_values(one: "Slice", opened: dict[Path, Dataset]) -> np.ndarray:
             values = _by_simpleitk(one)
         else:
             values = decode(_opened(one.file, opened), index=one.frame or 0, raw=True)
-    except FileNotFoundError:
-        raise _vanished(one.file) from None
+    except FileNotFoundError as problem:
+        raise unreachable(problem, one.file.name) from None
     except (RuntimeError, OSError, *READ_ERRORS):
         raise PemmaError(
             "pixels-unreadable",

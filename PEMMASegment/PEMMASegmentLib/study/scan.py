@@ -1,5 +1,6 @@
 """Finds the DICOM files of a folder by their content and reads their headers, without pixels and without trusting them."""
 
+import errno
 import os
 import struct
 import zlib
@@ -133,7 +134,7 @@ def printable(name: str) -> str:
 def _paths(folder: Path) -> tuple[list[Path], int]:
     found, dead = [], 0
     for path in _walk(folder, set()):
-        if path.is_symlink() and not path.exists():
+        if path is None:
             dead += 1
             continue
         found.append(path)
@@ -147,26 +148,50 @@ def _paths(folder: Path) -> tuple[list[Path], int]:
     return sorted(found), dead
 
 
-def _walk(folder: Path, seen: set[str]) -> Iterator[Path]:
-    """All files below, following links to folders once."""
+def _walk(folder: Path, seen: set[str]) -> Iterator[Path | None]:
+    """All files below, following links to folders once; None for a link that leads nowhere."""
     real = os.path.realpath(folder)
     if real in seen:
         return
     seen.add(real)
     try:
-        entries = list(os.scandir(folder))
-    except PermissionError:
-        raise _no_permission(folder.name) from None
+        with os.scandir(folder) as listed:
+            entries = list(listed)
+    except OSError as problem:
+        raise unreachable(problem, folder.name) from None
     for entry in entries:
-        if entry.is_dir():
+        kind = _kind(entry)
+        if kind == "folder":
             yield from _walk(Path(entry.path), seen)
-        elif entry.is_symlink() or entry.is_file():  # sockets and devices are left alone
-            yield Path(entry.path)
+        elif kind:
+            yield Path(entry.path) if kind == "file" else None
 
 
-def _no_permission(name: str) -> PemmaError:
+def _kind(entry: os.DirEntry) -> str:
+    """ "folder", "file", "dead link" (also one in a circle), or "" for sockets and devices, which are left alone."""
+    try:
+        if entry.is_dir():
+            return "folder"
+        if entry.is_file():
+            return "file"
+        return "dead link" if entry.is_symlink() and not os.path.exists(entry.path) else ""
+    except OSError as problem:
+        if isinstance(problem, PermissionError) or not os.path.islink(entry.path):
+            raise unreachable(problem, entry.name) from None
+        return "dead link"
+
+
+def unreachable(problem: OSError, name: str) -> PemmaError:
+    """The refusal of a file or folder that the system does not give: its permissions, or it or its drive went away."""
+    if isinstance(problem, PermissionError):
+        return PemmaError(
+            "no-permission", "no permission to read a file of the study", "check its permissions", printable(name)
+        )
     return PemmaError(
-        "no-permission", "no permission to read a file of the study", "check its permissions", printable(name)
+        "series-changed",
+        "a file or folder of the study vanished or could not be read from its drive any more",
+        "copy the study to a local drive first",
+        printable(name),
     )
 
 
@@ -197,15 +222,8 @@ def _read(path: Path) -> File | None:
                 return None
             stream.seek(0)
             return _parse(path, stream, start[128:] != b"DICM")
-    except PermissionError:
-        raise _no_permission(path.name) from None
-    except FileNotFoundError:
-        raise PemmaError(
-            "series-changed",
-            "a file of the study vanished while it was read",
-            "copy the study first",
-            printable(path.name),
-        ) from None
+    except OSError as problem:
+        raise unreachable(problem, path.name) from None
 
 
 def _parse(path: Path, stream, bare: bool) -> File | None:
@@ -216,14 +234,16 @@ def _parse(path: Path, stream, bare: bool) -> File | None:
         end = stream.tell()
         _drop_skipped(header)
         _check_encoding(header, syntax, path)
-    except (OSError, *READ_ERRORS):
+        if bare and ("SOPClassUID" not in header or "Modality" not in header):
+            return None
+        if syntax == DeflatedExplicitVRLittleEndian or not _standard(syntax):
+            return File(path, header, syntax, None, guessed)
+        _refuse_repeated(path, stream, end, syntax)
+        return File(path, header, syntax, _pixel_data(stream, end, syntax), guessed)
+    except (OSError, *READ_ERRORS) as problem:
+        if getattr(problem, "errno", None) not in (None, errno.EINVAL):  # of the drive, not of a wrong length or place
+            raise
         raise _damaged(path) from None
-    if bare and ("SOPClassUID" not in header or "Modality" not in header):
-        return None
-    if syntax == DeflatedExplicitVRLittleEndian or not _standard(syntax):
-        return File(path, header, syntax, None, guessed)
-    _refuse_repeated(path, stream, end, syntax)
-    return File(path, header, syntax, _pixel_data(stream, end, syntax), guessed)
 
 
 def _pixel_data(stream, start: int, syntax: UID) -> PixelData:
@@ -292,19 +312,16 @@ def _refuse_repeated(path: Path, stream, end: int, syntax: UID) -> None:
     if head[128:132] == b"DICM":
         pydicom.filereader._read_file_meta_info(stream)
     counts = dict.fromkeys(suspects, 0)
-    try:
-        for element in data_element_generator(
-            stream,
-            syntax.is_implicit_VR,
-            syntax.is_little_endian,
-            stop_when=lambda tag, vr, length: tag >= 0x7FE00008,
-            defer_size=64,
-        ):
-            key = (element.tag.group, element.tag.element)
-            if key in counts:
-                counts[key] += 1
-    except READ_ERRORS:
-        raise _damaged(path) from None
+    for element in data_element_generator(
+        stream,
+        syntax.is_implicit_VR,
+        syntax.is_little_endian,
+        stop_when=lambda tag, vr, length: tag >= 0x7FE00008,
+        defer_size=64,
+    ):
+        key = (element.tag.group, element.tag.element)
+        if key in counts:
+            counts[key] += 1
     repeated = [tag for tag, count in counts.items() if count > 1]
     if repeated:
         tag = f"({repeated[0][0]:04X},{repeated[0][1]:04X})"

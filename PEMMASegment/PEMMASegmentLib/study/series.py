@@ -18,7 +18,7 @@ from pydicom.uid import (
 
 from ..core import PemmaError
 from . import frames, geometry, pixelformat, pixels, suv, tags
-from .scan import File
+from .scan import File, unreachable
 from .tags import EXPORT_AGAIN
 from .types import StudyWarning, Typed
 
@@ -287,7 +287,10 @@ def _in_order(slices: list[Slice]) -> list[Slice]:
 
 
 def _digest(file: File) -> bytes:
-    return hashlib.sha256(file.path.read_bytes()).digest()
+    try:
+        return hashlib.sha256(file.path.read_bytes()).digest()
+    except OSError as problem:
+        raise unreachable(problem, file.name) from None
 
 
 def _split(slices: list[Slice]) -> dict[str, list[Slice]]:
