@@ -159,6 +159,13 @@ def two_reconstructions(pair):
     pair.ct += twins
 
 
+@case(20, "R", "pet-choice")
+def two_reconstructions_of_the_pet(pair):
+    twins = [clone(h, f"{ROOT}.5.{k}") for k, h in enumerate(pair.pet)]
+    for_all(twins, ImageType=["DERIVED", "SECONDARY", "AXIAL"])
+    pair.pet += twins
+
+
 @case(21, "R", "several-patients")
 def two_patients_in_a_series(pair):
     pair.pet[2].PatientID = "OTHER"

@@ -14,6 +14,7 @@ from pydicom.uid import JPEGLosslessSV1
 from PEMMASegmentLib import study
 from PEMMASegmentLib.core import Cancelled, PemmaError
 from PEMMASegmentLib.core.images import array
+from PEMMASegmentLib.study import choosing, scan
 
 from .phantom import FACTOR, ROOT, SLICES, Pair, enhanced_ct, stored
 
@@ -102,6 +103,21 @@ def test_choice_of_ct(change, wanted, tmp_path):
     pair.ct += another(pair.ct, 20, **change)
     loaded = study.load(pair.write(tmp_path))
     assert chosen(loaded) == [wanted, "2"] and "series-chosen" in codes(loaded)
+
+
+def test_equal_reconstructions_in_one_pet_series_are_to_be_parted(tmp_path):
+    pair = Pair()
+    pair.pet += another(pair.pet, 20, SeriesInstanceUID=ROOT + ".2", SeriesNumber=2, ImageType=["DERIVED", "SECONDARY"])
+    folder = pair.write(tmp_path)
+    for series in (None, ROOT + ".2"):
+        with pytest.raises(PemmaError, match="holds 2 volumes") as refusal:
+            study.load(folder, pet_series=series)
+        assert refusal.value.place == "(0008,0008)" and "--pet-series" not in refusal.value.way_out
+
+
+@pytest.mark.parametrize("kernel, soft", [("B", True), ("b31f", True), ("STANDARD", True), ("BONE", False), ("", False)])
+def test_kernels_of_soft_tissue(kernel, soft):
+    assert choosing.is_soft(kernel) is soft
 
 
 def test_user_overrules_the_choice(tmp_path):
@@ -247,6 +263,17 @@ def test_file_that_vanishes_while_reading(tmp_path):
     with pytest.raises(PemmaError) as refusal:
         study.load(folder, progress=remove)
     assert (refusal.value.code, refusal.value.place) == ("series-changed", "005.dcm")
+
+
+def test_file_and_folder_that_the_drive_gives_no_more(tmp_path):
+    folder = Pair().write(tmp_path)
+    (folder / "image.dcm").symlink_to("/proc/self/mem")  # its first byte is an input/output error
+    with pytest.raises(PemmaError) as refusal:
+        study.load(folder)
+    assert (refusal.value.code, refusal.value.place) == ("series-changed", "image.dcm")
+    with pytest.raises(PemmaError) as refusal:
+        list(scan._walk(folder / "gone", set()))
+    assert refusal.value.code == "series-changed"
 
 
 def test_describe(tmp_path):

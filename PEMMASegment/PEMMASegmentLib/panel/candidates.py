@@ -7,10 +7,10 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
+from ..study.choosing import is_soft
 from .studies import UIDS
 
 ENOUGH_SLICES = 30
-SOFT_KERNELS = ("STANDARD", "SOFT", "B30", "B31", "B35", "B40", "BR36", "BR38", "BR40", "BF37", "FC08", "FC13")
 SUV_UNITS = ("BQML", "GML", "CNTS")  # convertible; others are refused on reading
 
 
@@ -100,7 +100,7 @@ _TAGS = {
 
 def _rank_ct(told: dict[str, str], slices: int) -> tuple[tuple, str]:
     scout = "LOCALIZER" in told["kind"].upper()
-    soft = told["kernel"].upper().lstrip("['").startswith(SOFT_KERNELS)
+    soft = is_soft(told["kernel"].lstrip("['").partition("'")[0])
     return (slices >= ENOUGH_SLICES, soft, slices), _("a scout view") if scout else ""
 
 

@@ -12,7 +12,8 @@ from .series import Series
 from .tags import EXPORT_AGAIN
 from .types import Candidate, StudyWarning
 
-SOFT_KERNELS = ("STANDARD", "SOFT", "B30", "B31", "B35", "B40", "BR36", "BR38", "BR40", "BF37", "FC08", "FC13", "B")
+#: how the names of soft-tissue kernels begin, of GE, Siemens and Canon; Philips calls its own "B"
+SOFT_KERNELS = ("STANDARD", "SOFT", "B30", "B31", "B35", "B40", "BR36", "BR38", "BR40", "BF37", "FC08", "FC13")
 ENOUGH_CT_SLICES = 30
 OPTION = {"CT": "--ct-series", "PT": "--pet-series"}
 WITHOUT = {"CT": "--inputs pet", "PT": "--inputs ct"}
@@ -111,13 +112,9 @@ def _best(
         return None
     _refuse_halves(usable, modality, named)
     best = usable[0]
-    if len(usable) > 1 and modality == "PT" and key(usable[1]) == key(best):
-        raise PemmaError(
-            "pet-choice",
-            f"the folder holds {len(usable)} PET series that serve equally well",
-            "choose one with --pet-series (UIDs: pemma-segment inspect)",
-            "--pet-series",
-        )
+    tied = [s for s in usable if key(s) == key(best)]
+    if len(tied) > 1 and modality == "PT":
+        raise _not_to_be_guessed(tied)
     _tell_refused(best, seen, warnings)
     reasons[id(best)] = "chosen by the user" if named else _why(best, usable)
     for other in usable[1:]:
@@ -131,6 +128,22 @@ def _best(
             )
         )
     return best
+
+
+def _not_to_be_guessed(tied: Sequence[Series]) -> PemmaError:
+    if len({s.uid for s in tied}) == 1:  # reconstructions in one series, which no UID tells apart
+        return PemmaError(
+            "pet-choice",
+            f"one PET series holds {len(tied)} volumes that serve equally well, told apart by Image Type (0008,0008) only",
+            "export the reconstructions as series of their own",
+            "(0008,0008)",
+        )
+    return PemmaError(
+        "pet-choice",
+        f"the folder holds {len(tied)} PET series that serve equally well",
+        "choose one with --pet-series (UIDs: pemma-segment inspect)",
+        "--pet-series",
+    )
 
 
 def _tell_refused(best: Series, seen: Sequence[Series], warnings: list[StudyWarning]) -> None:
@@ -211,7 +224,7 @@ def _ct_key(pet: Series | None) -> Callable[[Series], tuple]:
             round(overlap(series, pet), 1),
             axial,
             series.count >= ENOUGH_CT_SLICES,
-            _soft(tags.text(header, "ConvolutionKernel")),
+            is_soft(tags.text(header, "ConvolutionKernel")),
             series.count,
             _series_number(series),
             series.uid,
@@ -220,8 +233,9 @@ def _ct_key(pet: Series | None) -> Callable[[Series], tuple]:
     return key
 
 
-def _soft(kernel: str) -> bool:
-    return any(kernel.upper().startswith(soft) for soft in SOFT_KERNELS[:-1])
+def is_soft(kernel: str) -> bool:
+    """Whether a Convolution Kernel (0018,1210) is one for soft tissue."""
+    return kernel.upper() == "B" or kernel.upper().startswith(SOFT_KERNELS)
 
 
 def _series_number(series: Series) -> float:
