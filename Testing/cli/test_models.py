@@ -24,6 +24,13 @@ def test_the_life_of_a_model(even, own_home, capsys):
     assert list((own_home / "models").iterdir()) == []
 
 
+def test_a_readme_of_another_code_page_is_shown(even, own_home, capsys):
+    ask(capsys, "import", str(even))
+    (own_home / "models" / "even" / "README.md").write_bytes("Modell für Köln".encode("latin-1"))
+    assert main(["models", "show", "even"]) == 0
+    assert "Modell f\N{REPLACEMENT CHARACTER}r K" in capsys.readouterr().out
+
+
 def test_no_model_takes_the_name_of_a_bundled_one(own_home, capsys):
     """The name would always find the bundled one."""
     assert main(["models", "import", str(find_model())]) == 1

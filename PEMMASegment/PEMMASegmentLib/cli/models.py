@@ -47,7 +47,8 @@ def show_model(options: argparse.Namespace, terminal: "Terminal") -> bool:
     folder = files.find_model(options.model)
     identity = _identity(folder)
     card = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    words = (folder / "README.md").read_text(encoding="utf-8") if (folder / "README.md").is_file() else ""
+    readme = folder / "README.md"
+    words = readme.read_text(encoding="utf-8", errors="replace") if readme.is_file() else ""
     title = f"{identity['name']} {identity['version']} {identity['sha256']}"
     terminal.result({**identity, "card": card}, f"{title}\n\n{words}")
     return True
