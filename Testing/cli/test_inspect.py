@@ -1,11 +1,18 @@
 """`inspect` on the bundled patient: the keys and the values that the headers state."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+import PEMMASegmentLib
 from PEMMASegmentLib.cli import main
+
+LIBRARY = Path(PEMMASegmentLib.__file__).resolve().parents[1]
 
 
 def test_json_holds_what_the_contract_names(patient, capsys):
@@ -27,6 +34,23 @@ def test_words_name_both_images_and_the_route(patient, capsys):
     assert main(["inspect", str(patient), "--quiet"]) == 0
     words = capsys.readouterr().out
     assert "CT: " in words and "PET: " in words and "SUVbw" in words and "verdict: load" in words
+
+
+def test_letters_that_the_output_lacks_do_not_stop_it(patient, tmp_path):
+    """Standard output that is piped or redirected has a code page on Windows."""
+    import pydicom
+
+    study = shutil.copytree(patient / "STS_008" / "CT", tmp_path / "ct")
+    for file in study.iterdir():
+        header = pydicom.dcmread(file)
+        header.SpecificCharacterSet, header.SeriesDescription = "ISO_IR 192", "胸部平扫"
+        header.save_as(file)
+    environment = {**os.environ, "PYTHONPATH": str(LIBRARY), "PYTHONUTF8": "0", "PYTHONIOENCODING": "cp1252"}
+    for form in ([], ["--json"]):
+        done = subprocess.run([sys.executable, "-m", "PEMMASegmentLib", "inspect", str(study), "--quiet", *form],
+                              capture_output=True, env=environment)  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.decode("cp1252"))["candidates"][0]["description"] == "胸部平扫"
 
 
 def test_one_modality_is_a_study_too(patient, tmp_path, capsys):

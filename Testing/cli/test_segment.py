@@ -1,13 +1,19 @@
 """`segment`: the files of a result, several studies, refusals that leave nothing behind, cancelling."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+import torch
 
 from PEMMASegmentLib import inference
 from PEMMASegmentLib.cli import main
 
+LIBRARY = Path(inference.__file__).resolve().parents[2]
 FILES = {"segmentation.dcm", "lesions.csv", "preview.png", "result.json"}
 
 
@@ -65,6 +71,45 @@ def test_out_that_is_not_ours_is_refused_and_kept(patient, even, tmp_path, capsy
         assert main(arguments) == 1
         assert "thesis.txt" in capsys.readouterr().err
     assert names(tmp_path) == {"thesis.txt"}
+
+
+def test_nothing_is_segmented_for_a_place_that_cannot_be_written(patient, nifti, even, tmp_path, monkeypatch, capsys):
+    """Nothing is forbidden to an account like root."""
+    out, access = tmp_path / "out", os.access
+    out.mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: path != out and access(path, mode))
+    assert main(["segment", str(patient), str(nifti), "--out", str(out), "--model", str(even), "--quiet"]) == 1
+    [line] = capsys.readouterr().err.strip().splitlines()  # not one for each study
+    assert line.endswith("[cannot-write]") and names(out) == set()
+
+
+def test_the_folder_that_the_user_stands_in_takes_the_result(patient, even, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert main(["segment", str(patient), "--out", ".", "--model", str(even), "--quiet"]) == 0
+        assert names(tmp_path) == FILES and "written to .: lesions.csv" in capsys.readouterr().out
+
+
+def test_too_little_memory_is_told_and_a_name_too_long(patient, nifti, even, tmp_path, monkeypatch, capsys):
+    arguments = ["--out", str(tmp_path / "out"), "--model", str(even), "--quiet"]
+    assert main(["segment", str(tmp_path / ("a" * 300)), *arguments]) == 1
+    assert capsys.readouterr().err.endswith("[bad-path]\n")
+    monkeypatch.setattr(inference, "segment", lambda *_, **__: torch.empty(2**50))
+    assert main(["segment", str(nifti), *arguments]) == main(["segment", str(nifti), str(patient), *arguments]) == 1
+    assert capsys.readouterr().err.count("[memory]") == 3
+
+
+def test_where_nobody_reads_on_the_command_ends_without_a_word(nifti, even, tmp_path):
+    """Like `segment A B | head -1`: what was written stays, and no study counts as failed."""
+    again = shutil.copytree(nifti, tmp_path / "again")
+    command = [sys.executable, "-m", "PEMMASegmentLib", "segment", str(nifti), str(again), "--out", str(tmp_path / "out")]
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([*command, "--model", str(even), "--quiet", "--threshold", "0.9"], stdout=write, stderr=subprocess.PIPE,
+                          text=True, env={**os.environ, "PYTHONPATH": str(LIBRARY)})  # fmt: skip
+    os.close(write)
+    assert done.returncode == 1 and "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr
+    assert names(tmp_path / "out") == {nifti.name}
 
 
 def test_two_studies_of_one_name_are_refused(patient, even, tmp_path, capsys):

@@ -18,6 +18,8 @@ COMMANDS = (demo, inspect, segment, evaluate, train, adapt, models, cases, adapt
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and gives its exit code: 0 done, 1 refused or failed, 2 wrong usage, 130 cancelled."""
+    if hasattr(sys.stdout, "reconfigure"):  # a code page that lacks the letters of a series' description or a folder's name
+        sys.stdout.reconfigure(errors="backslashreplace")
     given = sys.argv[1:] if arguments is None else arguments
     options = parser().parse_args(ending_with_values(given))
     try:
@@ -45,12 +47,12 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from ..core import Cancelled, PemmaError
-    from .terminal import Terminal, permissions_told
+    from ..core import Cancelled, PemmaError, system_told
+    from .terminal import Terminal
 
     terminal = Terminal(as_json=options.json, quiet=options.quiet)
     try:
-        with permissions_told():
+        with system_told():
             return DONE if options.run(options, terminal) else FAILED
     except PemmaError as error:
         terminal.refused(error)

@@ -38,8 +38,8 @@ def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
             unpack(Path(folder))
             done = work.segment(Path(folder), model, options, progress)
             truth, _ = annotation.read(annotation.find(Path(folder)), done.study)
-        work.write(options.out, done, options)
-    work.warn(terminal, done)
+        record = work.write(options.out, done, options)
+    work.warn_of(terminal, record)
     dice = metrics.dice(label_of_lesions(done), truth)
     words = f"{results.as_text(done.lesions)}\nDice against the expert's contour: {dice:.2f}\nwritten to {options.out}"
     terminal.result({"study": PATIENT, "dice": dice, "out": str(options.out)}, words)

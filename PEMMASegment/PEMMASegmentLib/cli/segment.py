@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import json
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -43,22 +42,19 @@ def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
 def places_of(studies: Sequence[Path], out: Path) -> dict[Path, Path]:
     """Where each study's result goes: `out` for a single one, otherwise a folder in it named like the study's.
 
-    Raises PemmaError when a place holds something else than a result, or two studies have one name.
+    Raises PemmaError when a place holds something else than a result or can't be written, or two studies have one name.
     """
     from .. import results
     from ..core import PemmaError
     from .terminal import base_name
 
-    if len(studies) == 1:
-        results.check_out(out)
-        return {studies[0]: out}
-    places = {study: out / base_name(study) for study in studies}
+    places = {study: out / base_name(study) for study in studies} if len(studies) > 1 else {studies[0]: out}
     if len(set(places.values())) < len(studies):
         raise PemmaError("same-name", "two studies have folders of one name", "segment them one at a time")
-    if out.is_dir():
-        _check_results_in(out)
-    else:
-        results.check_out(out)
+    if len(studies) > 1:
+        _check_results_in(out) if out.is_dir() else results.check_out(out)
+    for place in places.values():
+        results.check_out(place)
     return places
 
 
@@ -84,12 +80,12 @@ def segment_one(study: Path, out: Path, model: "Model", options: argparse.Namesp
     name = base_name(study)
     with terminal.progress(name) as progress, nothing_stale(out):
         done = work.segment(study, model, options, progress)
-        written = work.write(out, done, options)
-    work.warn(terminal, done)
+        record = work.write(out, done, options)
+    work.warn_of(terminal, record)
     if not terminal.as_json:
-        files = ", ".join(path.name for path in written)
+        files = ", ".join(sorted([*(file["name"] for file in record["files"]), "result.json"]))
         print(f"{name}\n{results.as_text(done.lesions)}\nwritten to {out}: {files}", flush=True)
-    return {"study": name, "out": str(out), "result": json.loads((out / "result.json").read_text(encoding="utf-8"))}
+    return {"study": name, "out": str(out), "result": record}
 
 
 @contextlib.contextmanager

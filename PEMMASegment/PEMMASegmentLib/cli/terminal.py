@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from ..core import PemmaError, Progress, no_progress
+from ..core import PemmaError, Progress, no_progress, system_told
 
 SECONDS_IN_A_LOG = 10.0  # between two lines of a bar that nobody watches
 
@@ -24,7 +24,7 @@ class Terminal:
 
     def result(self, value: dict, words: str) -> None:
         """The command's answer on stdout: as JSON or in words."""
-        print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) if self.as_json else words)
+        print(json.dumps(value, indent=2, allow_nan=False) if self.as_json else words, flush=True)
 
     def error(self, error: PemmaError, study: str = "") -> None:
         """One line: `error: sentence (way out) [code]`."""
@@ -70,11 +70,13 @@ def for_each(studies: Sequence[Path], do: Callable[[Path], dict], terminal: Term
     for study in studies:
         name = base_name(study)
         try:
-            with permissions_told():
+            with system_told():
                 done.append(do(study))
         except PemmaError as error:
             terminal.error(error, name if len(studies) > 1 else "")
             failed.append({"study": name, "error": error_as_json(error)})
+        except BrokenPipeError:  # nobody reads any more
+            raise
         except Exception as error:
             if len(studies) == 1:
                 raise
@@ -82,17 +84,6 @@ def for_each(studies: Sequence[Path], do: Callable[[Path], dict], terminal: Term
             failed.append({"study": name, "error": {"code": "bug", "sentence": type(error).__name__,
                                                     "way_out": "report the traceback above", "place": ""}})
     return done, failed
-
-
-@contextlib.contextmanager
-def permissions_told() -> Iterator[None]:
-    """What the system forbids is nothing that a traceback helps with: a PemmaError of the file's name instead."""
-    try:
-        yield
-    except PermissionError as error:
-        name = Path(error.filename).name if isinstance(error.filename, str) else ""
-        raise PemmaError("no-permission", "the system forbids to read or write this file or folder",
-                         "change its permissions, or name another place", name) from error
 
 
 def error_as_json(error: PemmaError) -> dict[str, str]:

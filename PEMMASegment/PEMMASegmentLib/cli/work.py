@@ -1,6 +1,7 @@
 """What demo, segment, evaluate and the worker do alike: load, segment, measure, write."""
 
 import argparse
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -76,12 +77,13 @@ def segment_study(
     return Segmented(loaded, replace(found, steps=(loading, *found.steps, measured), notes=notes), lesions)
 
 
-def write(out: Path, done: Segmented, options: argparse.Namespace) -> list[Path]:
-    """The result's files in `out`."""
-    return results.write_all(
+def write(out: Path, done: Segmented, options: argparse.Namespace) -> dict:
+    """Writes the result's files into `out` and gives its record, which tells what became of them."""
+    results.write_all(
         out, done.study, done.segmentation, done.lesions, segments=options.segments,
         command_options=of_result(done.segmentation, options),
     )  # fmt: skip
+    return json.loads((out / "result.json").read_text(encoding="utf-8"))
 
 
 def smallest_ml(found: Segmentation, options: argparse.Namespace) -> float:
@@ -105,3 +107,8 @@ def warn(terminal: Terminal, done: Segmented) -> None:
     """Says what the study and the run have to tell."""
     notes = (StudyWarning(code, sentence) for code, sentence in done.segmentation.notes)
     terminal.warnings([*done.study.warnings, *notes])
+
+
+def warn_of(terminal: Terminal, record: dict) -> None:
+    """Says what the study, the run and the writing of its result have to tell."""
+    terminal.warnings([StudyWarning(**told) for told in record["warnings"]])

@@ -7,6 +7,14 @@
 Anything else that escapes is a bug and keeps its traceback.
 """
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+#: How NumPy's MemoryError is called elsewhere: torch on the CPU and on a GPU, ITK, C++. All are RuntimeErrors.
+_NO_MEMORY = ("DefaultCPUAllocator", "out of memory", "Failed to allocate memory", "bad_alloc")
+
 
 class PemmaError(Exception):
     """Something that the user can put right.
@@ -29,3 +37,28 @@ class PemmaError(Exception):
 
 class Cancelled(Exception):
     """The user stopped the work."""
+
+
+@contextmanager
+def system_told() -> Iterator[None]:
+    """What the system refuses is nothing that a traceback helps with: permissions, names and memory as PemmaErrors."""
+    try:
+        yield
+    except (OSError, MemoryError, RuntimeError) as error:
+        told = _of_the_system(error)
+        if told is None:
+            raise
+        raise told from error
+
+
+def _of_the_system(error: Exception) -> PemmaError | None:
+    name = Path(error.filename).name if isinstance(error, OSError) and isinstance(error.filename, str) else ""
+    if isinstance(error, PermissionError):
+        return PemmaError("no-permission", "the system forbids to read or write this file or folder",
+                          "change its permissions, or name another place", name)
+    if isinstance(error, OSError) and name and error.errno in (errno.ENAMETOOLONG, errno.EINVAL):
+        return PemmaError("bad-path", "no file or folder can have this name here", "check the path", name[:80])
+    if isinstance(error, MemoryError) or isinstance(error, RuntimeError) and any(word in str(error) for word in _NO_MEMORY):
+        return PemmaError("memory", "there is too little free memory",
+                          "close other programs, or look at a part of the study with --roi")
+    return None

@@ -1,7 +1,6 @@
 """What the background process can do. Requests carry the command line's options, which its own parser reads."""
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -128,8 +127,7 @@ def _record(done: "Segmented", out: Path | None, options: argparse.Namespace) ->
 
     if out is None:
         return as_record(done.study, done.segmentation, done.lesions)
-    work.write(out, done, options)
-    return json.loads((out / "result.json").read_text(encoding="utf-8"))
+    return work.write(out, done, options)
 
 
 def parse(request: dict, *adding: "Callable[[argparse.ArgumentParser], None]") -> argparse.Namespace:
