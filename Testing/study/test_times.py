@@ -107,7 +107,7 @@ def test_private_time_days_before_the_scan_is_no_reference():
     assert made.summary.factor == pytest.approx(FACTOR) and "earliest Acquisition" in made.summary.route
 
 
-@pytest.mark.parametrize("value", ["1e15", "1e25"])
+@pytest.mark.parametrize("value", ["1e15", "1e25", ["60000", "90000"]])
 def test_impossible_frame_time_is_no_reference(value):
     made = plan(FrameReferenceTime=value)
     assert made.summary.factor == pytest.approx(FACTOR) and codes(made) == []
@@ -251,6 +251,15 @@ def test_injection_refused(change, code, place):
     with pytest.raises(PemmaError) as refusal:
         plan(**change)
     assert (refusal.value.code, refusal.value.place) == (code, place) and "--inj" in refusal.value.way_out
+
+
+def test_what_is_told_of_the_time_is_told_of_the_one_used():
+    made = plan(Typed(injection_time="110000"), RadiopharmaceuticalStartDateTime="20240309110000",
+                RadiopharmaceuticalStartTime="113000")  # fmt: skip
+    assert codes(made) == ["typed-value"]
+    night = {"SeriesTime": "003000", "AcquisitionTime": "003000", "RadiopharmaceuticalStartTime": ""}
+    made = plan(Typed(injection_time="233000"), **night)
+    assert made.summary.factor == pytest.approx(FACTOR) and codes(made) == ["injection-before-midnight", "typed-value"]
 
 
 def isotope(half_life: str, code: str, meaning: str):

@@ -168,10 +168,15 @@ def _candidates(
 
 
 def _back_computed(headers: Sequence[Dataset], acquired: Sequence[Moment], half_life: float) -> Moment | None:
-    """t_acq + T_ave - FRT (median); None if a time is missing or impossible, all are 0, or the slices disagree by
-    over 2 s."""
-    frame_times = [tags.number(header, "FrameReferenceTime") for header in headers]
-    durations = [tags.number(header, "ActualFrameDuration") for header in headers]
+    """t_acq + T_ave - FRT (median); None if a time is missing, unreadable or impossible, all are 0, or the slices
+    disagree by over 2 s."""
+    try:
+        frame_times, durations = (
+            [tags.number(header, keyword) for header in headers]
+            for keyword in ("FrameReferenceTime", "ActualFrameDuration")
+        )
+    except PemmaError:  # other times may do
+        return None
     if not all(t is not None and abs(t) <= LONGEST_FRAME_MS for t in frame_times) or not any(frame_times):
         return None
     if not all(map(possible_duration, durations)):

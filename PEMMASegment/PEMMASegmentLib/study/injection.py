@@ -37,14 +37,22 @@ def injected(
 
     A typed time fills in when the header has none or one that can't be right.
     """
+    told: list[tuple[str, str, str]] = []
+
+    def tell(code: str, sentence: str, way_out: str) -> None:
+        told.append((code, sentence, way_out))
+
     try:
-        found = _from_header(header, item, reference.moment, half_life, warn)
+        found = _from_header(header, item, reference.moment, half_life, tell)
         _check_gap(found, reference.moment, half_life)
     except PemmaError:
         if typed.injection_time is None:
             raise
-        found = _from_typed(typed.injection_time, reference.moment, half_life)
+        told.clear()  # what was said of the header's time holds for no typed one
+        found = _from_typed(typed.injection_time, reference.moment, half_life, tell)
         _check_gap(found, reference.moment, half_life)
+    for one in told:
+        warn(*one)
     return found
 
 
@@ -127,7 +135,7 @@ def _before_midnight(found: Injection, reference: Moment, half_life: float, warn
         found = replace(found, moment=found.moment + -DAY)
         warn(
             "injection-before-midnight",
-            "the header gives the injection's time without a date; the day before the scan was assumed",
+            "the injection's time has no date; the day before the scan was assumed",
             CHECK_UPTAKE,
         )
     if reference - found.moment > LONGEST_TIME_ONLY_GAP:
@@ -145,7 +153,7 @@ def _needs_day(half_life: float) -> bool:
     return DAY_NEEDED[0] < half_life < DAY_NEEDED[1]
 
 
-def _from_typed(value: str, reference: Moment, half_life: float) -> Injection:
+def _from_typed(value: str, reference: Moment, half_life: float, warn: Warn) -> Injection:
     moment, day_time = times.date_time(value), times.time_of_day(value)
     if len(value) == 14 and moment:
         return Injection(Moment(moment.local, reference.zone), TYPED_PLACE, typed=True)
@@ -158,7 +166,7 @@ def _from_typed(value: str, reference: Moment, half_life: float) -> Injection:
         )
     midnight = reference.local.replace(hour=0, minute=0, second=0, microsecond=0)
     found = Injection(Moment(midnight + day_time, reference.zone), TYPED_PLACE, typed=True)
-    return _before_midnight(found, reference, half_life, lambda code, sentence, way_out: None)
+    return _before_midnight(found, reference, half_life, warn)
 
 
 def _check_gap(found: Injection, reference: Moment, half_life: float) -> None:
