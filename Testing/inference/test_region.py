@@ -63,6 +63,31 @@ def test_a_region_shortens_the_body():
     assert region.find_body(_person(150), "ct", (0, 240, 0, 240, 100, 300)).longest_mm == pytest.approx(200, abs=4)
 
 
+@pytest.mark.parametrize("turn", [0.0, 0.6])
+@pytest.mark.parametrize("sides", [(20, 20, 20), (6, 6, 6), (60, 60, 3), (0.5, 0.5, 0.5)])
+def test_a_small_region_in_tissue_is_looked_at_to_its_borders(turn, sides):
+    image = sitk.Resample(_person(40), (240, 240, 160), sitk.Transform(), sitk.sitkNearestNeighbor, (0, 0, 30), (1, 1, 1.25))
+    image.SetDirection(np.array(sitk.Euler3DTransform((0, 0, 0), turn, turn, 0).GetMatrix()).tolist())
+    index = [120, 118, 60]
+    middle = image.TransformIndexToPhysicalPoint(index)
+    roi = tuple(m + side * half for m, side in zip(middle, sides, strict=True) for half in (-0.5, 0.5))
+    body = region.find_body(image, "ct", roi)
+    z, y, x = np.nonzero(region.voxels_inside(image, roi))
+    step = np.minimum(4, np.min(sides) / 3) / image.GetSpacing()
+    for n, axis in enumerate((x, y, z)):
+        assert body.box[n, 0] <= axis.min() + step[n] and axis.max() - step[n] <= body.box[n, 1]
+        assert body.box[n, 0] < index[n] + 0.5 and index[n] - 0.5 < body.box[n, 1]
+    assert body.longest_mm <= max(sides)
+
+
+def test_a_small_region_beside_the_body_is_refused():
+    """Air, and between the centres of two slices."""
+    for roi, code in (((0, 12, 0, 12, 60, 72), "no-body"), ((100, 120, 100, 120, 61, 62), "roi")):
+        with pytest.raises(PemmaError) as refused:
+            region.find_body(_person(40), "ct", roi)
+        assert refused.value.code == code
+
+
 def test_a_table_under_the_patient_does_not_lengthen_the_body():
     image = _person(40)
     long = sitk.ConstantPad(image, (0, 0, 60), (0, 0, 60), -1000)

@@ -10,13 +10,16 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from ..core import PemmaError
+from ..core.images import voxel_ml
 
 #: What counts as body: CT above this (HU), PET above this (SUVbw; muscle at rest has about 0.5, air below 0.05).
 BODY_ABOVE = {"ct": -500.0, "pet": 0.2}
-#: The body is looked for on every n-th voxel, about this far apart, mm.
+#: The body is looked for on every n-th voxel, about this far apart, mm (nearer in a thin region).
 COARSE_MM = 4.0
 #: Smaller parts are noise or a crumb of the table, ml. The parts of one body need not touch: two legs, an arm.
 SMALLEST_PART_ML = 20.0
+#: Of a region (or image) below 200 ml this share is enough.
+SMALLEST_SHARE = 0.1
 #: A study whose body is this much longer than anything the model has seen is outside its region.
 LONGEST_FACTOR = 1.3
 
@@ -34,29 +37,27 @@ class Body:
 def find_body(image: sitk.Image, modality: str, roi_mm: Roi | None = None) -> Body:
     """The body on a CT (HU) or PET (SUVbw), inside the region of interest if there is one.
 
-    Raises PemmaError "no-body" when nothing of at least 20 ml is above the threshold there, "roi" when the region of
-    interest holds no voxel.
+    Raises PemmaError "no-body" when no part of at least 20 ml, or a tenth of what is looked at, is above the threshold there,
+    "roi" when the region of interest holds no voxel.
     """
-    steps = [max(1, round(COARSE_MM / s)) for s in image.GetSpacing()]
-    voxels = sitk.GetArrayViewFromImage(image)[tuple(slice(None, None, n) for n in reversed(steps))]
-    inside = voxels > BODY_ABOVE[modality]
-    if roi_mm is not None:
-        looked_at = voxels_inside(image, roi_mm, steps)
-        if not looked_at.any():
-            raise PemmaError("roi", "the region of interest lies beside the study",
-                             "give X0,X1,Y0,Y1,Z0,Z1 in mm in DICOM's axes (LPS)")
-        inside &= looked_at
-    voxel_ml = float(np.prod(image.GetSpacing()) * np.prod(steps)) / 1000.0
-    parts, largest = _parts(inside, SMALLEST_PART_ML / voxel_ml)
+    part, start, apart_mm = (image, np.zeros(3, int), COARSE_MM) if roi_mm is None else _cropped(image, roi_mm)
+    steps = [max(1, round(apart_mm / s)) for s in part.GetSpacing()]
+    voxels = sitk.GetArrayViewFromImage(part)[tuple(slice(None, None, n) for n in reversed(steps))]
+    looked_at = np.ones(voxels.shape, bool) if roi_mm is None else voxels_inside(part, roi_mm, steps)
+    if not looked_at.any():
+        raise PemmaError("roi", "the region of interest holds no voxel of the study",
+                         "give X0,X1,Y0,Y1,Z0,Z1 in mm in DICOM's axes (LPS)")
+    smallest = min(SMALLEST_PART_ML / (voxel_ml(part) * np.prod(steps)), SMALLEST_SHARE * np.count_nonzero(looked_at))
+    parts, largest = _parts((voxels > BODY_ABOVE[modality]) & looked_at, smallest)
     if largest is None:
         where = "inside the region of interest " if roi_mm is not None else ""
         raise PemmaError("no-body", f"nothing of a body is to be seen {where}on the {modality.upper()}",
                          "choose another region with --roi" if roi_mm is not None else "check the series and its units")
-    box, solid = (_full_box(extent, steps, image.GetSize()) for extent in (parts, largest))
-    longest = float(((solid[:, 1] - solid[:, 0]) * image.GetSpacing()).max())
+    box, solid = (_full_box(extent, steps, part.GetSize()) for extent in (parts, largest))
+    longest = float(((solid[:, 1] - solid[:, 0]) * part.GetSpacing()).max())
     if roi_mm is not None:  # a box turned against the image is never longer than itself
-        longest = min(longest, max(roi_mm[1] - roi_mm[0], roi_mm[3] - roi_mm[2], roi_mm[5] - roi_mm[4]))
-    return Body(box, longest)
+        longest = min(longest, float(_sides(roi_mm).max()))
+    return Body(box + start[:, None], longest)
 
 
 def check_roi(roi_mm: Roi | None) -> None:
@@ -124,6 +125,22 @@ def index_box(points_mm: np.ndarray, grid: sitk.Image, margin_mm: float = 0.0) -
     start = np.floor(np.round(index.min(0) - margin + 0.5, 3)).astype(int)
     stop = np.ceil(np.round(index.max(0) + margin + 0.5, 3)).astype(int)
     return np.stack([np.maximum(start, 0), np.minimum(stop, grid.GetSize())], axis=1)
+
+
+def _cropped(image: sitk.Image, roi_mm: Roi) -> tuple[sitk.Image, np.ndarray, float]:
+    """The part of an image that a box needs, its first voxel (x, y, z), and how far apart to look, mm: a thin box is not missed.
+
+    Of an image that lies beside the box some voxel.
+    """
+    box = index_box(roi_corners(roi_mm), image)
+    start = np.clip(box[:, 0], 0, np.array(image.GetSize()) - 1)
+    stop = np.maximum(box[:, 1], start + 1)
+    part = image[tuple(slice(int(low), int(high)) for low, high in zip(start, stop, strict=True))]
+    return part, start, min(COARSE_MM, float(_sides(roi_mm).min()) / 3)
+
+
+def _sides(roi_mm: Roi) -> np.ndarray:
+    return np.subtract(roi_mm[1::2], roi_mm[0::2])
 
 
 def _parts(inside: np.ndarray, smallest: float):
