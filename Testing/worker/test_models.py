@@ -68,6 +68,15 @@ def test_what_is_no_model_is_refused(home, tmp_path, model):
     assert not home.exists()
 
 
+def test_a_model_imported_anew_with_the_same_weights_is_read_again(model, tmp_path):
+    folder, warm = shutil.copytree(model, tmp_path / "even"), WarmModel()
+    first = warm.get(str(folder))
+    assert warm.get(str(folder)) is first
+    card = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps({**card, "threshold": {**card["threshold"], "ct": 0.9}}))
+    assert warm.get(str(folder)).card.threshold["ct"] == 0.9
+
+
 def test_the_bundled_patient_gives_the_stored_figures():
     """Fails when the bundled model changed and `Testing/evidence/expected.py` was not run."""
     found = checkup.check_system({"device": "cpu"}, no_progress, WarmModel())

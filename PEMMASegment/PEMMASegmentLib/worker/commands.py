@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..adapters.files import MergedAdapter
     from ..cli.work import Segmented
     from ..core import Progress
-    from ..network.files import Model
+    from ..network.files import Model, ModelCard
     from ..study.types import PetCtStudy
 
 #: Fields of a request that are no options of the command line.
@@ -44,10 +44,10 @@ def commands() -> "dict[str, Callable[[dict, Progress], dict]]":
 
 
 class WarmModel:
-    """The model of the last request, kept for as long as the same folder with the same hash is asked for."""
+    """The model of the last request, kept for as long as the same folder with the same card is asked for."""
 
     def __init__(self):
-        self._key: tuple[Path, str] | None = None
+        self._key: tuple[Path, ModelCard] | None = None
         self._model: Model | None = None
         self._adapter: MergedAdapter | None = None
 
@@ -56,7 +56,7 @@ class WarmModel:
         from ..network import files
 
         folder = files.find_model(name).resolve()
-        key = (folder, files.read_card(folder).sha256)
+        key = (folder, files.read_card(folder))  # the whole card: weights stay when a threshold is chosen anew
         if key != self._key:
             self._key = self._model = self._adapter = None  # there may be no room for two
             self._model, self._key = files.load_model(folder), key
@@ -72,7 +72,7 @@ class WarmModel:
             return None
         if self._adapter is None or (self._adapter.card, self._adapter.base_net) != (found.card, model.net):
             self._adapter = None
-            self._adapter = keep_merged(found, model.net)
+            self._adapter = keep_merged(found, model.net.cpu())  # where the GPU's memory can't run out
         return self._adapter
 
 
