@@ -8,6 +8,7 @@ import pytest
 import SimpleITK as sitk
 import torch
 
+from PEMMASegmentLib.adapters import Adapter, AdapterCard, method
 from PEMMASegmentLib.core import Cancelled, PemmaError
 from PEMMASegmentLib.core.images import like
 from PEMMASegmentLib.inference import segment
@@ -185,6 +186,32 @@ def test_out_of_memory_is_told_once_and_changes_nothing(monkeypatch):
     found = segment(study(), model(Hot(failures=2)))
     assert [code for code, _ in found.notes] == ["out-of-memory"] and "one window at a time" in found.notes[0][1]
     assert np.allclose(_voxels(found.probability), _voxels(segment(study(), model()).probability), atol=1e-6)
+
+
+def test_an_adapter_whose_merging_runs_out_of_memory_goes_down_the_ladder_too(monkeypatch):
+    class Large(Adapter):
+        tries = []
+
+        def merged(self, net):
+            self.tries.append(net)
+            if len(self.tries) == 1:
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+            return net
+
+    card = AdapterCard("site", "1", method("lora", rank=1), "all", ("weight",), model().identity, "ct+pet")
+    cpu = torch.device("cpu")
+    ways = [(Way(cpu, "float32", 4, cpu), ""), (Way(cpu, "float32", 4, cpu), "computed on the CPU")]
+    monkeypatch.setattr(sys.modules["PEMMASegmentLib.inference.segment"], "ladder", lambda first: iter(ways))
+    found = segment(study(), model(), adapter=Large(card, {}))
+    assert "out-of-memory" in [code for code, _ in found.notes] and len(Large.tries) == 2
+
+
+def test_a_gpu_that_is_passed_over_is_told(monkeypatch):
+    cpu = torch.device("cpu")
+    way = Way(cpu, "float32", 4, cpu, "no kernel image is available for execution on the device")
+    monkeypatch.setattr(sys.modules["PEMMASegmentLib.inference.segment"], "choose", lambda device: way)
+    [(code, sentence)] = segment(study(), model()).notes
+    assert code == "cuda-unusable" and "on the CPU" in sentence and "no kernel image" in sentence
 
 
 def test_an_answer_that_is_no_number_is_refused():

@@ -65,10 +65,11 @@ def segment(study: PetCtStudy, model: Model, *, adapter: Adapter | None = None, 
     empty = padding(model.card.preprocessing)
     tensors = {name: windows.cut(tensor, plan, empty[name]) for name, tensor in prepared.tensors.items()}
     clock.step("prepare")
-    net = model.net if adapter is None else adapter.merged(model.net)
-    probability, way, fallen = run_down(
-        ladder(choose(device)),
-        lambda way: _search(net, tensors, plan, way, passes(adapter), part(progress, PREPARED, SEARCHED)))
+    first = choose(device)
+    if first.passed_over:
+        notes += (("cuda-unusable", f"computed on the CPU, since the GPU can't be used: {first.passed_over}"),)
+    probability, way, fallen = run_down(ladder(first), lambda way: _search(
+        _net(model, adapter, way), tensors, plan, way, passes(adapter), part(progress, PREPARED, SEARCHED)))
     if fallen:
         notes += (("out-of-memory", f"the memory of the GPU did not suffice: {fallen}"),)
     clock.step(f"{len(plan.starts)} window{'s' * (len(plan.starts) > 1)}")
@@ -138,6 +139,12 @@ def _box(body: region.Body, searched: sitk.Image, result: sitk.Image, grid: sitk
         raise PemmaError("no-overlap", "CT and PET of the study show different places",
                          "choose the series that belong together (--ct-series, --pet-series)")
     return box
+
+
+def _net(model: Model, adapter: Adapter | None, way: Way) -> torch.nn.Module:
+    """The network where it computes. An adapter's weights are merged there: that takes memory as well."""
+    net = model.net.to(way.device)
+    return net if adapter is None else adapter.merged(net)
 
 
 def _search(net, tensors: dict[str, torch.Tensor], plan: windows.Plan, way: Way, mirrored: tuple[tuple[int, ...], ...],

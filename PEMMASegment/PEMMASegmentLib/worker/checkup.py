@@ -115,9 +115,13 @@ def run_rows(done: "Segmented", figures: dict[str, float], stored: dict[str, flo
 def _gpu() -> list[list[str]]:
     import torch
 
+    from ..inference.device import choose
+
     if not torch.cuda.is_available():
         built = f"torch is built for CUDA {torch.version.cuda}" if torch.version.cuda else "torch is built for the CPU only"
         return [["GPU", f"none that torch can use; {built}"]]
+    if why := choose("auto").passed_over:
+        return [["GPU", f"one that can't be used: {why}"]]
     free, total = torch.cuda.mem_get_info()
     name = torch.cuda.get_device_name()
     return [["GPU", f"{name}, {free / 2**30:.1f} of {total / 2**30:.1f} GiB free, CUDA {torch.version.cuda}"]]
