@@ -12,11 +12,11 @@ from .times import Moment
 from .types import Typed
 
 LONGEST_TIME_ONLY_GAP = timedelta(hours=12)
-#: half-lives in s for which the time of day alone can't do: with a shorter one nobody scans on another day, with a longer
+#: half-lives in s for which the time of day alone tells little: with a shorter one nobody scans on another day, with a longer
 #: one (Ge-68, Na-22) a day changes little
 DAY_NEEDED = (6 * 3600.0, 30 * 86400.0)
 TYPE_TIME = "give the injection time with --injection-time, or use --inputs ct"
-TYPE_DATE_AND_TIME = "give it as YYYYMMDDHHMMSS with --injection-time, or use --inputs ct"
+DAY_ASSUMED = "injection-date-assumed"
 CHECK_UPTAKE = "check the uptake time"
 TYPED_PLACE = "--injection-time"
 
@@ -35,7 +35,7 @@ def injected(
 ) -> Injection:
     """The injection before `reference`. Refuses a missing one, one after the scan, and one over 12 half-lives before.
 
-    A typed time fills in when the header has none or one that can't be right.
+    A typed time fills in when the header has none, or one that can't be right or whose day had to be assumed.
     """
     told: list[tuple[str, str, str]] = []
 
@@ -45,9 +45,12 @@ def injected(
     try:
         found = _from_header(header, item, reference.moment, half_life, tell)
         _check_gap(found, reference.moment, half_life)
+        sure = all(code != DAY_ASSUMED for code, _, _ in told)
     except PemmaError:
         if typed.injection_time is None:
             raise
+        sure = False
+    if not sure and typed.injection_time is not None:
         told.clear()  # what was said of the header's time holds for no typed one
         found = _from_typed(typed.injection_time, reference.moment, half_life, tell)
         _check_gap(found, reference.moment, half_life)
@@ -124,12 +127,11 @@ def _after_date_shift(found: Injection, reference: Moment, half_life: float, war
 def _before_midnight(found: Injection, reference: Moment, half_life: float, warn: Warn) -> Injection:
     """A time of day on the day of the scan, or on the day before if it would be after the scan."""
     if _needs_day(half_life):
-        raise PemmaError(
-            "injection-date-unknown",
-            f"the injection's time has no date, and with a half-life of {half_life / 3600:.0f} h it need not be of the "
-            "day of the scan",
-            TYPE_DATE_AND_TIME,
-            found.place,
+        warn(
+            DAY_ASSUMED,
+            f"the injection's time {found.place} has no date; the day of the scan was assumed, but with a half-life of "
+            f"{half_life / 3600:.0f} h the tracer may have been given days before, and SUV would then be too low",
+            "check it; if it was another day, give it as YYYYMMDDHHMMSS with --injection-time",
         )
     if reference - found.moment < timedelta(0):
         found = replace(found, moment=found.moment + -DAY)
