@@ -95,6 +95,18 @@ print(sent[-1]["error"]["code"], sent[-1]["error"]["sentence"])"""
     assert "in fails" in done.stderr and "ller" not in done.stdout + done.stderr
 
 
+def test_too_little_memory_is_no_fault():
+    code = """import io
+from PEMMASegmentLib.worker import server
+sent = []
+one = server.Server(io.BytesIO())
+one.send = sent.append
+one._do({"inspect": lambda request, progress: bytearray(2**60)}, {"id": 1, "do": "inspect"})
+print(sent[-1]["error"]["code"], sent[-1]["error"]["way_out"])"""
+    done = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True)
+    assert done.stdout.startswith("memory close other programs"), done.stderr
+
+
 def test_it_ends_with_its_owner_and_takes_the_private_folder_along(temporary):
     """The owner is killed in the middle of it: nobody else is there to tidy up."""
     code = f"""import os, signal, sys, time

@@ -36,7 +36,7 @@ def remove_stale(inside: Path) -> None:
 def undo_writing(out: Path, pid: int) -> None:
     """Removes what process `pid` had not finished writing to `out`, and puts an earlier result back that stood aside.
 
-    The names are those of `core.folders`: `.writing-<pid>-...` beside `out`, or in it where it is a mounted folder.
+    The names are those of `core.folders`: `.writing-<pid>-...` beside `out`, or in it where it keeps its place.
     """
     out = Path(os.path.realpath(out))
     for place in (out.parent, out):
