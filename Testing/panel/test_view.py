@@ -83,6 +83,23 @@ def test_one_of_the_two_is_shown_alone(module, layers, alone):
     assert module.panel.ui.messageLabel.text == ""
 
 
+def test_what_was_deleted_is_no_longer_shown(module, layers):
+    """The rest follows as before; with nothing left the views are the user's own."""
+    import slicer
+
+    ui, chosen = module.panel.ui, module.panel.chosen
+    click(ui.viewButton)
+    ct = chosen.ct
+    slicer.mrmlScene.RemoveNode(chosen.pet)
+    ui.petOpacitySlider.value = 0.3
+    assert (layers.GetBackgroundVolumeID(), layers.GetForegroundVolumeID()) == (ct.GetID(), None)
+    slicer.mrmlScene.RemoveNode(ct)
+    another = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode").GetID()
+    layers.SetBackgroundVolumeID(another)
+    ui.petColourComboBox.currentText = "inverted grey"
+    assert layers.GetBackgroundVolumeID() == another and ui.messageLabel.text == ""
+
+
 def test_a_window_in_suv_holds_for_a_pet_in_bq_per_ml(module, layers):
     import slicer
 

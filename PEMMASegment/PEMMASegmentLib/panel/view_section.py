@@ -78,7 +78,12 @@ class ViewSection:
         self._on_look()
 
     def _on_look(self, _value=None) -> None:
-        if self._shown is not None:
+        if self._shown is None:
+            return
+        *shown, scale = self._shown
+        ct, pet = (node if node is not None and node.GetScene() is not None else None for node in shown)  # may be deleted
+        self._shown = ct, pet, scale
+        if (ct or pet) is not None:
             self._guarded(self._look)
 
     def _look(self, *, fit: bool = False) -> None:
