@@ -63,15 +63,51 @@ def register_sample_data() -> None:
 
 
 def load_sample(source=None) -> list:
-    """Takes the bundled patient into the DICOM database and loads its CT and PET; returns the two nodes."""
+    """Takes the bundled patient into the DICOM database and loads its CT and PET; returns the two nodes.
+
+    None of them where it can't be; the user has been told why.
+    """
     from DICOMLib import DICOMUtils
 
+    if not _database_is_open():
+        slicer.util.errorDisplay(_(
+            "The sample patient goes into Slicer's DICOM database, which is not open. Open the module DICOM, "
+            "let it create or update its database, and load the sample again."
+        ))  # fmt: skip
+        return []
     folder = Path(slicer.util.tempDirectory(key="PEMMASegment"))
     with zipfile.ZipFile(SAMPLE) as archive:
         archive.extractall(folder)
-    DICOMUtils.importDicom(str(folder), copyFiles=True)  # the folder is temporary, the database is not
+    taken = DICOMUtils.importDicom(str(folder), copyFiles=True)  # the folder is temporary, the database is not
     series = (_series_uid(folder / "STS_008" / kind) for kind in ("CT", "PET"))
-    return [slicer.mrmlScene.GetNodeByID(DICOMUtils.loadSeriesByUID([uid])[0]) for uid in series]
+    loaded = [DICOMUtils.loadSeriesByUID([uid]) for uid in series] if taken else []
+    if not loaded or not all(loaded):
+        slicer.util.errorDisplay(_(
+            "The sample patient could not be taken into Slicer's DICOM database. "
+            "Look whether its disk is full and the module DICOM shows it, and load the sample again."
+        ))  # fmt: skip
+        return []
+    return [slicer.mrmlScene.GetNodeByID(ids[0]) for ids in loaded]
+
+
+def _database_is_open() -> bool:
+    """Whether there is a DICOM database. A Slicer that never had one gets it after a yes, where Slicer itself would make it."""
+    if slicer.dicomDatabase.isOpen:
+        return True
+    import qt
+    from DICOMLib import DICOMUtils
+
+    place = qt.QSettings().value(slicer.dicomDatabaseDirectorySettingsKey)
+    if not place or (Path(place) / "ctkDICOM.sql").exists():  # one that was not opened is of another Slicer, or broken
+        return False
+    question = _("Slicer has no DICOM database yet. Create it in the folder {folder}?").format(folder=place)
+    if not slicer.util.confirmOkCancelDisplay(question, "PEMMASegment"):
+        return False
+    try:
+        Path(place).mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return DICOMUtils.openDatabase(place)
 
 
 def _series_uid(folder: Path) -> str:
@@ -109,11 +145,15 @@ class PEMMASegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.enter()  # a module that is reloaded is not entered anew
 
     def enter(self):
-        """Shows the choices kept in the scene; installs and starts nothing."""
+        """Shows the choices kept in the scene, and volumes loaded since; installs and starts nothing."""
         self._entered = True
-        if self.panel is not None and (self.panel.chosen is None or self._stale):
+        if self.panel is None:
+            return
+        if self.panel.chosen is None or self._stale:
             self._stale = False
             self.panel.use(self.logic.getParameterNode())
+        else:
+            self.panel.look_for_volumes()
 
     def exit(self):
         """Another module is shown: a scene that is opened meanwhile is looked at on the way back."""
@@ -189,7 +229,14 @@ class PEMMASegmentTest(ScriptedLoadableModuleTest):
         slicer.mrmlScene.Clear()
 
     def runTest(self):
+        from DICOMLib import DICOMUtils
+
         self.setUp()
+        with DICOMUtils.TemporaryDICOMDatabase():
+            self._from_patient_to_seg()
+        self.delayDisplay("From the bundled patient to a DICOM-SEG")
+
+    def _from_patient_to_seg(self):
         ct, pet = load_sample()
         run = PEMMASegmentLogic().segment(ct, pet)
         assert run.lesions, "no lesion found in the bundled patient"
@@ -197,4 +244,3 @@ class PEMMASegmentTest(ScriptedLoadableModuleTest):
 
         path = logic.export_seg(run, Path(slicer.util.tempDirectory()))
         assert path.is_file()
-        self.delayDisplay("From the bundled patient to a DICOM-SEG")

@@ -5,6 +5,7 @@ ScriptedLoadableModule.py, parameterNodeWrapper, i18n.py and util.py: SLICER_BAS
 Testing/panel.
 """
 
+import contextlib
 import importlib.util
 import sys
 import unittest
@@ -17,6 +18,7 @@ import slicer
 import slicer.util
 import slicer_scene
 import widgets
+from PyQt5 import QtCore
 
 
 class Application:
@@ -117,8 +119,15 @@ class ModuleManager:
 
 
 def start(temporary: Path):
-    """A new scene, `slicer.app`, and the modules that a module file imports. Returns the Qt application."""
+    """A new scene, `slicer.app`, and the modules that a module file imports. Returns the Qt application.
+
+    The user's settings are a file in `temporary`, with the place where Slicer would make a DICOM database.
+    """
     application = pythonqt.install({}, widgets.CTK, widgets.MRML)
+    QtCore.QCoreApplication.setOrganizationName("PEMMASegment")
+    QtCore.QSettings.setPath(QtCore.QSettings.NativeFormat, QtCore.QSettings.UserScope, str(temporary / "settings"))
+    slicer.dicomDatabaseDirectorySettingsKey = "DatabaseDirectory_0.8.1"
+    QtCore.QSettings().setValue(slicer.dicomDatabaseDirectorySettingsKey, str(temporary / "SlicerDICOMDatabase"))
     slicer_scene.application = slicer_scene.start()
     slicer.app = Application(temporary, application)
     slicer.app.selected = []  # modules that the user was brought to
@@ -147,13 +156,32 @@ class DICOMUtils:
     """Of DICOMLib: the database is slicer_scene's, a series is a folder."""
 
     @staticmethod
+    def openDatabase(folder):
+        slicer.dicomDatabase.openDatabase(f"{folder}/ctkDICOM.sql")
+        return slicer.dicomDatabase.isOpen
+
+    @staticmethod
+    @contextlib.contextmanager
+    def TemporaryDICOMDatabase():
+        before, slicer.dicomDatabase = slicer.dicomDatabase, slicer_scene.FolderDatabase()
+        slicer.dicomDatabase.isOpen = True
+        try:
+            yield slicer.dicomDatabase
+        finally:
+            slicer.dicomDatabase = before
+
+    @staticmethod
     def importDicom(folder, dicomDatabase=None, copyFiles=False):
         assert copyFiles, "files of a temporary folder would be missing in the database"
-        slicer.dicomDatabase.add(Path(folder))
+        if slicer.dicomDatabase.isOpen:
+            slicer.dicomDatabase.add(Path(folder))
+        return True  # False only for an exception
 
     @staticmethod
     def loadSeriesByUID(uids):
-        folders = [slicer.dicomDatabase.folder_of(uid) for uid in uids]
+        if not slicer.dicomDatabase.isOpen:
+            raise OSError("DICOM module or database cannot be accessed")
+        folders = filter(None, map(slicer.dicomDatabase.folder_of, uids))
         return [slicer_scene.load_series(folder, folder.name).GetID() for folder in folders]
 
 

@@ -39,9 +39,10 @@ _MANAGERS_3D = (
 
 
 class FolderDatabase:
-    """What the panel asks of the DICOM database."""
+    """What the panel asks of the DICOM database. Without a folder it is not open, as in a Slicer that is new."""
 
     def __init__(self, folder: Path | None = None):
+        self.isOpen = folder is not None
         self.inserted: list[str] = []
         self._files: dict[str, str] = {}
         self._series: dict[str, Path] = {}
@@ -55,8 +56,15 @@ class FolderDatabase:
             self._files[str(told.SOPInstanceUID)] = str(file)
             self._series[str(told.SeriesInstanceUID)] = file.parent
 
-    def folder_of(self, series_uid: str) -> Path:
-        return self._series[series_uid]
+    def openDatabase(self, file: str) -> None:
+        """Its own; one that is there already is of another Slicer, with another schema."""
+        self.isOpen = Path(file).parent.is_dir() and not Path(file).exists()
+
+    def closeDatabase(self) -> None:
+        self.isOpen = False
+
+    def folder_of(self, series_uid: str) -> Path | None:
+        return self._series.get(series_uid)
 
     def fileForInstance(self, uid: str) -> str:
         return self._files.get(uid, "")

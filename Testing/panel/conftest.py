@@ -119,7 +119,7 @@ def voxels(node, segment_id: str, reference) -> np.ndarray:
 
 @pytest.fixture
 def app(tmp_path, sts_008, once):
-    """The application with CT and PET of STS_008 loaded; no slot may have raised."""
+    """The application with the files of STS_008 as its DICOM database; no slot may have raised."""
     import pythonqt
     import slicer
     import slicer_app
@@ -131,18 +131,21 @@ def app(tmp_path, sts_008, once):
         once["database"] = scene.FolderDatabase(sts_008)
     once["database"].inserted.clear()
     slicer.dicomDatabase = once["database"]
-    scene.load_series(sts_008 / "CT", "CT")
-    scene.load_series(sts_008 / "PET", "PET")
     yield application
     slicer.mrmlScene.Clear(1)
     assert pythonqt.raised == []
 
 
 @pytest.fixture
-def module(app):
+def module(app, sts_008):
+    """The module: opened, then CT and PET are loaded elsewhere, and then it is shown again."""
     import slicer_app
 
     opened = slicer_app.open_module(MODULE)
+    opened.exit()
+    for kind in ("CT", "PET"):
+        slicer_app.slicer_scene.load_series(sts_008 / kind, kind)
+    opened.enter()
     yield opened
     opened.cleanup()
     opened.parent.hide()
@@ -167,6 +170,25 @@ def click(button) -> None:
 
     assert button.enabled, button.text
     QtTest.QTest.mouseClick(button, QtCore.Qt.LeftButton)
+
+
+def choosing(path: Path, *, new: bool = False) -> None:
+    """Answers the next file dialog, which must be one for new files, or else for files or folders that are there."""
+    import pythonqt
+    from PyQt5 import QtCore, QtWidgets
+
+    def answer():
+        dialog, box, line = QtWidgets.QApplication.activeModalWidget(), QtWidgets.QDialogButtonBox, QtWidgets.QLineEdit
+        wanted = QtWidgets.QFileDialog.AcceptSave if new else QtWidgets.QFileDialog.AcceptOpen
+        if QtWidgets.QFileDialog.acceptMode(dialog) != wanted:
+            pythonqt.raised.append(AssertionError(f"not the dialog for {path}"))
+            return dialog.reject()
+        QtCore.QObject.findChild(dialog, line, "fileNameEdit").setText(str(path))
+        buttons = QtCore.QObject.findChild(dialog, box)
+        [accept] = [one for one in buttons.buttons() if buttons.buttonRole(one) == box.AcceptRole]
+        accept.click()
+
+    QtCore.QTimer.singleShot(0, pythonqt.kept(answer))
 
 
 def wait(app, done, seconds=120.0) -> None:

@@ -14,7 +14,7 @@ pytest.importorskip("PyQt5.QtWidgets", reason="needs the package PyQt5", exc_typ
 
 @pytest.fixture
 def file(tmp_path):
-    """The module file in an application with an empty DICOM database."""
+    """The module file in an application that is new: it has no DICOM database yet."""
     import slicer
     import slicer_app
 
@@ -29,7 +29,37 @@ def test_the_self_test_goes_from_the_bundled_patient_to_a_seg(file, tmp_path):
     assert list(tmp_path.rglob("*.dcm")) and list(tmp_path.glob("pemma-worker-*")) == []
 
 
-def test_a_script_is_told_what_is_wrong(file):
+@pytest.fixture
+def asked(monkeypatch) -> list[str]:
+    """Questions and errors, all answered with OK."""
+    import slicer
+
+    told = []
+    for name in ("confirmOkCancelDisplay", "errorDisplay"):
+        monkeypatch.setattr(slicer.util, name, lambda words, *_, **more: not told.append(words))
+    return told
+
+
+def test_a_slicer_without_a_dicom_database_gets_one_after_a_yes(file, tmp_path, asked, monkeypatch):
+    """No database is touched that is there and was not opened, and where nothing can be loaded that is said."""
+    import slicer
+
+    folder = tmp_path / "SlicerDICOMDatabase"
+    with monkeypatch.context() as patch:
+        patch.setattr(slicer.util, "confirmOkCancelDisplay", lambda *_, **more: False)
+        assert file.load_sample() == [] and "module DICOM" in asked[-1] and not folder.exists()
+    assert [node.GetName() for node in file.load_sample()] == ["CT", "PET"]
+    assert str(folder) in asked[-1] and folder.is_dir()
+    monkeypatch.setattr(slicer.dicomDatabase, "_series", {})
+    monkeypatch.setattr(slicer.dicomDatabase, "add", lambda folder: None)  # its disk is full
+    assert file.load_sample() == [] and "could not be taken" in asked[-1]
+    slicer.dicomDatabase.closeDatabase()
+    (folder / "ctkDICOM.sql").touch()  # with the schema of an older Slicer
+    asked.clear()
+    assert file.load_sample() == [] and "update its database" in asked[0] and len(asked) == 1
+
+
+def test_a_script_is_told_what_is_wrong(file, asked):
     ct, _pet = file.load_sample()
     with pytest.raises(PemmaError, match="inputs"):
         file.PEMMASegmentLogic().segment(ct, None, inputs="pet")

@@ -53,24 +53,46 @@ def test_opening_guesses_the_pair_and_starts_nothing(app, module):
         assert f"({button.shortcut.toString()})" in button.toolTip != "()"
 
 
-def test_sample_data_is_registered_and_brings_ct_and_pet(app, module, tmp_path, monkeypatch):
-    """On stand-ins of SampleData and DICOMLib that note what they are asked for."""
+def test_volumes_are_chosen_whenever_they_are_loaded(app, module, sts_008):
+    """One that is missing is filled in on the way back, what the user chose or took out stays."""
     import slicer
+    import slicer_app
 
-    told, asked, nodes = {}, [], iter([module.panel.chosen.ct, module.panel.chosen.pet])
+    panel, ui = module.panel, module.panel.ui
+    click(ui.studyButton)
+    told = ui.studyLabel.text
+    ui.petSelector.setCurrentNode(None)
+    module.exit()
+    module.enter()
+    assert panel.chosen.pet is None and panel.chosen.ct.GetName() == "CT"
+    ui.petSelector.setCurrentNode(slicer.util.getNode("PET"))
+    click(ui.studyButton)
+    module.enter()
+    assert ui.studyLabel.text == told
+    slicer.mrmlScene.RemoveNode(panel.chosen.pet)
+    module.exit()
+    pet = slicer_app.slicer_scene.load_series(sts_008 / "PET", "Once more")
+    module.enter()
+    assert panel.chosen.pet is pet and panel.chosen.ct.GetName() == "CT"
+    again = slicer_app.open_module(MODULE)  # another panel, where both are there before it is opened
+    assert again.panel.ui.ctSelector.currentNode().GetName() == "CT" and again.panel.ui.petSelector.currentNode() is pet
+    again.cleanup()
+
+
+def test_sample_data_is_registered_and_brings_ct_and_pet(app, module, monkeypatch):
+    """On a stand-in of SampleData that notes what it is asked for."""
+    import slicer
+    import slicer_app
+
+    told, slicer.dicomDatabase = {}, slicer_app.slicer_scene.FolderDatabase()
+    slicer.dicomDatabase.isOpen = True
     register = SimpleNamespace(registerCustomSampleDataSource=lambda **source: told.update(source))
-    utils = SimpleNamespace(
-        importDicom=lambda folder, copyFiles: asked.append(Path(folder)), loadSeriesByUID=lambda uids: [next(nodes).GetID()]
-    )
     monkeypatch.setitem(sys.modules, "SampleData", SimpleNamespace(SampleDataLogic=register))
-    monkeypatch.setitem(sys.modules, "DICOMLib", SimpleNamespace(DICOMUtils=utils))
-    monkeypatch.setattr(slicer.util, "tempDirectory", lambda key: str(tmp_path))
     file = sys.modules["PEMMASegment"]
     file.PEMMASegment(SimpleNamespace(path=file.__file__))
     slicer.app.started[-1]()
     assert told["uris"].startswith("file:") and told["category"] == "PEMMASegment"
-    assert [node.GetName() for node in told["customDownloader"]()] == ["CT", "PET"]
-    assert len(list((asked[0] / "STS_008" / "CT").glob("*.dcm"))) == 51
+    assert [node.GetName() for node in told["customDownloader"]()] == ["CT_1", "PET_1"]
 
 
 def test_opening_is_quick_and_imports_no_torch(tmp_path):
@@ -164,6 +186,28 @@ def test_with_an_adapter_it_tells_its_parts_and_writes_what_the_command_line_wri
     mine, other = (pydicom.dcmread(f) for f in (tmp_path / "mine.dcm", tmp_path / "out" / "segmentation.dcm"))
     assert mine.PixelData == other.PixelData and mine.SOPInstanceUID == other.SOPInstanceUID
     assert runs.restore(run.node, run.study).segmentation.adapter_parts == run.segmentation.adapter_parts != ()
+
+
+def test_a_fault_in_one_event_swallows_no_other():
+    from PEMMASegmentLib.panel.polling import take_in
+
+    taken = []
+    with pytest.raises(ZeroDivisionError):
+        take_in(SimpleNamespace(poll=lambda: [1, 0, 2]), lambda event: taken.append(1 / event))
+    assert taken == [1, 0.5]
+    with pytest.raises(ExceptionGroup):
+        take_in(SimpleNamespace(poll=lambda: [0, 0]), lambda event: taken.append(1 / event))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell script as launcher")
+def test_the_process_runs_in_the_python_that_slicer_names_when_it_starts(app, module, tmp_path, monkeypatch):
+    """The panel of Slicer's startup module is there before Slicer puts its PythonSlicer into sys.executable."""
+    launcher, seen = tmp_path / "PythonSlicer", tmp_path / "seen"
+    launcher.write_text(f'#!/bin/sh\ntouch "{seen}"\nexec "{sys.executable}" "$@"\n')
+    launcher.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(launcher))
+    click(module.panel.ui.segmentButton)
+    wait(app, seen.is_file)
 
 
 def drop(table, row: int) -> None:

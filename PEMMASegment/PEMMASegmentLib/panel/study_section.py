@@ -23,6 +23,7 @@ class StudySection:
         self._ui = ui
         self._key: tuple = ()
         self._study: PetCtStudy | None = None
+        self._seen: set[str] = set()  # IDs of volumes
         for selector in (ui.ctSelector, ui.petSelector):
             selector.connect("currentNodeChanged(vtkMRMLNode*)", self._on_chosen)
         ui.candidatesTable.setColumnCount(3)
@@ -30,11 +31,21 @@ class StudySection:
         ui.candidatesTable.horizontalHeader().setStretchLastSection(True)
         ui.candidatesGroupBox.connect("toggled(bool)", self._on_opened)
 
-    def guess(self, chosen: "parameters.Parameters") -> None:
-        """Fills empty selectors with the best guess."""
-        if chosen.ct is None and chosen.pet is None:
-            chosen.ct, chosen.pet = candidates.guess(_volumes())
+    def use(self, chosen: "parameters.Parameters") -> None:
+        """The choices of a scene; where there are none the best guess."""
+        self._seen = set() if chosen.ct is chosen.pet is None else _ids(_volumes())
+        self.guess(chosen)
         self._on_chosen()
+
+    def guess(self, chosen: "parameters.Parameters") -> None:
+        """Fills empty selectors with the best guess once volumes have come that were not there the last time."""
+        volumes = _volumes()
+        if not _ids(volumes) <= self._seen:
+            ct, pet = candidates.guess(volumes)
+            if chosen.ct in (None, ct) and chosen.pet in (None, pet):
+                chosen.ct, chosen.pet = ct, pet
+            self._list()
+        self._seen = _ids(volumes)
 
     def read(self, chosen: "parameters.Parameters") -> PetCtStudy:
         """The chosen study, with its status shown. Raises PemmaError, and opens the fields for what headers lack."""
@@ -85,6 +96,10 @@ class StudySection:
 
 def _volumes() -> list:
     return list(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"))
+
+
+def _ids(nodes: list) -> set[str]:
+    return {node.GetID() for node in nodes}
 
 
 def _key(chosen: "parameters.Parameters") -> tuple:

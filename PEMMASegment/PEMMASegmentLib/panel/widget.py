@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import qt
 import slicer
 from slicer.i18n import tr as _
 
@@ -15,7 +14,7 @@ from ..study import scanner
 from ..study.types import PetCtStudy
 from ..worker.client import Worker
 from ..worker.events import Ended, Error, LogLine, Progress, Result
-from . import library, logic, packages, parameters, runs, view, words
+from . import library, logic, packages, parameters, polling, runs, view, words
 from .adapt_section import AdaptSection
 from .export_section import ExportSection
 from .host import Host
@@ -54,9 +53,7 @@ class Panel:
         self._binding = None
         export = ExportSection(ui, self._guarded, self._say)
         self._lesions = LesionSection(ui, parent, self._guarded, self._say, export.follow)
-        self._timer = qt.QTimer(parent)
-        self._timer.setInterval(POLL_MS)
-        self._timer.connect("timeout()", self.poll)
+        self._timer = polling.timer(parent, self.poll, POLL_MS)
         self._answers: dict[int, tuple[Callable, Callable | None]] = {}
         self._study_section = StudySection(ui)
         self._view_section = ViewSection(ui, self._guarded, self._say, self._study, self._warm_up)
@@ -79,10 +76,14 @@ class Panel:
         self._lesions.show(None)
         if chosen is not None:
             self._bind(chosen)
-            self._study_section.guess(chosen)
+            self._study_section.use(chosen)
             self._pick_up()
         self._segment_section.use(chosen)
         self._adapt_section.use(chosen)
+
+    def look_for_volumes(self) -> None:
+        """Chooses CT and PET that were loaded since the last look, where none is chosen."""
+        self._study_section.guess(self.chosen)
 
     def _bind(self, chosen: "parameters.Parameters") -> None:
         """Ties widgets and node. Once for each node: a scene that closes keeps it, and a second tie would fight the first."""
@@ -116,10 +117,11 @@ class Panel:
 
     def poll(self) -> None:
         """Takes in what the background process has to tell."""
-        for event in self.worker.poll():
-            self._take(event)
-        if not self.worker.running:
-            self._timer.stop()
+        try:
+            polling.take_in(self.worker, self._take)
+        finally:
+            if not self.worker.running:
+                self._timer.stop()
 
     def _take(self, event) -> None:
         asked = self._asked
