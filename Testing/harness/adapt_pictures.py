@@ -25,8 +25,6 @@ def main(folder: Path, effort: str) -> None:
     screenshots.WAIT_S = 3600.0
     with tempfile.TemporaryDirectory() as temporary:
         os.environ["PEMMA_SEGMENT_HOME"] = f"{temporary}/home"
-        QtCore.QCoreApplication.setOrganizationName("PEMMASegment")
-        QtCore.QSettings.setPath(QtCore.QSettings.NativeFormat, QtCore.QSettings.UserScope, f"{temporary}/settings")
         app = screenshots.application(Path(temporary))
         module = slicer_app.open_module(screenshots.ROOT / "PEMMASegment" / "PEMMASegment.py")
         try:
@@ -61,11 +59,13 @@ def adapt(app, inside, folder: Path, effort: str) -> None:
 
 def compared(app, inside, file: Path) -> list:
     """The first held-out case in Slicer's axial view. Keep what it returns while the scene lives."""
+    from PEMMASegmentLib.panel import own_nodes
+
     table, scene = inside.ui.proofTable, slicer_app.slicer_scene
     at = table.visualItemRect(table.item(0, 0)).center()
     QtTest.QTest.mouseClick(table.viewport(), QtCore.Qt.LeftButton, pos=at)
     screenshots.wait(app, lambda: "in orange" in inside.ui.comparisonLabel.text)
-    ct, pet = (slicer.mrmlScene.GetNodeByID(one) for one in inside.proof._comparison._ids[:2])
+    ct, pet = own_nodes.marked("vtkMRMLScalarVolumeNode", "comparison")
     point = slicer.modules.markups.logic().jumps[-1][:3]
     return scene.slice_picture(file, scene.application, ct, pet, "Axial", point, 0.5, VIEW)
 

@@ -28,20 +28,29 @@ class PlotView(QtWidgets.QWidget):
         return self.__dict__["node"]
 
     def fitToContent(self):
+        """As Slicer's does it: also axes with a fixed range get that of the values, and so does the chart node."""
+        chart = self._chart()
+        if chart is not None:
+            tables = [(one, one.GetTableNode().GetTable()) for one in _series(chart)]
+            chart.SetXAxisRange(*_reach([table.GetColumnByName(one.GetXColumnName()) for one, table in tables]))
+            chart.SetYAxisRange(*_reach([table.GetColumnByName(one.GetYColumnName()) for one, table in tables]))
         QtWidgets.QWidget.update(self)
+
+    def _chart(self):
+        node, scene = self.__dict__["node"], self.__dict__["scene"]
+        return scene.GetNodeByID(node.GetPlotChartNodeID() or "") if node is not None and scene is not None else None
 
     def paintEvent(self, event):
         painter = QtGui.QPainter(self)
         size = QtWidgets.QWidget.size(self)
         painter.fillRect(0, 0, size.width(), size.height(), QtCore.Qt.white)
-        node, scene = self.__dict__["node"], self.__dict__["scene"]
-        chart = scene.GetNodeByID(node.GetPlotChartNodeID() or "") if node is not None and scene is not None else None
+        chart = self._chart()
         if chart is not None:
             painter.drawImage(0, 0, self._image(chart, size))
         painter.end()
 
     def _image(self, chart, size):
-        series = [chart.GetNthPlotSeriesNode(n) for n in range(chart.GetNumberOfPlotSeriesNodes())]
+        series = _series(chart)
         tables = [one.GetTableNode().GetTable() for one in series]
         key = (chart.GetMTime(), *(one.GetMTime() for one in series), *(table.GetMTime() for table in tables),
                size.width(), size.height())  # fmt: skip
@@ -49,6 +58,15 @@ class PlotView(QtWidgets.QWidget):
             view = self.__dict__["view"] or _view()
             self.__dict__.update(drawn=key, view=view, image=_drawn(view, chart, series, size.width(), size.height()))
         return self.__dict__["image"]
+
+
+def _series(chart) -> list:
+    return [chart.GetNthPlotSeriesNode(n) for n in range(chart.GetNumberOfPlotSeriesNodes())]
+
+
+def _reach(columns) -> tuple[float, float]:
+    values = [column.GetValue(n) for column in columns for n in range(column.GetNumberOfTuples())]
+    return min(values), max(values)
 
 
 def _view():

@@ -11,6 +11,7 @@ import types
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import designer_plugins
 from PyQt5 import QtCore, QtGui, QtWidgets, uic
 from PyQt5.uic.Loader.qobjectcreator import LoaderCreatorPolicy
 
@@ -52,11 +53,11 @@ class PythonQt:
         return type(self).__name__
 
     def connect(self, signature, slot):
-        self._signal(signature).connect(_kept(slot))
+        self._signal(signature).connect(kept(slot))
         return True
 
     def disconnect(self, signature, slot=None):
-        self._signal(signature).disconnect(*([_kept(slot)] if slot else []))
+        self._signal(signature).disconnect(*([kept(slot)] if slot else []))
         return True
 
     def _signal(self, signature):
@@ -93,7 +94,7 @@ def properties(kind):
 _slots: dict = {}
 
 
-def _kept(slot):
+def kept(slot):
     """The slot with its exceptions collected; one wrapper for each, so that it can be disconnected."""
 
     def called(*arguments):
@@ -114,7 +115,7 @@ def _look_up(name):
 
 
 class QUiLoader:
-    """Builds a .ui file; custom widgets come from `custom`, an unknown one is an error."""
+    """Builds a .ui file; custom widgets come from `custom`, one that Slicer's own loader does not know is an error."""
 
     custom: dict = {}
 
@@ -129,7 +130,7 @@ class QUiLoader:
         for widget in tree.getroot().iter("customwidget"):
             name = widget.find("class").text
             if name not in self.custom:
-                raise KeyError(f"the .ui file wants {name}, which the harness lacks")
+                raise KeyError(f"the .ui file wants {name}, which Qt's form builder can't make in Slicer, or the harness lacks")
             widget.find("header").text = "pythonqt_custom"
         widget = _built(tree, self.custom)
         _connect(widget, connections)
@@ -173,7 +174,8 @@ def install(custom_qt: dict, custom_ctk: dict, slicer_widgets: dict):
         setattr(qt, name, value)
     for name, value in custom_ctk.items():
         setattr(ctk, name, value)
-    QUiLoader.custom = {**custom_ctk, **slicer_widgets}
+    known = designer_plugins.CTK | designer_plugins.MRML
+    QUiLoader.custom = {name: kind for name, kind in {**custom_ctk, **slicer_widgets}.items() if name in known}
     sys.modules["qt"], sys.modules["ctk"] = qt, ctk
     return application
 

@@ -7,20 +7,18 @@ import SimpleITK as sitk
 import slicer
 
 from ..core.images import array
-from . import view, volumes
+from . import own_nodes, view, volumes
 from .adapt_plot import ADAPTER, BASE
 from .host import Host
 
 _CONTOUR = (1.0, 1.0, 1.0)
 WINDOW = (0.0, 10.0)  # SUV
 THICKNESS = 2
+_ROLE, _KINDS = "comparison", ("vtkMRMLScalarVolumeNode", "vtkMRMLSegmentationNode")
 
 
 class Comparison:
-    """One case at a time; its nodes are hidden from the selectors and never saved with the scene."""
-
-    def __init__(self):
-        self._ids: list[str] = []
+    """One case at a time."""
 
     def show(self, images: Mapping[str, Path], found: Mapping[str, Path], host: Host) -> None:
         """images: files of "ct", "pet" (either may be missing) and "mask"; found: files of the labels before and after."""
@@ -34,18 +32,16 @@ class Comparison:
 
     def clear(self) -> None:
         """Takes the case shown before out of the scene."""
-        for node_id in self._ids:
-            node = slicer.mrmlScene.GetNodeByID(node_id)
-            if node is not None:
+        for kind in _KINDS:
+            for node in own_nodes.marked(kind, _ROLE):
                 slicer.mrmlScene.RemoveNode(node)
-        self._ids = []
 
     def _volume(self, file: Path, name: str):
         kind = {"ct": sitk.sitkInt16, "pet": sitk.sitkFloat32}[name]
-        return self._ours(volumes.volume_of(sitk.ReadImage(str(file), kind), f"Held-out case {name.upper()}"))
+        return own_nodes.mark(volumes.volume_of(sitk.ReadImage(str(file), kind), f"Held-out case {name.upper()}"), _ROLE)
 
     def _segments(self, reference, contour: sitk.Image, found: Mapping[str, sitk.Image]) -> None:
-        node = self._ours(slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Held-out case"))
+        node = own_nodes.mark(slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Held-out case"), _ROLE)
         node.CreateDefaultDisplayNodes()
         node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
         given = (("Contour", _CONTOUR, contour), ("Base", BASE, found["before"]), ("Adapter", ADAPTER, found["after"]))
@@ -55,12 +51,6 @@ class Comparison:
         display = node.GetDisplayNode()
         display.SetOpacity2DFill(0.0)
         display.SetSliceIntersectionThickness(THICKNESS)
-
-    def _ours(self, node):
-        node.SetHideFromEditors(True)
-        node.SetSaveWithScene(False)
-        self._ids.append(node.GetID())
-        return node
 
 
 def _centre(label: sitk.Image) -> tuple[float, float, float]:

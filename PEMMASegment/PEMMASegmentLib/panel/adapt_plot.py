@@ -1,26 +1,29 @@
 """Slicer's plot view in the section Adapt locally: the loss of the training under way, then Dice before and after."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import ceil, floor
 
 import slicer
 import vtk
 from slicer.i18n import tr as _
 
+from . import own_nodes
+
 #: as the segments of a comparison, so that a colour means the same everywhere; RGB in 0..1
 BASE, ADAPTER = (0.90, 0.62, 0.00), (0.00, 0.45, 0.70)
 _GREY = (0.6, 0.6, 0.6)
 SMOOTHED = 10  # steps
 APART, BESIDE = 1.5, 0.25  # cases: from the last one to the mean, and from there to the interval
-_NAME = "PEMMASegment adaptation"
+_NAME, _VIEW = "PEMMASegment adaptation", "plot view"
 
 
 class Plot:
-    """view: a qMRMLPlotView. The nodes are made when they are needed, and again after a scene was closed."""
+    """frame: a widget with a layout, for the view. Nodes are made when they are needed, and again after a scene was closed."""
 
-    def __init__(self, view):
-        self._view = view
-        self._ids: dict[str, str] = {}
+    def __init__(self, frame):
+        self._view = slicer.qMRMLPlotView()  # not in the .ui file: without a plug-in for Qt's designer it would be a QWidget
+        self._view.setMRMLScene(slicer.mrmlScene)
+        frame.layout().addWidget(self._view)
 
     def show_loss(self, steps: Sequence[int], losses: Sequence[float], title: str) -> None:
         """The loss of each step told so far, and its mean over the last steps."""
@@ -52,6 +55,12 @@ class Plot:
         reach = (floor(10 * min(told) - 0.2) / 10, ceil(10 * max(told) + 0.2) / 10)
         self._show(series, title, axes, ((0.5, at[-1] + 0.5), reach))
 
+    def clear(self) -> None:
+        """Before a scene closes: the view's node is a singleton, which would stay, but without its owner."""
+        self._view.setMRMLPlotViewNode(None)
+        for node in own_nodes.marked("vtkMRMLPlotViewNode", _VIEW):
+            slicer.mrmlScene.RemoveNode(node)
+
     def _table(self, columns: dict[str, Sequence[float]], role: str = "table"):
         table = vtk.vtkTable()
         for name, values in columns.items():
@@ -60,12 +69,12 @@ class Plot:
             for value in values:
                 array.InsertNextValue(value)
             table.AddColumn(array)
-        node = self._node("vtkMRMLTableNode", role)
+        node = self._node("vtkMRMLTableNode", f"plot {role}")
         node.SetAndObserveTable(table)
         return node
 
     def _series(self, name: str, table, columns: tuple[str, str], colour, line: int, marker: int):
-        node = self._node("vtkMRMLPlotSeriesNode", name)
+        node = self._node("vtkMRMLPlotSeriesNode", f"plot {name}")
         node.SetName(name)
         node.SetAndObserveTableNodeID(table.GetID())
         node.SetPlotType(node.PlotTypeScatter)
@@ -79,7 +88,7 @@ class Plot:
 
     def _show(self, series: list, title: str, axes: tuple[str, str], ranges=None) -> None:
         """axes: what is along x and y; ranges: of both, None for that of the values, with a legend, which hides none of them."""
-        chart = self._node("vtkMRMLPlotChartNode", "chart")
+        chart = self._node("vtkMRMLPlotChartNode", "plot chart")
         wanted = [one.GetID() for one in series]
         if [chart.GetNthPlotSeriesNodeID(n) for n in range(chart.GetNumberOfPlotSeriesNodes())] != wanted:
             chart.RemoveAllPlotSeriesNodeIDs()
@@ -96,27 +105,27 @@ class Plot:
         chart.SetTitleFontSize(12)
         chart.SetLegendVisibility(ranges is None)
         self._place().SetPlotChartNodeID(chart.GetID())
-        self._view.fitToContent()
+        if ranges is None:  # else it would put the values' own ranges into the chart
+            self._view.fitToContent()
 
     def _place(self):
         """The view's node. It belongs to none of the application's layouts, or these would make a window for it."""
-        node = self._node("vtkMRMLPlotViewNode", "view")
-        if not node.GetLayoutName():
-            owner = self._node("vtkMRMLScriptedModuleNode", "owner")
-            node.SetLayoutName(_NAME)
-            node.SetAndObserveParentLayoutNodeID(owner.GetID())
+        node = self._node("vtkMRMLPlotViewNode", _VIEW, self._take_out_of_layouts)
         self._view.setMRMLPlotViewNode(node)
         return node
 
-    def _node(self, kind: str, role: str):
-        """Ours, hidden and never saved."""
-        node = slicer.mrmlScene.GetNodeByID(self._ids.get(role, ""))
-        if node is None or not node.IsA(kind):
-            node = slicer.mrmlScene.CreateNodeByClass(kind)
-            node.UnRegister(None)
-            node.SetName(f"{_NAME} {role}")
-            node.SetHideFromEditors(True)
-            node.SetSaveWithScene(False)
-            node = slicer.mrmlScene.AddNode(node)
-            self._ids[role] = node.GetID()
-        return node
+    def _take_out_of_layouts(self, view) -> None:
+        owner = self._node("vtkMRMLScriptedModuleNode", "plot owner")
+        view.SetLayoutName(_NAME)
+        view.SetAndObserveParentLayoutNodeID(owner.GetID())
+
+    def _node(self, kind: str, role: str, prepare: Callable = lambda node: None):
+        """Of ours, the one with this role. prepare(node): what must be so before the scene tells others of a new one."""
+        found = own_nodes.marked(kind, role)
+        if found:
+            return found[0]
+        node = own_nodes.mark(slicer.mrmlScene.CreateNodeByClass(kind), role)
+        node.UnRegister(None)
+        node.SetName(f"{_NAME} {role}")
+        prepare(node)
+        return slicer.mrmlScene.AddNode(node)

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import qt
 import slicer
 from slicer.i18n import tr as _
 
 from ..worker.client import Worker
 from ..worker.events import Ended, Error, Event, LogLine, Progress, Result
-from . import adapt_places, parameters
+from . import adapt_places, parameters, polling
 from .adapt_plot import Plot
 from .host import Host
 from .words import in_panel
@@ -71,10 +70,9 @@ class Training:
         self._estimated: dict = {}
         self._kept: Path | None = None
         self.worker = Worker(temporary=Path(slicer.app.temporaryPath))
-        self.plot = Plot(ui.adaptPlotView)
-        self._timer = self._timer_for(self.poll, POLL_MS)
-        self._settled = self._timer_for(self._estimate, SETTLED_MS)
-        self._settled.setSingleShot(True)
+        self.plot = Plot(ui.adaptPlotFrame)
+        self._timer = polling.timer(host.parent, self.poll, POLL_MS)
+        self._settled = polling.timer(host.parent, self._estimate, SETTLED_MS, once=True)
         _fill(ui.methodComboBox, [title for title, _words in METHODS.values()])
         _fill(ui.effortComboBox, list(EFFORTS.values()))
         ui.methodComboBox.connect("currentIndexChanged(int)", self.look)
@@ -92,6 +90,8 @@ class Training:
     def use(self, chosen: "parameters.Parameters | None") -> None:
         """The scene's choices; a training goes on when a scene closes, it needs none."""
         self._chosen = chosen
+        if chosen is None:
+            self.plot.clear()
 
     def look(self, _changed=None) -> None:
         """Tells in words what would be trained; how long it takes is found out a moment later."""
@@ -120,16 +120,11 @@ class Training:
 
     def poll(self) -> None:
         """Takes in what the process has to tell."""
-        for event in self.worker.poll():
-            self._take(event)
-        if not self.worker.running:
-            self._timer.stop()
-
-    def _timer_for(self, slot: Callable, interval: int):
-        timer = qt.QTimer(self._host.parent)
-        timer.setInterval(interval)
-        timer.connect("timeout()", slot)
-        return timer
+        try:
+            polling.take_in(self.worker, self._take)
+        finally:
+            if not self.worker.running:
+                self._timer.stop()
 
     @property
     def _method(self) -> str:
@@ -289,17 +284,23 @@ def _fill(box, titles: list[str]) -> None:
 
 
 def _in_words(told: dict, method: str) -> str:
-    """How long it takes here."""
-    if told["seconds"] is None:
+    """How long it takes here; without seconds for the proof there are too few patients for one."""
+    adapter, proof = told["seconds"], told["seconds_proof"]
+    if adapter is None:
         words = _("From {cases} case(s), on this computer: as long as segmenting each a few times, most of it for the proof.")
         return words.format(cases=told["cases"])
-    seconds = [told["seconds"], told["seconds_proof"]]
+    if method == "ladder" and proof is None:
+        return _("It chooses by proofs, which need three patients whose contours no model began: add cases, or take another "
+                 "method.")  # fmt: skip
     if method == "ladder":  # its rungs are proved first, and then one of them makes an adapter
         words = _("From {cases} case(s), on this computer: all its rungs with their proofs in about {all}.")
-        return words.format(cases=told["cases"], all=_duration(sum(seconds)))
+        return words.format(cases=told["cases"], all=_duration(adapter + proof))
+    if proof is None:
+        words = _("From {cases} case(s), on this computer: the adapter in about {adapter}. Nothing will be proved: that needs "
+                  "three patients whose contours no model began.")  # fmt: skip
+        return words.format(cases=told["cases"], adapter=_duration(adapter))
     words = _("From {cases} case(s), on this computer: the adapter in about {adapter}, its proof in about {proof} more.")
-    adapter, proof = map(_duration, seconds)
-    return words.format(cases=told["cases"], adapter=adapter, proof=proof)
+    return words.format(cases=told["cases"], adapter=_duration(adapter), proof=_duration(proof))
 
 
 def _duration(seconds: float) -> str:

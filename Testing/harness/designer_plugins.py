@@ -1,0 +1,25 @@
+"""Widgets that a .ui file may name: those with a plug-in for Qt's designer in CTK and in Slicer's MRML widgets.
+
+For any other class Qt's form builder makes its base class, without a word to the user.
+"""
+
+CTK = frozenset("""
+ctkActionsWidget ctkAxesWidget ctkCheckBox ctkCheckableComboBox ctkCheckablePushButton ctkCollapsibleButton
+ctkCollapsibleGroupBox ctkColorPickerButton ctkComboBox ctkCoordinatesWidget ctkCrosshairLabel ctkDirectoryButton
+ctkDoubleRangeSlider ctkDoubleSlider ctkDoubleSpinBox ctkDynamicSpacer ctkExpandButton ctkExpandableWidget
+ctkFittedTextBrowser ctkFontButton ctkMaterialPropertyPreviewLabel ctkMaterialPropertyWidget ctkMatrixWidget ctkMenuButton
+ctkModalityWidget ctkPathLineEdit ctkPathListButtonsWidget ctkPathListWidget ctkPopupWidget ctkPushButton ctkRangeSlider
+ctkRangeWidget ctkSearchBox ctkSettingsDialog ctkSettingsPanel ctkSliderWidget ctkThumbnailLabel ctkTransferFunctionView
+ctkTreeComboBox ctkWorkflowButtonBoxWidget ctkWorkflowWidgetStep
+""".split())
+
+MRML = frozenset("""
+qMRMLCheckableNodeComboBox qMRMLClipNodeWidget qMRMLCollapsibleButton qMRMLColorListView qMRMLColorTableComboBox
+qMRMLColorTableView qMRMLCoordinatesWidget qMRMLDisplayNodeViewComboBox qMRMLDisplayNodeWidget qMRMLEventBrokerWidget
+qMRMLExpandingWebView qMRMLLabelComboBox qMRMLLayoutWidget qMRMLLinearTransformSlider qMRMLListWidget qMRMLMatrixWidget
+qMRMLModelInfoWidget qMRMLNavigationView qMRMLNodeAttributeTableView qMRMLNodeAttributeTableWidget qMRMLNodeComboBox
+qMRMLPlotViewControllerWidget qMRMLPlotWidget qMRMLROIWidget qMRMLRangeWidget qMRMLScalarInvariantComboBox
+qMRMLSceneFactoryWidget qMRMLSliceControllerWidget qMRMLSliceInformationWidget qMRMLSliceWidget qMRMLSliderWidget
+qMRMLSpinBox qMRMLTableView qMRMLThreeDView qMRMLThreeDViewInformationWidget qMRMLTransformSliders qMRMLTreeView
+qMRMLVolumeInfoWidget qMRMLVolumeThresholdWidget qMRMLWidget qMRMLWindowLevelWidget
+""".split())
