@@ -143,14 +143,38 @@ class _Slider(QtWidgets.QWidget):
     decimals = _of("decimals", int)
 
 
-class _PathLineEdit(QtWidgets.QLineEdit):
+class _PathLineEdit(QtWidgets.QWidget):
+    """A line and its button "...", which opens what the filters ask for; without filters that is an existing file."""
+
+    Dirs, Files, Drives, Readable, Writable, Executable, NoDot, NoDotDot = 1, 2, 4, 16, 32, 64, 0x2000, 0x4000
+    AllEntries = Dirs | Files | Drives
     currentPathChanged = Signal(str)
 
     def __init__(self, parent=None):
         super().__init__(parent)
-        self.textChanged.connect(self.currentPathChanged)
+        row = QtWidgets.QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        self.__dict__["line"] = line = QtWidgets.QLineEdit()
+        button = QtWidgets.QToolButton()
+        button.setText("...")
+        row.addWidget(line)
+        row.addWidget(button)
+        self.setFocusProxy(line)
+        line.textChanged.connect(self.currentPathChanged)
+        button.clicked.connect(lambda: self.browse())
 
-    currentPath = Property(str, lambda self: QtWidgets.QLineEdit.text(self), lambda self, v: QtWidgets.QLineEdit.setText(self, v))
+    def browse(self):
+        ask, now = QtWidgets.QFileDialog, self.__dict__["line"].text()
+        if not self.filters & self.Files:
+            path = ask.getExistingDirectory(self, "", now)
+        else:
+            path, _ = (ask.getSaveFileName if self.filters & self.Writable else ask.getOpenFileName)(self, "", now)
+        if path:
+            self.__dict__["line"].setText(path)
+
+    currentPath = Property(str, lambda self: self.__dict__["line"].text(), lambda self, v: self.__dict__["line"].setText(v))
+    filters = _stored(int, "kinds", AllEntries | Readable | Executable)
 
 
 class _MRMLWidget(QtWidgets.QWidget):

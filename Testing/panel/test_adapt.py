@@ -6,10 +6,13 @@ import os
 import shutil
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import SimpleITK as sitk
 
-from .conftest import click, left_behind, wait
+from .conftest import choosing, click, left_behind, wait
 from .conftest import picture as whole_picture
 
 pytest.importorskip("slicer", reason="needs the package slicer-core", exc_type=ImportError)
@@ -48,12 +51,8 @@ def tiny(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def home(tmp_path, monkeypatch) -> Path:
-    """The user's folder and settings, empty; the background processes have the folder too."""
-    from PyQt5 import QtCore
-
+    """The user's folder, empty; the background processes have it too."""
     monkeypatch.setenv("PEMMA_SEGMENT_HOME", str(tmp_path / "home"))
-    QtCore.QCoreApplication.setOrganizationName("PEMMASegment")
-    QtCore.QSettings.setPath(QtCore.QSettings.NativeFormat, QtCore.QSettings.UserScope, str(tmp_path / "settings"))
     return tmp_path / "home"
 
 
@@ -163,18 +162,18 @@ def looks_right_after_the_proof(module, inside) -> None:
     assert ("not proved" in words or "arm seen" in words) and "95 % interval" in words and "trained on all cases" in words
     assert "3 held-out patient(s)" in words
     gains = [float(ui.proofTable.item(row, 3).text()) for row in range(3)]
-    dots, ends = (columns(inside.training.plot, role) for role in ("table", "interval"))
+    dots, ends = (columns(role) for role in ("table", "interval"))
     assert len(dots["Case"]) == 4 and dots["Adapter"][3] - dots["Base"][3] == pytest.approx(sum(gains) / 3, abs=0.001)
     assert sum(ends["Ends"]) / 2 == pytest.approx(dots["Adapter"][3]) and ends["Case"][0] == ends["Case"][1]
     assert "(model's)" in ui.proofTable.item(3, 0).text() and "→" in ui.proofTable.item(0, 4).text()
     assert module.panel.ui.messageLabel.text.startswith("The proof of salt-3-cases is done")
 
 
-def columns(plot, role: str) -> dict[str, list[float]]:
+def columns(role: str) -> dict[str, list[float]]:
     """What is drawn."""
-    import slicer
+    from PEMMASegmentLib.panel import own_nodes
 
-    table = slicer.mrmlScene.GetNodeByID(plot._ids[role]).GetTable()
+    table = own_nodes.marked("vtkMRMLTableNode", f"plot {role}")[0].GetTable()
     found = [table.GetColumn(n) for n in range(table.GetNumberOfColumns())]
     return {column.GetName(): [column.GetValue(n) for n in range(table.GetNumberOfRows())] for column in found}
 
@@ -215,16 +214,106 @@ def manages(app, module, inside, home, asked) -> None:
     wait(app, lambda: "note is kept" in message.text)
     cell(ui.adapterTable, 0)
     assert "of the first three" in ui.adapterCardText.toPlainText()
-    ui.adapterFilePathEdit.currentPath = str(home.parent / "ours.zip")
+    choosing(home.parent / "ours.zip", new=True)
     click(ui.exportAdapterButton)
     wait(app, lambda: "exported" in message.text)
     picture(module, "adapt-3.png")
     click(ui.deleteAdapterButton)
     wait(app, lambda: ui.adapterTable.rowCount == 0)
     assert panel.chosen.adapter == "" and "Deleted" in message.text
+    choosing(home.parent / "ours.zip")
     click(ui.importAdapterButton)
     wait(app, lambda: ui.adapterTable.rowCount == 1)
     assert panel.chosen.adapter == "" and "off until" in message.text
+
+
+def test_a_closed_scene_makes_no_node_of_the_user_one_of_ours(app, tmp_path):
+    """The scene gives the IDs of ours to those that come next: they are neither deleted nor written over."""
+    import slicer
+
+    from PEMMASegmentLib.panel import volumes
+    from PEMMASegmentLib.panel.adapt_compare import Comparison
+    from PEMMASegmentLib.panel.adapt_plot import Plot
+
+    voxels = np.zeros((6, 6, 6), np.int16)
+    voxels[2:4, 2:4, 2:4] = 1
+    image, names = sitk.GetImageFromArray(voxels), ("ct", "pet", "mask", "before", "after")
+    files = {name: tmp_path / f"{name}.nrrd" for name in names}
+    for file in files.values():
+        sitk.WriteImage(image, str(file))
+    frame, comparison, host = framed(), Comparison(), SimpleNamespace(forget_view=lambda: None)
+    plot = Plot(frame)
+
+    def show() -> None:
+        comparison.show({name: files[name] for name in names[:3]}, {name: files[name] for name in names[3:]}, host)
+        plot.show_loss([1, 2], [0.5, 0.4], "loss")
+
+    show()
+    theirs = {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLNode")}
+    plot.clear()
+    slicer.mrmlScene.Clear(0)
+    table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", "lesions")
+    mine = [volumes.volume_of(image, name) for name in ("my CT", "my PET")]
+    mine += [slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "my edits"), table]
+    assert {node.GetID() for node in mine} <= theirs
+    show()
+    show()
+    assert len(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")) == 4  # mine, and one case at a time
+    assert all(node.GetScene() is slicer.mrmlScene for node in mine) and table.GetTable().GetNumberOfColumns() == 0
+
+
+def framed():
+    """A widget with a layout."""
+    import qt
+
+    frame = qt.QWidget()
+    frame.setLayout(qt.QVBoxLayout())
+    return frame
+
+
+def test_the_plot_keeps_its_axes_and_makes_no_window_in_the_layouts(app):
+    """Slicer's fitToContent would put the values' own ranges over those that are given."""
+    import slicer
+
+    from PEMMASegmentLib.panel.adapt_plot import Plot
+
+    owners, scene = [], slicer.mrmlScene
+
+    def added(*_):
+        owners.extend(view.GetParentLayoutNode() for view in slicer.util.getNodesByClass("vtkMRMLPlotViewNode"))
+
+    tag = scene.AddObserver(scene.NodeAddedEvent, added)
+    frame = framed()
+    plot = Plot(frame)
+    plot.show_loss([1, 2, 3], [0.5, 0.4, 0.3], "loss")
+    [chart] = slicer.util.getNodesByClass("vtkMRMLPlotChartNode")
+    assert chart.GetXAxisRange() == (1, 3) and chart.GetXAxisRangeAuto()
+    plot.show_pairs([(0.62, 0.71), (0.55, 0.58)], (0.585, 0.645), (0.01, 0.11), "Dice")
+    assert chart.GetYAxisRange() == pytest.approx((0.5, 0.8)) and not chart.GetYAxisRangeAuto()
+    plot.clear()
+    scene.Clear(0)
+    assert not slicer.util.getNodesByClass("vtkMRMLPlotViewNode")  # a singleton, which would have lost its owner
+    plot.show_loss([1, 2], [0.5, 0.4], "loss")
+    scene.RemoveObserver(tag)
+    assert owners and None not in owners
+
+
+def test_a_library_that_is_typed_is_read_once_and_kept(app, module, inside, site, tmp_path):
+    """Not for each letter: its beginnings may be folders too."""
+    import qt
+
+    from PEMMASegmentLib.panel.adapt_cases import SETTING
+
+    edit, kept = inside.ui.caseLibraryPathEdit, []
+    kept.append(qt.QSettings().value(SETTING))
+    for end in range(len(str(tmp_path)), len(str(site))):
+        edit.currentPath = str(site)[:end]
+        app.processEvents()
+        kept.append(qt.QSettings().value(SETTING))
+    assert set(kept) == {str(site)} and inside.ui.caseList.count == 3
+    edit.currentPath = str(tmp_path)
+    wait(app, lambda: inside.ui.caseList.count == 0)
+    assert qt.QSettings().value(SETTING) == str(tmp_path)
 
 
 def cell(table, row: int) -> None:
@@ -397,7 +486,7 @@ def test_the_current_study_becomes_a_case(app, module, inside, tmp_path, sts_008
     click(ui.addCaseButton)
     wait(app, lambda: "already" in main.messageLabel.text)
     given = tmp_path / "cases.zip"
-    ui.caseFilePathEdit.currentPath = str(given)
+    choosing(given, new=True)
     click(ui.exportCasesButton)
     wait(app, lambda: "exported" in main.messageLabel.text)
     ui.caseList.item(0).setSelected(True)
@@ -409,7 +498,7 @@ def test_the_current_study_becomes_a_case(app, module, inside, tmp_path, sts_008
     [card] = inside.cases.cards
     assert card["origin"]["kind"] == "scratch" and len(card["blind"]) == 1 and "blind Dice" in ui.caseList.item(0).text()
     ui.caseLibraryPathEdit.currentPath = str(tmp_path / "theirs")
-    ui.caseFilePathEdit.currentPath = str(given)
+    choosing(given)
     click(ui.importCasesButton)
     wait(app, lambda: "1 case(s) imported" in main.messageLabel.text)
     assert inside.cases.cards[0]["origin"]["kind"] == "corrected"
@@ -512,5 +601,8 @@ def test_what_is_said_of_the_proof_and_of_how_long_it_takes(app):
     seconds = {"cases": 3, "seconds": 600.0, "seconds_proof": 1800.0}
     assert "10 min, its proof in about 30 min" in adapt_training._in_words(seconds, "norm+out")
     assert "with their proofs in about 40 min" in adapt_training._in_words(seconds, "ladder")
+    few = seconds | {"seconds_proof": None}
+    assert "adapter in about 10 min. Nothing will be proved" in adapt_training._in_words(few, "salt")
+    assert "need three patients" in adapt_training._in_words(few, "ladder")
     card = {"name": "a", "check": "ok", "verdict": "", "training": {"case_ids": ["0a1b", "2c3d"]}, "scores": {}, "origin": {}}
     assert "Cases: 0a1b, 2c3d" in adapt_adapters._card(card) and "Cases:" not in adapt_adapters._card(card | {"training": {}})

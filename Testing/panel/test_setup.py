@@ -4,6 +4,7 @@ import importlib
 import json
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ import pytest
 
 from PEMMASegmentLib.core import PemmaError
 
-from .conftest import click, left_behind, wait
+from .conftest import choosing, click, left_behind, wait
 
 pytest.importorskip("slicer", reason="needs the package slicer-core", exc_type=ImportError)
 pytest.importorskip("PyQt5.QtWidgets", reason="needs the package PyQt5", exc_type=ImportError)
@@ -59,14 +60,14 @@ def test_a_model_is_imported_verified_chosen_and_deleted(app, ui, module, short,
     unfold(app, ui.setupSection, ui.libraryGroupBox)
     assert len(titles(ui.libraryComboBox)) == 1 and "research" in ui.cardText.toPlainText()
     assert not ui.deleteModelButton.enabled  # bundled
-    ui.importPathEdit.currentPath = archive
+    choosing(archive)
     click(ui.importButton)
     wait(app, lambda: "Imported" in ui.messageLabel.text)
     assert titles(ui.libraryComboBox)[1] == titles(ui.modelComboBox)[1] == "short 1"
     ui.libraryComboBox.setCurrentIndex(1)
     click(ui.verifyButton)
     wait(app, lambda: "weights are those" in ui.messageLabel.text)
-    ui.importPathEdit.currentPath = archive
+    choosing(short / "model.json")  # its folder
     click(ui.importButton)
     wait(app, lambda: "already" in ui.messageLabel.text)
     assert "remove it first" in ui.messageLabel.text and "pemma-segment" not in ui.messageLabel.text
@@ -237,6 +238,30 @@ def test_from_the_internet_torch_comes_through_its_extension_and_a_proxy_is_hear
     import os
 
     assert "HTTPS_PROXY" not in os.environ and ui.packagesLabel.text == "All packages are there."
+
+
+def test_a_failed_installation_of_torch_is_told(app, pip, ui, monkeypatch):
+    def failing(askConfirmation, torchVersionRequirement):
+        raise subprocess.CalledProcessError(1, "light-the-torch")
+
+    logic = SimpleNamespace(installTorch=failing)
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", SimpleNamespace(PyTorchUtilsLogic=lambda: logic))
+    click(ui.installButton)
+    assert "not installed" in ui.messageLabel.text and "proxy" in ui.messageLabel.text
+
+
+def test_each_button_beside_a_path_opens_what_fits(app, ui, tmp_path):
+    """A dialog for a folder, or for a file."""
+    from PyQt5 import QtWidgets
+
+    unfold(app, ui.setupSection, ui.sourceGroupBox)
+    for folder in ("out", "wheels"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "ca.pem").touch()
+    for edit, chosen in ((ui.exportPathEdit, "out"), (ui.wheelsPathEdit, "wheels"), (ui.certificatePathEdit, "ca.pem")):
+        choosing(tmp_path / chosen)
+        edit.findChildren(QtWidgets.QToolButton)[0].click()
+        assert edit.currentPath == str(tmp_path / chosen)
 
 
 def test_a_declined_installation_says_so_and_segments_nothing(app, pip, ui, module, monkeypatch):

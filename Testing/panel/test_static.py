@@ -33,6 +33,16 @@ def test_what_takes_input_has_a_tooltip():
         assert "toolTip" in told, widget.get("name")
 
 
+def test_every_path_says_whether_it_is_a_folder_or_a_file():
+    """Without filters the button "..." offers files that are there, and no folder."""
+    wanted = {"certificatePathEdit": "Files"}
+    for widget in UI.iter("widget"):
+        if widget.get("class") == "ctkPathLineEdit":
+            told = {p.get("name"): p.findtext("set") for p in widget.findall("property")}
+            kinds = told.get("filters", "").replace("ctkPathLineEdit::", "").split("|")
+            assert kinds == [wanted.get(widget.get("name"), "Dirs"), "NoDot", "NoDotDot", "Readable"], widget.get("name")
+
+
 def test_the_module_file_imports_only_what_slicer_has():
     tree = ast.parse((MODULE / "PEMMASegment.py").read_text(encoding="utf-8"))
     names = {alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names}

@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 
 from ..core import PemmaError
 from ..worker.events import Result
+from . import files
 from .host import Host
 from .words import in_panel
 
@@ -82,24 +83,22 @@ class AdapterList:
         self._ask("note", _("The note is kept."), source=row["folder"], text=note)
 
     def _import(self) -> None:
-        self._ask("import", _("The adapter was imported. It is off until you press Use."), source=str(self._file()))
+        source = files.to_import(self._ui.adaptersGroupBox, _("Import an adapter"), "adapter.json")
+        if source is not None:
+            self._ask("import", _("The adapter was imported. It is off until you press Use."), source=str(source))
 
     def _export(self) -> None:
-        row, target = self._selected(), self._file()
-        words = _("{name} was exported to {file}.").format(name=row["name"], file=target.name)
-        self._ask("export", words, source=row["folder"], target=str(target))
+        row = self._selected()
+        target = files.to_export(self._ui.adaptersGroupBox, _("Export the adapter"), f"{row['name']}.zip")
+        if target is not None:
+            words = _("{name} was exported to {file}.").format(name=row["name"], file=target.name)
+            self._ask("export", words, source=row["folder"], target=str(target))
 
     def _delete(self) -> None:
         row = self._changeable()
         question = _("Delete the adapter {name} from this computer?").format(name=row["name"])
         if slicer.util.confirmOkCancelDisplay(question, "PEMMASegment"):
             self.delete(Path(row["folder"]), _("Deleted: {name}.").format(name=row["name"]))
-
-    def _file(self) -> Path:
-        chosen = self._ui.adapterFilePathEdit.currentPath
-        if not chosen:
-            raise PemmaError("no-file", "no folder or zip is chosen", "choose the one to import, or name a new one")
-        return Path(chosen)
 
     def _selected(self) -> dict:
         at = self._ui.adapterTable.currentRow()

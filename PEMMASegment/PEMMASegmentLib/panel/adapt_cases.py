@@ -12,11 +12,12 @@ from slicer.i18n import tr as _
 from ..core import PemmaError
 from ..core.resources import user_folder
 from ..worker.events import Error, Result
-from . import adapt_contours, parameters
+from . import adapt_contours, files, parameters, polling
 from .host import Host
 from .words import in_panel
 
 SETTING = "PEMMASegment/CaseLibrary"
+SETTLED_MS = 500
 _WHOSE = {"scratch": _("drawn from scratch"), "imported": _("imported"), "corrected": _("corrected from {model}")}
 
 
@@ -27,8 +28,9 @@ class CaseList:
         self._ui, self._host, self._on_changed = ui, host, on_changed
         self._chosen: parameters.Parameters | None = None
         self.cards: list[dict] = []
+        self._settled = polling.timer(host.parent, self._on_library, SETTLED_MS, once=True)
         ui.caseLibraryPathEdit.currentPath = _kept_library()
-        ui.caseLibraryPathEdit.connect("currentPathChanged(QString)", self._on_library)
+        ui.caseLibraryPathEdit.connect("currentPathChanged(QString)", lambda _path: self._settled.start())
         ui.caseList.connect("itemSelectionChanged()", self._on_selected)
         for button, act in (
             (ui.addCaseButton, self._add), (ui.addFolderButton, self._add_folder), (ui.removeCasesButton, self._remove),
@@ -50,6 +52,10 @@ class CaseList:
         self._chosen = chosen
         if chosen is not None and chosen.result is not None:
             self._ui.caseContourSelector.setCurrentNode(chosen.result)
+
+    def close(self) -> None:
+        """The panel is not used any more."""
+        self._settled.stop()
 
     def refresh(self, words: str = "") -> None:
         """Reads the library anew and says `words` then; one that is not there yet is empty."""
@@ -130,25 +136,22 @@ class CaseList:
             self._ask("remove", lambda _answer: self.refresh(_("Removed: {ids}.").format(ids=", ".join(chosen))), cases=chosen)
 
     def _import(self) -> None:
-        self._ask("import", self._imported, file=self._file())
+        file = files.to_import(self._ui.casesGroupBox, _("Import cases"))
+        if file is not None:
+            self._ask("import", self._imported, file=file)
 
     def _imported(self, answer: Result) -> None:
-        self._ui.caseFilePathEdit.currentPath = ""
         words = _("{new} case(s) imported, {known} were there already.")
         self.refresh(words.format(new=len(answer.fields["imported"]), known=len(answer.fields["already_there"])))
 
     def _export(self) -> None:
-        self._ask("export", self._exported, cases=self._selected(), file=self._file())
+        file = files.to_export(self._ui.casesGroupBox, _("Export cases"), "cases.zip")
+        if file is not None:
+            self._ask("export", self._exported, cases=self._selected(), file=file)
 
     def _exported(self, answer: Result) -> None:
         words = _("{number} case(s) exported to {file}.")
         self._host.say(words.format(number=len(answer.fields["exported"]), file=Path(answer.fields["out"]).name))
-
-    def _file(self) -> Path:
-        chosen = self._ui.caseFilePathEdit.currentPath
-        if not chosen:
-            raise PemmaError("no-file", "no zip file is chosen", "choose the file to import, or name a new one to export to")
-        return Path(chosen)
 
     def _selected(self) -> list[str]:
         return [item.data(qt.Qt.UserRole) for item in self._ui.caseList.selectedItems()]
@@ -157,8 +160,9 @@ class CaseList:
         self._ui.removeCasesButton.enabled = bool(self._selected())
         self._ui.exportCasesButton.enabled = bool(self.cards)
 
-    def _on_library(self, folder: str) -> None:
-        qt.QSettings().setValue(SETTING, folder)
+    def _on_library(self) -> None:
+        """A folder is chosen, or typed to its end: each letter gives a signal."""
+        qt.QSettings().setValue(SETTING, self._ui.caseLibraryPathEdit.currentPath)
         self._host.guarded(self.refresh)
 
 

@@ -81,6 +81,7 @@ class AdaptLocally:
 
     def close(self) -> None:
         """Ends the background process of the training."""
+        self.cases.close()
         self.training.close()
 
     def _on_cases(self) -> None:

@@ -107,8 +107,9 @@ def _torch(versions: str) -> None:
     except ImportError as error:
         way_out = "install the extension PyTorch (Extensions Manager) and restart Slicer, or choose a folder of wheels"
         raise PemmaError("no-pytorch-extension", "the extension PyTorch is not installed", way_out) from error
-    logic = PyTorchUtils.PyTorchUtilsLogic()
-    if logic.installTorch(askConfirmation=True, torchVersionRequirement=versions) is None:
+    with _told():
+        found = PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=versions)
+    if found is None:
         raise _not_installed(_("PyTorch was not installed"))
 
 

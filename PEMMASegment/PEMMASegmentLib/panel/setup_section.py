@@ -7,7 +7,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..worker.events import Error, Result
-from . import library, packages
+from . import files, library, packages
 
 
 class SetupSection:
@@ -77,14 +77,11 @@ class SetupSection:
         return self._models[at] if 0 <= at < len(self._models) else None
 
     def _on_import(self, _checked=False) -> None:
-        source = self._ui.importPathEdit.currentPath
-        if source:
-            self._ask("models", self._imported, action="import", source=source)
-        else:
-            self._say(_("Choose the folder or zip of a model first."))
+        source = files.to_import(self._ui.setupSection, _("Import a model"), "model.json")
+        if source is not None:
+            self._ask("models", self._imported, action="import", source=str(source))
 
     def _imported(self, answer: Result) -> None:
-        self._ui.importPathEdit.currentPath = ""
         self.show_models()
         self._say(_("Imported: {name} {version}.").format(**_naming(answer)))
 
