@@ -77,7 +77,7 @@ def test_an_earlier_result_is_replaced_as_a_whole_and_the_same_run_gives_the_sam
     ("FrameOfReferenceUID", "1.2.3", slice(5, 6)),
 ])  # fmt: skip
 def test_headers_that_no_seg_can_reference_cost_the_seg_alone(study, label, tmp_path, keyword, uid, where):
-    headers = tuple(map(copy.copy, study.ct_headers))
+    headers = tuple(map(copy.deepcopy, study.ct_headers))
     for header in headers[where]:
         setattr(header, keyword, uid) if uid is not None else delattr(header, keyword)
     odd = replace(study, ct_headers=headers)
