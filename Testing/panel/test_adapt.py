@@ -305,15 +305,15 @@ def test_a_library_that_is_typed_is_read_once_and_kept(app, module, inside, site
     from PEMMASegmentLib.panel.adapt_cases import SETTING
 
     edit, kept = inside.ui.caseLibraryPathEdit, []
-    kept.append(qt.QSettings().value(SETTING))
-    for end in range(len(str(tmp_path)), len(str(site))):
+    for end in range(len(str(tmp_path)), len(str(site)) + 1):
         edit.currentPath = str(site)[:end]
         app.processEvents()
         kept.append(qt.QSettings().value(SETTING))
-    assert set(kept) == {str(site)} and inside.ui.caseList.count == 3
+        assert inside.ui.caseList.count == 0 and not module.panel.worker.busy
+    assert set(kept) == {str(site)}
+    wait(app, lambda: inside.ui.caseList.count == 3)
     edit.currentPath = str(tmp_path)
-    wait(app, lambda: inside.ui.caseList.count == 0)
-    assert qt.QSettings().value(SETTING) == str(tmp_path)
+    wait(app, lambda: qt.QSettings().value(SETTING) == str(tmp_path))
 
 
 def cell(table, row: int) -> None:
@@ -329,7 +329,7 @@ def test_the_estimate_is_of_the_cases_that_are_there(app, inside, site, asked, m
     ui, training, told = inside.ui, inside.training, []
     take = training._take
     monkeypatch.setattr(training, "_take", lambda event: (told.append(getattr(event, "words", "")), take(event)))
-    ui.methodComboBox.currentText = "Ladder"
+    ui.methodComboBox.currentText = "LoRA"
     wait(app, lambda: "trying a few steps" in told)
     group = training.worker._child._process.pid
     os.killpg(group, signal.SIGSTOP)  # it has read three cases, and takes its time
@@ -338,7 +338,7 @@ def test_the_estimate_is_of_the_cases_that_are_there(app, inside, site, asked, m
     wait(app, lambda: ui.caseList.count == 2)
     os.killpg(group, signal.SIGCONT)
     wait(app, lambda: "on this computer" in ui.estimateLabel.text)
-    assert "From 2 case(s)" in ui.estimateLabel.text
+    assert "From 2 case(s)" in ui.estimateLabel.text and "three patients" in ui.estimateLabel.text
 
 
 def test_stopped_and_killed_it_loses_nothing_but_the_run(app, module, inside, site, home):

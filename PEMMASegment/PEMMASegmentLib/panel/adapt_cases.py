@@ -28,9 +28,9 @@ class CaseList:
         self._ui, self._host, self._on_changed = ui, host, on_changed
         self._chosen: parameters.Parameters | None = None
         self.cards: list[dict] = []
-        self._settled = polling.timer(host.parent, self._on_library, SETTLED_MS, once=True)
+        self._settled = polling.timer(host.parent, self._open, SETTLED_MS, once=True)
         ui.caseLibraryPathEdit.currentPath = _kept_library()
-        ui.caseLibraryPathEdit.connect("currentPathChanged(QString)", lambda _path: self._settled.start())
+        ui.caseLibraryPathEdit.connect("currentPathChanged(QString)", self._on_library)
         ui.caseList.connect("itemSelectionChanged()", self._on_selected)
         for button, act in (
             (ui.addCaseButton, self._add), (ui.addFolderButton, self._add_folder), (ui.removeCasesButton, self._remove),
@@ -65,6 +65,8 @@ class CaseList:
             self._show([], [])
 
     def _ask(self, action: str, on_answer: Callable, on_error: Callable | None = None, **fields) -> None:
+        if self._settled.active:  # a library that was chosen a moment ago is read first, so that the words of the act stay
+            self._open()
         self._host.ask("cases", on_answer, on_error=on_error, action=action, library=self.library, **fields)
 
     def _fill(self, words: str, answer: Result) -> None:
@@ -160,8 +162,13 @@ class CaseList:
         self._ui.removeCasesButton.enabled = bool(self._selected())
         self._ui.exportCasesButton.enabled = bool(self.cards)
 
-    def _on_library(self) -> None:
-        """A folder is chosen, or typed to its end: each letter gives a signal."""
+    def _on_library(self, _path: str) -> None:
+        """The cases of another library are no longer shown; this one is read when it is typed to its end."""
+        self._show([], [])
+        self._settled.start()
+
+    def _open(self) -> None:
+        self._settled.stop()
         qt.QSettings().setValue(SETTING, self._ui.caseLibraryPathEdit.currentPath)
         self._host.guarded(self.refresh)
 
