@@ -15,6 +15,7 @@ _WAYS_OUT = {
     "package-missing": _("press Install what is missing (Setup and models)"),
     "no-cuda": _("choose auto or cpu as device, or Check my system"),
     "adapter-exists": _("choose another name, or delete the other one (Adapt locally, Adapters)"),
+    "adapter-not-finite": _("train it again with Effort quick, or with another method"),
     "adapter-missing": _("choose another adapter, or none"),
     "no-annotation": _("put an RTSTRUCT, a DICOM-SEG or mask.nii.gz into the folder"),
     "out-exists": _("name a new file"),
@@ -29,7 +30,7 @@ _OPTIONS = {
     "--whole-study": _("Whole study"), "--threshold": _("the threshold"), "--model": _("Model"),
     "--adapter": _("Adapter"), "--ct-series": _("the CT selector"), "--pet-series": _("the PET selector"),
     "--out": _("the folder"), "--library": _("the library"), "--annotation": _("the contour"),
-    "--annotation-roi": _("the contour's name"),
+    "--annotation-roi": _("the contour's name"), "--effort": _("Effort"), "--seed": _("seed"),
 }  # fmt: skip
 #: command of the command line -> where it is in the panel
 _COMMANDS = {"models": _("Setup and models"), "adapters": _("Adapters (Adapt locally)"), "cases": _("the list of cases")}
