@@ -80,10 +80,11 @@ def test_reloaded_it_works_and_the_old_one_is_silent(app, module):
         sys.modules.update(ours)
 
 
-def test_without_a_window_of_the_application_it_makes_its_own(app):
+def test_without_a_window_of_the_application_it_makes_its_own(app, sts_008):
     import slicer
     import slicer_app
 
+    slicer_app.slicer_scene.load_series(sts_008 / "CT", "CT")
     slicer_app.load_file(MODULE)
     alone = sys.modules["PEMMASegment"].PEMMASegmentWidget()
     assert alone.panel.chosen.ct.GetName() == "CT"
