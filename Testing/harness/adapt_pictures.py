@@ -14,7 +14,7 @@ from pathlib import Path
 import screenshots
 import slicer
 import slicer_app
-from PyQt5 import QtCore, QtTest
+from PyQt5 import QtCore, QtGui, QtTest
 
 SITE = ("STS_001", "STS_016", "STS_025", "STS_034", "STS_042")
 SHARED = screenshots.ROOT.parent / "shared" / "data" / "sts"
@@ -31,8 +31,10 @@ def main(folder: Path, effort: str) -> None:
             module.panel.ui.adaptSection.collapsed = False
             adapt(app, module.panel._adapt_section.inside, Path(temporary), effort)
             screenshots.fold(module, study=True, setup=True)
-            screenshots.panel_image(module, PANEL[1]).save(str(folder / "adapt.png"))
+            panel = screenshots.panel_image(module, PANEL[1])
+            panel.save(str(folder / "adapt.png"))
             kept = compared(app, module.panel._adapt_section.inside, folder / "adapt-case.png")
+            beside(panel, module.panel._adapt_section.inside.ui, folder)
             print(module.panel._adapt_section.inside.ui.verdictText.toPlainText(), len(kept))
         finally:
             module.cleanup()
@@ -55,6 +57,21 @@ def adapt(app, inside, folder: Path, effort: str) -> None:
     print(f"adapter after {time.monotonic() - began:.0f} s", flush=True)
     screenshots.wait(app, lambda: inside.training.out is None)
     print(f"proof after {time.monotonic() - began:.0f} s", flush=True)
+
+
+def beside(panel: QtGui.QImage, ui, folder: Path) -> None:
+    """proof.png: the panel from the training to the verdict, and the held-out case beside it."""
+    parent = ui.adaptButton.window()
+    top = ui.adaptButton.mapTo(parent, QtCore.QPoint(0, 0)).y()
+    low = ui.keepAdapterButton.mapTo(parent, QtCore.QPoint(0, ui.keepAdapterButton.height)).y()
+    part, case = panel.copy(0, top - 8, panel.width(), low - top + 16), QtGui.QImage(str(folder / "adapt-case.png"))
+    case = case.scaledToHeight(part.height(), QtCore.Qt.SmoothTransformation)
+    image = QtGui.QImage(part.width() + case.width(), part.height(), QtGui.QImage.Format_RGB32)
+    painter = QtGui.QPainter(image)
+    painter.drawImage(0, 0, part)
+    painter.drawImage(part.width(), 0, case)
+    painter.end()
+    image.save(str(folder / "proof.png"))
 
 
 def compared(app, inside, file: Path) -> list:

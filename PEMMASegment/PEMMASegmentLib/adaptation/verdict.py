@@ -85,7 +85,7 @@ def verdict(before: Sequence[float], after: Sequence[float], tries: int = 1, new
         sentence = f"shown to help on {len(gains)} patients held out: Dice {mean:+.3f} (95 % interval {low:+.3f} to {high:+.3f})"
         return Verdict(ACCEPTED, sentence, **found)
     more = cases_to_decide(mean, float(gains.std(ddof=1)), len(gains), tries)
-    return Verdict(NOT_SHOWN, f"not shown to help ({_more(more, mean)})", **found, more=more)
+    return Verdict(NOT_SHOWN, _more(more, mean), **found, more=more)
 
 
 def too_few(n: int) -> Verdict:
