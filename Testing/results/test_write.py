@@ -15,6 +15,7 @@ from PEMMASegmentLib.core import Identity, PemmaError
 from PEMMASegmentLib.core.files import sha256_of
 from PEMMASegmentLib.core.folders import replace_folder
 from PEMMASegmentLib.results import check_out, measure, write_all, write_label_nifti, write_seg
+from PEMMASegmentLib.results.sources import why_no_seg
 from PEMMASegmentLib.study.annotation.author import Author, author_of
 from PEMMASegmentLib.study.types import PetCtStudy, StudyWarning
 
@@ -86,6 +87,21 @@ def test_headers_that_no_seg_can_reference_cost_the_seg_alone(study, label, tmp_
     assert warning["code"] == "seg-headers" and " UID" in warning["sentence"]
     with pytest.raises(PemmaError, match=r"export the series again.*seg-headers"):
         write_seg(tmp_path / "seg.dcm", odd, segmentation(label), measure(label, study.pet))
+
+
+def test_a_second_frame_of_reference_is_seen_beside_a_missing_one(study):
+    headers = tuple(map(copy.deepcopy, study.ct_headers))
+    del headers[0].FrameOfReferenceUID
+    assert why_no_seg(headers) == ""
+    headers[1].FrameOfReferenceUID = "1.2.3"
+    assert "Frame of Reference UID" in why_no_seg(headers)
+
+
+def test_one_slice_without_a_frame_of_reference_leaves_the_seg_in_that_of_the_others(study, label, tmp_path):
+    headers = tuple(map(copy.deepcopy, study.ct_headers))
+    del headers[5].FrameOfReferenceUID
+    write_seg(tmp_path / "seg.dcm", replace(study, ct_headers=headers), segmentation(label), measure(label, study.pet))
+    assert pydicom.dcmread(tmp_path / "seg.dcm").FrameOfReferenceUID == study.ct_headers[0].FrameOfReferenceUID
 
 
 def test_a_nifti_study_gets_its_label_as_nifti(shared, tmp_path):

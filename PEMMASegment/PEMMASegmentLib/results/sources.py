@@ -21,7 +21,7 @@ _LONGEST = {"SH": 16, "LO": 64, "CS": 16, "PN": 64}
 _CODED = {"PatientSex": ("", "M", "F", "O")}
 _JUDGED = ("SH", "LO", "CS", "PN", "DA", "TM", "AS", "DS", "IS")  # UIDs stay: they tie the objects together
 _WORDS = ("SH", "LO", "PN", "ST", "LT", "UT", "UC")
-_MUST_EXIST = ("StudyInstanceUID", "SOPInstanceUID")  # a frame of reference that is missing is made
+_MUST_EXIST = ("StudyInstanceUID", "SOPInstanceUID")  # a frame of reference that is missing is filled in
 _MUST_AGREE = ("StudyInstanceUID", "FrameOfReferenceUID")
 
 
@@ -34,8 +34,7 @@ def why_no_seg(headers: Sequence["Dataset"]) -> str:
         if not all(header.get(keyword) for header in headers):
             return f"{no_seg} a slice has no {named(keyword)}"
     for keyword in _MUST_AGREE:
-        found = {str(header.get(keyword) or "") for header in headers}
-        if len(found) > 1 and all(found):
+        if len({str(header[keyword].value) for header in headers if header.get(keyword)}) > 1:
             return f"{no_seg} their slices do not share one {named(keyword)}"
     return ""
 
@@ -57,12 +56,13 @@ def clean_sources(headers: Sequence["Dataset"], slice_step: float) -> list["Data
 
 
 def _with_frame_of_reference(headers: Sequence["Dataset"]) -> list["Dataset"]:
-    """The first copied; all copied when they lack a frame of reference and need a common one."""
-    lack = not all(header.get("FrameOfReferenceUID") for header in headers)
+    """The first copied; all copied when some lack a frame of reference: that of the others, or a common one that is made."""
+    stated = [header.FrameOfReferenceUID for header in headers if header.get("FrameOfReferenceUID")]
+    lack = len(stated) < len(headers)
     sources = [copy.deepcopy(header) if k == 0 or lack else header for k, header in enumerate(headers)]
     if lack:
         for source in sources:
-            source.FrameOfReferenceUID = uid_of("frame", source.SeriesInstanceUID)
+            source.FrameOfReferenceUID = stated[0] if stated else uid_of("frame", source.SeriesInstanceUID)
     return sources
 
 
