@@ -22,6 +22,7 @@ from PEMMASegmentLib.adapters.files import Adapter
 from PEMMASegmentLib.core import Cancelled, Identity, PemmaError
 from PEMMASegmentLib.core.images import array, like
 from PEMMASegmentLib.inference import segment
+from PEMMASegmentLib.study.types import Suv
 
 from . import hospital
 
@@ -245,6 +246,17 @@ def test_too_few_patients_give_an_adapter_and_say_so(model, five, tmp_path):
     record = adapt(model, five[:2], Threshold(), tmp_path / "out", book)
     assert record["verdict"] == "too few cases" and record["cases"] == [] and "add at least 3 more" in record["sentence"]
     assert record["tries"] == 0 and not book.folder.exists() and read_card(tmp_path / "out").verdict == "too few cases"
+    assert "--patient" not in record["sentence"]
+
+
+def test_cases_of_one_patient_id_are_told_apart_from_too_few(model, five, tmp_path):
+    """Anonymised archives often give everybody the same Patient ID; and SUVs with a typed weight stay known as such."""
+    typed = replace(five[0].study, suv=Suv("typed", 1.0, ("weight",)))
+    cases = [replace(five[0], study=typed), *five[1:]]
+    alike = [replace(case, patient="P") for case in cases]
+    record = adapt(model, alike, Threshold(), tmp_path / "out", CaseLibrary(tmp_path / "book"))
+    assert record["verdict"] == "too few cases" and "5 cases have 1 Patient ID; " in record["sentence"]
+    assert "--patient" in record["sentence"] and read_card(tmp_path / "out").training["suv_typed"] == ["weight"]
 
 
 def test_what_cannot_be_done_is_refused_with_a_way_out(model, five, tmp_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
+import SimpleITK as sitk
 
 from PEMMASegmentLib.adaptation import fewshot
 from PEMMASegmentLib.adaptation.adapt import checked
@@ -109,6 +110,21 @@ main(sys.argv[1:])"""
     assert answers[0]["cases"] == answers[1]["cases"] and answers[0]["reference"] == answers[1]["reference"]
     assert read_card(tmp_path / "out").sha256 == read_card(tmp_path / "straight").sha256
     assert not list(tmp_path.glob(".*"))
+
+
+def test_what_a_study_is_loaded_with_is_told(place, tmp_path, own_home, capsys):
+    for seed in range(3):
+        shutil.copytree(place / f"Doe_Jane_{seed}", tmp_path / f"Doe_Jane_{seed}")
+    mask = sitk.ReadImage(str(tmp_path / "Doe_Jane_1/mask.nii.gz"))
+    grown = sitk.ConstantPad(mask, (0, 0, 0), (0, 0, 3), 1)  # goes on beyond the images
+    sitk.WriteImage(grown, str(tmp_path / "Doe_Jane_1/mask.nii.gz"))
+    studies = [str(tmp_path / f"Doe_Jane_{seed}") for seed in range(3)]
+    words = ["adapt", *studies, "--model", str(place / "tiny"), "--method", "maps", "--quiet"]
+    assert main([*words, "--out", str(tmp_path / "out"), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["warnings"]
+    assert [one["case"] for one in told if one["code"] == "annotation-cut"] == ["Doe_Jane_1"]
+    assert main([*words, "--out", str(tmp_path / "again")]) == 0
+    assert "Doe_Jane_1: warning: " in capsys.readouterr().err
 
 
 def test_the_ladder_and_a_fix_without_weights(place, tmp_path, capsys):

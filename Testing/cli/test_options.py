@@ -48,7 +48,18 @@ def test_what_is_no_number_is_told_as_that(capsys):
         assert "is not a number" in capsys.readouterr().err
 
 
-def test_one_annotation_goes_with_one_study(capsys):
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["evaluate", "one", "two", "--annotation", "file.dcm"], ["segment", "one", "two", "--out", "out", "--weight-kg", "70"],
+        ["evaluate", "one", "two", "--dose-bq", "3e8"], ["cases", "add", "one", "two", "--library", "lib", "--height-m", "1.7"],
+        ["adapt", "one", "two", "--out", "out", "--injection-time", "101500"],
+        ["adapt", "--library", "lib", "--out", "out", "--pet-series", "1.2.3"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_what_belongs_to_one_study_goes_with_one(command, capsys):
+    """One weight for all patients would give wrong SUVs."""
     with pytest.raises(SystemExit) as end:
-        main(["evaluate", "one", "two", "--annotation", "file.dcm"])
-    assert end.value.code == 2
+        main(command)
+    assert end.value.code == 2 and "goes with one STUDY" in capsys.readouterr().err

@@ -196,6 +196,8 @@ def _deliver(out: Path, fitted: Fitted, cases: Sequence[SiteCase], procedure: Pr
         "independent_cases": sum(case.independent for case in cases), "case_digests": [digest(case)[:12] for case in cases],
     }  # fmt: skip
     training |= {"case_ids": sorted(case_ids)} if case_ids else {}
+    typed = {name for case in cases if case.study.suv for name in case.study.suv.typed}
+    training |= {"suv_typed": sorted(typed)} if typed else {}
     card = replace(fitted.card, name=name or f"{procedure.name.replace(' ', '-')}-{len(cases)}-cases", training=training,
                    origin=scanner.gathered(facts), verdict="")
     try:
@@ -228,7 +230,7 @@ def _judged(procedure: Procedure, model: Model, cases: Sequence[SiteCase], input
     """Proof, tries and verdict; with fewer than three patients nothing is tried."""
     patients = [patient for fold in dealt(cases) for patient in fold]
     if len(patients) < FEWEST:
-        return Proof((), 0), ledgers.Tries(0), too_few(len(patients))
+        return Proof((), 0), ledgers.Tries(0), too_few(len(patients), sum(case.independent for case in cases))
     entry = ledgers.about(procedure, model.identity, [digest(case) for case in cases], inputs, seed, patients,
                            choose_device(device).device.type)
     opened: list[ledgers.Tries] = []

@@ -88,10 +88,13 @@ def verdict(before: Sequence[float], after: Sequence[float], tries: int = 1, new
     return Verdict(NOT_SHOWN, _more(more, mean), **found, more=more)
 
 
-def too_few(n: int) -> Verdict:
-    """What is said of fewer than three patients: no score of theirs is opened."""
+def too_few(n: int, cases: int = 0) -> Verdict:
+    """What is said of fewer than three patients: no score of theirs is opened. cases: of them, whose contours count."""
     found = "no patient has" if n == 0 else "only one patient has" if n == 1 else f"only {n} patients have"
     sentence = f"nothing can be said: {found} a contour that did not begin as a model's output; add at least {ENOUGH - n} more"
+    if cases > n:  # anonymised archives often have one Patient ID for all
+        sentence += f" ({cases} cases have {n} Patient ID{'s' * (n > 1)}; where they are of different people, add them to a " \
+                    "case library with --patient)"
     return Verdict(TOO_FEW, sentence, None, None, 0)
 
 

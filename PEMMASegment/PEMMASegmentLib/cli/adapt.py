@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from ..network.files import Model
     from .terminal import Terminal
 
-    #: Cases, what their headers state, and the ledger of tries.
-    Given = tuple[list[SiteCase], list[dict[str, str]], Ledger]
+    #: Cases, what their headers state, the ledger of tries, and what is to be told of each case that was read from a study.
+    Given = tuple[list[SiteCase], list[dict[str, str]], Ledger, list[dict[str, str]]]
 
 WEIGHTS = ("salt", "lora", "dora", "svd")
 #: What --minutes can be asked of.
@@ -53,6 +53,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
     if bool(options.studies) == bool(options.library):
         options.usage_error("give either --library DIR or STUDY folders")
+    shared.refuse_for_several(options)
     if not 0 <= options.seed < 2**32:
         options.usage_error("--seed is a whole number from 0 to 4294967295")
     if options.minutes is not None and options.method not in TIMED:
@@ -62,6 +63,8 @@ def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
     model = work.load_model(options)
     with terminal.progress("adapt") as progress:
         answer = adapt(model, options, options.out, progress)
+    for one in answer["warnings"]:
+        terminal.say(f"{one['case']}: {one['words']}")
     terminal.result(answer, in_words(answer, options.out))
     return True
 
@@ -81,7 +84,7 @@ def adapt(
 
     adaptation.check_out(out)
     adaptation.check_given_name(options.name)
-    cases, facts, ledger = _given(options, part(progress, 0.0, READ))
+    cases, facts, ledger, warnings = _given(options, part(progress, 0.0, READ))
     work = unfinished_folder(out.resolve())
     cases, inputs = adaptation.checked(model, cases, out, options.inputs, options.name, options.whole_study)
     how = procedure(options, model, cases, inputs, work)
@@ -96,7 +99,7 @@ def adapt(
     else:
         answer = adaptation.adapt(model, cases, how, out, ledger, seen=seen, **told)
     shutil.rmtree(work, ignore_errors=True)
-    return answer
+    return answer | {"warnings": warnings}
 
 
 def estimate(model: "Model", options: argparse.Namespace, progress: "Progress") -> dict:
@@ -109,7 +112,7 @@ def estimate(model: "Model", options: argparse.Namespace, progress: "Progress") 
     from ..adaptation.verdict import FEWEST
     from ..core.progress import part
 
-    cases, _, _ = _given(options, part(progress, 0.0, 0.3))
+    cases, *_ = _given(options, part(progress, 0.0, 0.3))
     inputs = adaptation.common_inputs(model, cases, options.inputs)
     how = procedure(options, model, cases, inputs, None)
     rungs = (how,)
@@ -162,7 +165,7 @@ def _given(options: argparse.Namespace, progress: "Progress") -> "Given":
     for n, card in enumerate(cards):
         cases.append(library.read(card.id))
         progress((n + 1) / len(cards), f"reading case {n + 1} of {len(cards)}")
-    return cases, [card.scanner for card in cards], library
+    return cases, [card.scanner for card in cards], library, []
 
 
 def _from_studies(options: argparse.Namespace, progress: "Progress") -> "Given":
@@ -180,9 +183,9 @@ def _from_studies(options: argparse.Namespace, progress: "Progress") -> "Given":
     from ..study import annotation, scanner
     from ..study.annotation.author import author_of
     from .reading import load_study
-    from .terminal import base_name
+    from .terminal import base_name, warning_in_words
 
-    cases, facts, ledger = [], [], CaseLibrary(user_folder() / "tries")
+    cases, facts, ledger, told = [], [], CaseLibrary(user_folder() / "tries"), []
     for n, folder in enumerate(options.studies):
         progress(n / len(options.studies), f"reading study {n + 1} of {len(options.studies)}")
         study = load_study(folder, options, None if options.inputs == "auto" else options.inputs, progress=lambda *_: None)
@@ -191,14 +194,16 @@ def _from_studies(options: argparse.Namespace, progress: "Progress") -> "Given":
         if file is None:
             raise PemmaError("no-annotation", "a study has no RTSTRUCT, SEG or mask", "annotate it, or leave it out",
                              base_name(folder))
-        label, _ = annotation.read(file, study, roi_name=options.annotation_roi)
+        label, notes = annotation.read(file, study, roi_name=options.annotation_roi)
         patient = ledger.pseudonym(patient_id(study) or study.study_key)
         cases.append(SiteCase(base_name(folder), patient, study, label, author_of(file) is None))
         facts.append(scanner.facts(study))
+        told += [{"case": base_name(folder), "code": warning.code, "words": warning_in_words(warning)}
+                 for warning in (*study.warnings, *notes)]
     names = [case.id for case in cases]
     if len(set(names)) < len(names):
         raise PemmaError("same-name", "two studies have folders of one name", "rename one of them")
-    return cases, facts, ledger
+    return cases, facts, ledger, told
 
 
 def in_words(answer: dict, out: Path) -> str:

@@ -50,8 +50,7 @@ def run_add(options: argparse.Namespace, terminal: "Terminal") -> bool:
     from .reading import load_study
     from .terminal import base_name, for_each
 
-    if options.annotation is not None and len(options.studies) > 1:
-        options.usage_error("--annotation goes with one STUDY")
+    shared.refuse_for_several(options)
     library, load = CaseLibrary(options.library), adding.loading(options)
     need = None if options.inputs == "auto" else options.inputs
 

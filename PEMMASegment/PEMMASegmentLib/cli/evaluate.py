@@ -32,8 +32,7 @@ def add_to(commands) -> None:
 
 
 def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
-    if options.annotation is not None and len(options.studies) > 1:
-        options.usage_error("--annotation goes with one STUDY")
+    shared.refuse_for_several(options)
     from . import work
     from .terminal import for_each
 

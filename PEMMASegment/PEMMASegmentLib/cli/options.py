@@ -29,6 +29,17 @@ def add_study_options(parser: argparse.ArgumentParser) -> None:
     typed.add_argument("--injection-time", type=moment, metavar="TIME", help="HHMMSS or YYYYMMDDHHMMSS")
 
 
+#: What says something of one study and would be wrong for the next.
+OF_ONE_STUDY = ("--ct-series", "--pet-series", "--weight-kg", "--height-m", "--dose-bq", "--injection-time", "--annotation")
+
+
+def refuse_for_several(options: argparse.Namespace) -> None:
+    """Ends as wrong usage when a value that belongs to one study came with several, or with a library's cases."""
+    given = [name for name in OF_ONE_STUDY if getattr(options, name[2:].replace("-", "_"), None) is not None]
+    if given and len(options.studies) != 1:
+        options.usage_error(f"{given[0]} goes with one STUDY")
+
+
 def add_segment_options(parser: argparse.ArgumentParser) -> None:
     """Which model looks at what, and how its answer becomes lesions."""
     group = parser.add_argument_group("segmenting")

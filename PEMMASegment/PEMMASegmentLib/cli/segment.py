@@ -22,9 +22,11 @@ def add_to(commands) -> None:
     )
     shared.add_segment_options(parser)
     shared.add_study_options(parser)
+    parser.set_defaults(usage_error=parser.error)
 
 
 def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
+    shared.refuse_for_several(options)
     from . import work
     from .terminal import for_each
 
