@@ -57,6 +57,15 @@ def test_the_same_seed_gives_the_same_adapter_another_seed_another_one(model, ca
     assert not same(LORA.fit(model, cases, "ct+pet", 1), fitted)
 
 
+def test_a_part_of_what_was_trained_is_kept(model, cases, fitted, monkeypatch):
+    part = fewshot.STRENGTH
+    assert fitted.card.training["strength"] == part < 1
+    monkeypatch.setattr(fewshot, "STRENGTH", 1.0)
+    whole = LORA.fit(model, cases, "ct+pet", 0)
+    for name, tensor in whole.tensors.items():
+        assert torch.equal(fitted.tensors[name], part * tensor if name.endswith(".b") else tensor)
+
+
 @pytest.mark.parametrize("stop", [1, 5, 8])
 def test_a_run_that_was_stopped_goes_on_exactly(model, cases, fitted, tmp_path, monkeypatch, stop):
     monkeypatch.setattr(resuming, "CHECKPOINT_SECONDS", 0.0)

@@ -19,6 +19,7 @@ from PEMMASegmentLib.adapters import (
     remove,
     share,
     trained,
+    weakened,
 )
 from PEMMASegmentLib.adapters.attaching import fold
 from PEMMASegmentLib.core import Cancelled, PemmaError
@@ -71,6 +72,22 @@ def test_merged_is_the_same_without_the_parametrization(name, layout):
     assert torch.allclose(merged(image), net(image), rtol=0, atol=1e-5)
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.allclose(merged(image), net(image), rtol=0, atol=1e-5)
+
+
+@every_method
+def test_weakened_the_weights_lie_between_the_base_and_the_trained_ones(name):
+    net, _ = tiny()
+    put(net, name)
+    base = net.up.weight.detach().clone()
+    move(net)
+    full, tensors = net.up.weight.detach().clone(), collect(net)
+    for part in (0.0, 0.75, 1.0):
+        with torch.no_grad():
+            for own, parameter in trained(net).items():
+                parameter.copy_(weakened(tensors, part)[own])
+        wanted = torch.lerp(base, full, part)
+        slack = 0.5 * (full - base).abs().max() if name == "dora" and part == 0.75 else 1e-6
+        assert torch.allclose(net.up.weight, wanted, rtol=0, atol=float(slack))
 
 
 @every_method

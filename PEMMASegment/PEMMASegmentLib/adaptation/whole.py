@@ -17,7 +17,7 @@ from ..network.files import Model
 from ..training.config import Config, Stage
 from ..training.loop import Checkpoint, optimise
 from ..training.windows import TrainingCase, batch, draw
-from .fewshot import AUGMENTATION, EFFORTS, FOREGROUND, PREPARED, RECIPE, digest, prepared
+from .fewshot import AUGMENTATION, EFFORTS, FOREGROUND, PREPARED, RECIPE, STRENGTH, digest, prepared
 from .resuming import key_of, resumed
 from .types import Fitted, SiteCase
 
@@ -52,12 +52,13 @@ class WholeParameters:
             return self._train(model, ready, inputs, seed, checkpoint, part(progress, PREPARED, 1.0))
 
         about = {"base": model.identity.sha256, "cases": [digest(case) for case in cases], "inputs": inputs, "seed": seed,
-                 "everything": self.everything, "recipe": asdict(self._stage), "augmentation": asdict(AUGMENTATION)}
+                 "everything": self.everything, "recipe": asdict(self._stage), "strength": STRENGTH,
+                 "augmentation": asdict(AUGMENTATION)}
         return resumed(self.work, key_of(about), model.identity, train)
 
     @property
     def _stage(self) -> Stage:
-        rate = RECIPE.rate / 4 if self.everything else RECIPE.rate
+        rate = RECIPE.rate / (8 if self.everything else 2)
         return replace(RECIPE, steps=self.steps, rate=rate, weight_decay=0.0)
 
     def _train(self, model: Model, cases: list[TrainingCase], inputs: str, seed: int, checkpoint: Checkpoint,
@@ -78,9 +79,11 @@ class WholeParameters:
 
         groups = [{"params": list(chosen.values()), "lr": stage.rate, "weight_decay": stage.weight_decay}]
         spent = optimise(net, chosen, groups, stage, windows, checkpoint, device, told)
-        training = {"cases": len(cases), "seed": seed, "recipe": asdict(stage), "cpu_seconds": round(spent, 1),
-                    "device": device.type}
-        return self._fitted({name: p.detach().cpu().clone().contiguous() for name, p in chosen.items()}, model, inputs, training)
+        training = {"cases": len(cases), "seed": seed, "recipe": asdict(stage), "strength": STRENGTH,
+                    "cpu_seconds": round(spent, 1), "device": device.type}
+        base = dict(model.net.named_parameters())
+        kept = {name: torch.lerp(base[name].detach().cpu(), p.detach().cpu(), STRENGTH).contiguous() for name, p in chosen.items()}
+        return self._fitted(kept, model, inputs, training)
 
     def _fitted(self, tensors: dict[str, torch.Tensor], model: Model, inputs: str, training: dict) -> Fitted:
         count = sum(t.numel() for t in tensors.values())

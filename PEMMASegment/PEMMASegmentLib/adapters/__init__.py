@@ -11,10 +11,11 @@ from .attaching import attach, collect, off, parameter_groups, remove, share, tr
 from .blocks import find
 from .card import AdapterCard, read_card, write_card
 from .files import Adapter, keep_merged, load, save
-from .methods import METHODS, Method, check_ranks, method
+from .methods import METHODS, Method, check_ranks, method, weakened
 from .targets import PRESETS, choose
 
 __all__ = [
     "METHODS", "PRESETS", "Adapter", "AdapterCard", "Method", "attach", "check_ranks", "choose", "collect", "find",
-    "keep_merged", "load", "method", "off", "parameter_groups", "read_card", "remove", "save", "share", "trained", "write_card",
+    "keep_merged", "load", "method", "off", "parameter_groups", "read_card", "remove", "save", "share", "trained",
+    "weakened", "write_card",
 ]  # fmt: skip

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import isfinite
 
-from torch import nn
+from torch import Tensor, nn
 
 from ..core import PemmaError
 from .blocks import Block
@@ -40,6 +40,8 @@ class Method:
             raise PemmaError("adapter-rank", f"alpha {self.alpha!r} is out of range", "give a number above 0")
 
 
+#: The tensors of an update that are zero at first; the others say where it goes.
+_ZERO_AT_FIRST = ("b", "magnitude", "scale", "shift")
 _DEFAULTS = {"salt": Method("salt", 4, 32), "lora": Method("lora", 4, 0), "dora": Method("dora", 4, 0),
              "svd": Method("svd", 0, 32)}
 
@@ -69,3 +71,8 @@ def build(method: Method, block: Block) -> nn.Module:
     if method.name == "svd":
         return Svd(*size, top)
     return Salt(*size, top, rank, method.alpha)
+
+
+def weakened(tensors: dict[str, Tensor], share: float) -> dict[str, Tensor]:
+    """A trained update's tensors (`collect`) with a share of what it changes: W + share (W' - W), of DoRA nearly so."""
+    return {name: t * share if name.rpartition(".")[2] in _ZERO_AT_FIRST else t for name, t in tensors.items()}
