@@ -32,7 +32,7 @@ from shifts import SHIFTS
 from PEMMASegmentLib.adaptation.fewshot import EFFORTS, WeightUpdate
 from PEMMASegmentLib.adaptation.fixes import Flips, Stack, Threshold
 from PEMMASegmentLib.adaptation.maps import Maps
-from PEMMASegmentLib.adaptation.types import Fitted, Procedure, SiteCase
+from PEMMASegmentLib.adaptation.types import Fitted, Procedure, SiteCase, label_of_lesions
 from PEMMASegmentLib.adaptation.verdict import interval
 from PEMMASegmentLib.adaptation.whole import WholeParameters
 from PEMMASegmentLib.adapters import Method, choose, find, method
@@ -142,7 +142,7 @@ def scores(model: Model, adapter, hospital: Hospital, device: str) -> tuple[dict
     """Of each patient the Dice, and volume and mean SUV inside the label as shares of the contour's."""
     found, figures = {}, {}
     for case in hospital.scored:
-        label = segment(case.study, model, adapter=adapter, inputs=INPUTS, device=device, whole_study=True).label
+        label = label_of_lesions(segment(case.study, model, adapter=adapter, inputs=INPUTS, device=device, whole_study=True))
         found[case.name] = round(dice(label, case.label), 5)
         own, wanted = _figures(label, case), _figures(case.label, case)
         figures[case.name] = [round(one / other, 4) for one, other in zip(own, wanted, strict=True)]

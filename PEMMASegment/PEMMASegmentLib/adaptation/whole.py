@@ -81,8 +81,8 @@ class WholeParameters:
         spent = optimise(net, chosen, groups, stage, windows, checkpoint, device, told)
         training = {"cases": len(cases), "seed": seed, "recipe": asdict(stage), "strength": STRENGTH,
                     "cpu_seconds": round(spent, 1), "device": device.type}
-        base = dict(model.net.named_parameters())
-        kept = {name: torch.lerp(base[name].detach().cpu(), p.detach().cpu(), STRENGTH).contiguous() for name, p in chosen.items()}
+        base = {name: p.detach().cpu() for name, p in model.net.named_parameters()}
+        kept = {name: torch.lerp(base[name], p.detach().cpu(), STRENGTH).contiguous() for name, p in chosen.items()}
         return self._fitted(kept, model, inputs, training)
 
     def _fitted(self, tensors: dict[str, torch.Tensor], model: Model, inputs: str, training: dict) -> Fitted:
