@@ -1,11 +1,11 @@
-"""The learning rate of the few-shot recipe, chosen on patients of the base's own training who play a hospital.
+"""The few-shot recipe, chosen on patients of the base's own training who play a hospital: learning rate, and how much is kept.
 
     python Testing/evidence/recipe.py --out FOLDER [--model NAME|DIR] [--shifts "second" "41 % of SUVmax"]
-                                      [--rates 0.002 0.004 0.001] [--methods salt] [--steps 110]
+                                      [--rates 0.002 0.004 0.008] [--strengths 0.25 0.5 0.75 1] [--methods salt] [--steps 110]
 
-Five of them adapt, whole; five others are scored, cut, there and on the first site. The base has been trained on all ten
-as the first site sees them, so that its scores are too good and the gains are for comparing rates with each other, no more.
-Neither the site group nor the select group is touched. FOLDER/rates.jsonl gets one line a run; a run that is there is not
+Five of them adapt, whole; the others are scored, cut, there and on the first site. The base has been trained on all as the
+first site sees them, so that its scores are too good and the gains are for comparing recipes with each other, no more.
+Neither the site group nor the select group is touched. FOLDER/recipes.jsonl gets one line a run; a run that is there is not
 done again, and an unfinished one goes on where it was stopped; the adapters stay in FOLDER/work. Needs `shared` beside the
 checkout.
 """
@@ -22,23 +22,24 @@ from second_site import INPUTS, Hospital, read, scores
 
 from PEMMASegmentLib.adaptation import fewshot
 from PEMMASegmentLib.adaptation.verdict import interval
-from PEMMASegmentLib.adapters import method
-from PEMMASegmentLib.adapters.files import keep_merged
+from PEMMASegmentLib.adapters import Adapter, keep_merged, method, weakened
 from PEMMASegmentLib.core.files import write_text
 from PEMMASegmentLib.network.files import Model, find_model, load_model
 
 
 def played(model: Model) -> dict[str, list[str]]:
-    """A split of the base's training patients alone: five adapt (as `site`), five are scored (as `select`)."""
-    names = random.Random(1).sample(sorted(model.card.provenance["split"]["train"]), 15)
-    return {"site": sorted(names[:5]), "select": sorted(names[5:10]), "train": sorted(names[10:])}
+    """A split of the base's training patients alone: five adapt (as `site`), the others are scored (as `select`)."""
+    names = sorted(model.card.provenance["split"]["train"])
+    site = sorted(random.Random(1).sample(names, 15)[:5])
+    others = sorted({*names} - {*site})
+    return {"site": site, "select": others, "train": others}
 
 
-def fitted(model: Model, hospital: Hospital, name: str, rate: float, steps: int, work: Path):
-    """An adapter with this learning rate, the recipe otherwise as it is."""
-    fewshot.RECIPE = replace(fewshot.RECIPE, rate=rate)
-    how = fewshot.WeightUpdate(method(name), steps=steps, work=work)
-    return keep_merged(how.fit(model, hospital.adapting(5, 0), INPUTS, 0), model.net)
+def fitted(model: Model, hospital: Hospital, name: str, rate: float, strength: float, steps: int, work: Path):
+    """An adapter with this learning rate and so much of it kept, else as the recipe has it; trained once for all strengths."""
+    fewshot.RECIPE, fewshot.STRENGTH = replace(fewshot.RECIPE, rate=rate), 1.0
+    whole = fewshot.WeightUpdate(method(name), steps=steps, work=work).fit(model, hospital.adapting(5, 0), INPUTS, 0)
+    return keep_merged(Adapter(whole.card, weakened(whole.tensors, strength)), model.net)
 
 
 def line(row: dict, base: dict) -> str:
@@ -48,7 +49,8 @@ def line(row: dict, base: dict) -> str:
         gains = [row[where][name] - dice for name, dice in base[where].items()]
         low, high = interval(gains)
         told.append(f"{np.mean(gains):+.3f} ({low:+.3f} to {high:+.3f})")
-    return f"| {row['shift']} | {row['method']} | {row['rate']:g} | {row['steps']} | " + " | ".join(told) + " |"
+    about = [row["shift"], row["method"], f"{row['rate']:g}", f"{row['strength']:g}", str(row["steps"])]
+    return f"| {' | '.join(about + told)} |"
 
 
 def main() -> None:
@@ -56,27 +58,29 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--model")
     parser.add_argument("--shifts", nargs="+", default=["second", "41 % of SUVmax"])
-    parser.add_argument("--rates", nargs="+", type=float, default=[0.002, 0.004, 0.001])
+    parser.add_argument("--rates", nargs="+", type=float, default=[0.002, 0.004, 0.008])
+    parser.add_argument("--strengths", nargs="+", type=float, default=[0.25, 0.5, 0.75, 1.0])
     parser.add_argument("--methods", nargs="+", default=["salt"])
     parser.add_argument("--steps", type=int, default=fewshot.EFFORTS["standard"])
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    model, file = load_model(find_model(options.model)), options.out / "rates.jsonl"
+    model, file = load_model(find_model(options.model)), options.out / "recipes.jsonl"
     first = Hospital("first", played(model), False)
-    names = ("shift", "method", "rate", "steps", "model")
-    runs = [(shift, "base", 0.0, 0) for shift in options.shifts]
-    runs += [(shift, name, rate, options.steps) for shift, name, rate in product(options.shifts, options.methods, options.rates)]
+    names = ("shift", "method", "rate", "strength", "steps", "model")
+    runs = [(shift, "base", 0.0, 0.0, 0) for shift in options.shifts]
+    each = product(options.shifts, options.methods, options.rates, options.strengths)
+    runs += [(*run, options.steps) for run in each]
     for run in runs:
         about = dict(zip(names, (*run, model.identity.sha256[:12]), strict=True))
         if any(all(row[name] == value for name, value in about.items()) for row in read(file)):
             continue
-        shift, name, rate, steps = run
+        shift, name, rate, strength, steps = run
         there = Hospital(shift, played(model), False)
-        adapter = None if name == "base" else fitted(model, there, name, rate, steps, options.out / "work")
+        adapter = None if name == "base" else fitted(model, there, name, rate, strength, steps, options.out / "work")
         found = {where: scores(model, adapter, hospital, "auto")[0] for where, hospital in (("there", there), ("first", first))}
         write_text(file, "".join(json.dumps(row) + "\n" for row in [*read(file), about | found]))
     rows = read(file)
-    print("| shift | method | rate | steps | Dice there | gain (95 % interval) | first site, change |\n" + "|---" * 7 + "|")
+    print("| shift | method | rate | kept | steps | Dice there | gain (95 % interval) | first site, change |\n|" + "---|" * 8)
     for row in rows:
         base = next(r for r in rows if r["method"] == "base" and all(r[n] == row[n] for n in ("shift", "model")))
         print(line(row, base))
