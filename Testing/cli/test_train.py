@@ -6,12 +6,14 @@ import shutil
 
 import pydicom
 import pytest
+import SimpleITK as sitk
 
 from PEMMASegmentLib.cli import main
 from PEMMASegmentLib.cli.train import check_out
 from PEMMASegmentLib.core import PemmaError
+from PEMMASegmentLib.network.files import read_card
 
-from ..training.test_loop import write_config
+from ..training.test_loop import write_case, write_config
 
 
 def test_only_a_new_an_empty_or_a_run_folder_is_taken(tmp_path):
@@ -44,6 +46,25 @@ def test_of_several_structures_the_one_that_is_named_is_learnt(patient, tmp_path
     assert main(command) == 1
     said = capsys.readouterr().err
     assert "[annotation-several]" in said and "--annotation FILE" not in said
+
+
+def test_a_selection_patient_without_tumour_is_judged_uncut_and_told_of_once(tmp_path, capsys):
+    data, config = tmp_path / "data", write_config(tmp_path / "run", steps=(1, 1))
+    (config.parent / "split.json").write_text(json.dumps({"train": ["a"], "select": ["b", "healthy"]}))
+    for seed, name in enumerate(("a", "b", "healthy")):
+        write_case(data / name, seed)
+    mask = data / "healthy" / "mask.nii.gz"
+    sitk.WriteImage(sitk.ReadImage(str(mask)) * 0, str(mask))
+    assert main(["train", "--config", str(config), "--data", str(data), "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().err
+    assert said.count("healthy: warning: the annotation marks no voxel of the study [annotation-empty]\n") == 1
+    for stage in read_card(tmp_path / "out" / "model").provenance["stages"]:
+        judged = stage["selection"]
+        assert judged["cases"] == ["b", "healthy"]
+        assert all(len(dice) == 2 and dice[1] in (0.0, 1.0) for dice in judged["dice"].values())
+        assert all(len(dice) == 2 and dice[0] is not None and dice[1] is None for dice in judged["dice_cut"].values())
+    rows = (tmp_path / "out" / "model" / "README.md").read_text("utf-8").splitlines()
+    assert [row.split()[1] for row in rows if row.endswith("| - |")] == ["ct", "ct+pet", "pet"]
 
 
 def add_structure(file, name: str) -> None:

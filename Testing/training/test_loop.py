@@ -174,6 +174,34 @@ def test_missing_patients_and_bad_configurations_are_refused_with_a_reason(data,
             read_config(write_config(tmp_path, **change))
 
 
+def test_what_a_later_stage_would_miss_is_refused_before_the_first(data, tmp_path):
+    """No hours of CT training before a PET that is nowhere, or not at those who judge."""
+    for name in ("a", "c"):
+        shutil.copytree(data / name, tmp_path / "data" / name)
+    config = write_config(tmp_path / "run", steps=(1, 1))
+    (config.parent / "split.json").write_text(json.dumps({"train": ["a"], "select": ["c"]}))
+
+    def refused(code: str, way_out: str):
+        with pytest.raises(PemmaError) as told:
+            train(config, tmp_path / "data", tmp_path / "out", validate=lambda *_: {"threshold": {}})
+        assert told.value.code == code and way_out in told.value.way_out and not list((tmp_path / "out").iterdir())
+        return str(told.value)
+
+    pet = {name: tmp_path / "data" / name / "pet.nii.gz" for name in ("a", "c")}
+    pet["c"].unlink()
+    assert "has no PET" in (said := refused("select-inputs", "out of the split's `select`")) and "[c]" in said
+    pet["a"].unlink()
+    assert "stage 'pet'" in refused("train-cases", "take the pet stages out of the configuration")
+    write_config(tmp_path / "run", stages=[{"name": "ct", "steps": 1}])
+    (config.parent / "split.json").write_text(json.dumps({"train": ["a"], "select": ["c"]}))
+    mask = tmp_path / "data" / "c" / "mask.nii.gz"
+    marked = sitk.ReadImage(str(mask))
+    sitk.WriteImage(marked * 0, str(mask))
+    refused("select-label", "or leave `select` empty")
+    sitk.WriteImage(marked, str(mask))
+    train(config, tmp_path / "data", tmp_path / "out", validate=lambda *_: {"threshold": {}, "dice": {}, "cases": []})
+
+
 def test_a_tumour_too_small_for_the_networks_voxels_is_refused_before_the_training(data, tmp_path):
     shutil.copytree(data / "a", tmp_path / "data" / "a")
     file = tmp_path / "data" / "a" / "mask.nii.gz"

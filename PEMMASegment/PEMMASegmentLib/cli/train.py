@@ -3,6 +3,7 @@
 import argparse
 import os
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,13 +25,25 @@ def add_to(commands) -> None:
 
 
 def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
+    from tqdm import tqdm
+
     from .. import training
+    from .terminal import warning_in_words
 
     check_out(options.out)
+    speaks = os.environ.get("RANK", "0") == "0"  # torchrun starts one process a device; one of them writes and speaks
+
+    def told(name: str, warnings: tuple) -> None:
+        if speaks and warnings:
+            with tqdm.external_write_mode(sys.stderr):  # at once, above the bar: the training takes hours
+                for warning in warnings:
+                    terminal.say(f"{name}: {warning_in_words(warning)}")
+
     validate = _on_selection_patients(options.config, options.data, options.annotation_roi)
     with terminal.progress("train") as progress:
-        folder = training.train(options.config, options.data, options.out, progress, validate, options.annotation_roi)
-    if os.environ.get("RANK", "0") == "0":  # torchrun starts one process a device; one of them writes and speaks
+        folder = training.train(options.config, options.data, options.out, progress, validate, options.annotation_roi,
+                                told)
+    if speaks:
         terminal.result({"model": str(folder)}, f"model written to {folder}")
     return True
 
@@ -50,9 +63,11 @@ def check_out(out: Path) -> None:
 def _on_selection_patients(config_file: Path, data: Path, roi_name: str | None):
     """What judges a stage: thresholds and Dice on the split's selection patients; None when it names none.
 
-    Each patient counts as it is and cut at random: a threshold that suits only centred tumours suits nobody.
+    Each patient counts as it is and cut at random: a threshold that suits only centred tumours suits nobody. One without
+    a tumour counts as it is alone, 1 where nothing is found, else 0: what is drawn into healthy patients has to count.
     """
     import numpy as np
+    import SimpleITK as sitk
 
     from ..inference.selection import choose_threshold
     from ..network.files import Model
@@ -67,10 +82,17 @@ def _on_selection_patients(config_file: Path, data: Path, roi_name: str | None):
 
     def validate(net, card, stage: str) -> dict:
         whole = [ref.read() for ref in refs]
-        cut = [cut_study(*pair, np.random.default_rng([config.seed, n])) for n, pair in enumerate(whole)]
+        tumour = [bool(sitk.GetArrayViewFromImage(label).any()) for _, label in whole]
+        cut = [cut_study(*pair, np.random.default_rng([config.seed, n])) for n, pair in enumerate(whole) if tumour[n]]
         found = {inputs: choose_threshold(Model(card, net, Path()), whole + cut, inputs) for inputs in INPUTS.get(stage, ())}
         return {"cases": [ref.name for ref in refs], "threshold": {k: t for k, (t, _) in found.items()},
                 "dice": {k: d[:len(refs)] for k, (_, d) in found.items()},
-                "dice_cut": {k: d[len(refs):] for k, (_, d) in found.items()}}
+                "dice_cut": {k: _in_place(d[len(refs):], tumour) for k, (_, d) in found.items()}}
 
     return validate
+
+
+def _in_place(dice: list[float], there: list[bool]) -> list[float | None]:
+    """The Dice of the cases that are there, None for the others."""
+    left = iter(dice)
+    return [next(left) if one else None for one in there]

@@ -52,11 +52,16 @@ def _selection(card: ModelCard, stages: list[dict]) -> str:
     if not judged:
         return f"No selection patients; thresholds: {card.threshold}."
     last = judged[-1]
-    rows = [[inputs, f"{last['threshold'][inputs]:g}", how, f"{np.mean(dice[inputs]):.3f}", *(f"{v:.3f}" for v in dice[inputs])]
+    rows = [[inputs, f"{last['threshold'][inputs]:g}", how, *_figures(dice[inputs])]
             for inputs in last["dice"] for how, dice in (("as they are", last["dice"]), ("cut", last["dice_cut"]))]
     words = ("## Selection patients\n\nThey chose the thresholds, so these Dice are a little too good. Each study as it is and "
-             "cut once with a random share of each margin.\n\n")
+             "cut once with a random share of each margin; one without a tumour uncut, 1 where nothing is found, else 0.\n\n")
     return words + _table(["inputs", "threshold", "studies", "mean Dice", *last["cases"]], rows)
+
+
+def _figures(dice: list[float | None]) -> list[str]:
+    """The mean, then each study's Dice; None for one that was not judged."""
+    return [f"{np.mean([v for v in dice if v is not None]):.3f}", *("-" if v is None else f"{v:.3f}" for v in dice)]
 
 
 def _table(titles: list[str], rows: Iterable[list]) -> str:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import SimpleITK as sitk
 import torch
 import torch.distributed as dist
 
@@ -15,7 +16,9 @@ from ..core.progress import part
 from ..network.files import ModelCard, Region, save_model
 from ..network.pemma import Pemma
 from ..network.preprocess import longest_mm
-from .config import Config, read_config
+from ..study.types import StudyWarning
+from .config import Config, Stage, read_config
+from .folders import CaseRef
 from .folders import cases as list_cases
 from .loop import train_stage
 from .readme import readme
@@ -24,19 +27,28 @@ from .windows import TrainingCase, to_case
 #: The other processes wait while the first one judges a stage on the selection patients; torch's own limit is 10 minutes.
 _WAIT = timedelta(hours=24)
 
+#: Is told a case's name and the warnings of its study and annotation, once a case.
+Told = Callable[[str, tuple[StudyWarning, ...]], None]
+
 
 def train(config_file: Path, data: Path, out: Path, progress: Progress = no_progress,
-          validate: Callable[[Pemma, ModelCard, str], dict] | None = None, roi_name: str | None = None) -> Path:
+          validate: Callable[[Pemma, ModelCard, str], dict] | None = None, roi_name: str | None = None,
+          told: Told = lambda name, warnings: None) -> Path:
     """Trains a base model and returns its folder `out`/model.
 
     validate(net, card, stage): figures on the selection patients, stored with the stage; the thresholds that it returns
     under "threshold" go on the card. roi_name: as for `folders.cases`. Started by torchrun it runs one process a device.
+    Raises PemmaError before the first stage for all that a later one would miss in the cases.
     """
     config = read_config(config_file)
     rank, device = _device()
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    cases, longest = _read(config, data, roi_name, part(progress, 0.0, 0.05))
+    train_refs, select_refs = _refs(config, data, roi_name)
+    cases, longest = _read(train_refs, config, told, part(progress, 0.0, 0.04))
+    _check_stages(config, cases)
+    if validate is not None:
+        _check_selection(select_refs, config, told, part(progress, 0.04, 0.05))
     torch.manual_seed(config.seed)
     net = Pemma(replace(config.architecture, modalities=(), fused_decoder=())).to(device, memory_format=torch.channels_last_3d)
     card = ModelCard(config.name, config.version, net.architecture, config.preprocessing, config.labels,
@@ -47,11 +59,8 @@ def train(config_file: Path, data: Path, out: Path, progress: Progress = no_prog
         if stage.name not in ("ct", *net.architecture.modalities):
             net = _grown(net, config, stage.name).to(device, memory_format=torch.channels_last_3d)
             card = replace(card, architecture=net.architecture)
-        here = [c for c in cases if c.ct is not None and (stage.name == "ct" or c.pet is not None)]
-        if not here:
-            raise PemmaError("train-cases", f"no training case has what stage {stage.name!r} needs", "check the data folder")
         span = part(progress, 0.05 + 0.95 * done / total, 0.05 + 0.95 * (done + stage.steps) / total)
-        record = train_stage(net, stage, here, config, out, device, index, span)
+        record = train_stage(net, stage, _usable(stage, cases), config, out, device, index, span)
         if validate is not None and rank == 0:
             record["selection"] = validate(net, card, stage.name)
             card = replace(card, threshold=card.threshold | record["selection"]["threshold"])
@@ -72,17 +81,22 @@ def _grown(net: Pemma, config: Config, modality: str) -> Pemma:
     return grown
 
 
-def _read(config: Config, data: Path, roi_name: str | None, progress: Progress) -> tuple[list[TrainingCase], float]:
-    """The training cases on the network's grid, and the longest extent of their images in mm."""
+def _refs(config: Config, data: Path, roi_name: str | None) -> tuple[list[CaseRef], list[CaseRef]]:
+    """The cases of the training and of the selection patients, none of which is missing."""
     found = list_cases(Path(data), roi_name=roi_name)
     missing = {*config.train, *config.select} - {ref.patient for ref in found}
     if missing:
         raise PemmaError("train-split", f"{len(missing)} patients of the split are not in the data folder: "
                          f"{', '.join(sorted(missing)[:3])}", "check --data and the split file")
-    refs = [ref for ref in found if ref.patient in config.train]
+    return [ref for ref in found if ref.patient in config.train], [ref for ref in found if ref.patient in config.select]
+
+
+def _read(refs: list[CaseRef], config: Config, told: Told, progress: Progress) -> tuple[list[TrainingCase], float]:
+    """The training cases on the network's grid, and the longest extent of their images in mm."""
     cases, longest = [], 0.0
     for n, ref in enumerate(refs):
         study, label = ref.read()
+        told(ref.name, study.warnings)
         cases.append(to_case(ref.name, study.ct, study.pet, label, config.preprocessing))
         if not cases[-1].label.any():
             raise PemmaError("train-label", "a training case has no tumour in its annotation, or one too small for the "
@@ -90,6 +104,37 @@ def _read(config: Config, data: Path, roi_name: str | None, progress: Progress) 
         longest = max(longest, longest_mm(study.grid))
         progress((n + 1) / len(refs), f"reading case {n + 1} of {len(refs)}")
     return cases, longest
+
+
+def _usable(stage: Stage, cases: list[TrainingCase]) -> list[TrainingCase]:
+    """The cases that have what a stage is trained on: the CT, and what it adds to it."""
+    return [c for c in cases if c.ct is not None and (stage.name == "ct" or c.pet is not None)]
+
+
+def _check_stages(config: Config, cases: list[TrainingCase]) -> None:
+    """Refuses a stage for which there is no case: it would only be noticed when the stages before it are done."""
+    for stage in config.stages:
+        if not _usable(stage, cases):
+            needs, way_out = ("a CT", "check the data folder and the split's `train`") if stage.name == "ct" else (
+                "CT and PET", "take the pet stages out of the configuration, or add PET")
+            raise PemmaError("train-cases", f"no training case has {needs}, which stage {stage.name!r} needs", way_out)
+
+
+def _check_selection(refs: list[CaseRef], config: Config, told: Told, progress: Progress) -> None:
+    """Reads the selection patients once before the stages: they must have what stages are judged on, one of them a tumour."""
+    needed, tumours = dict.fromkeys(stage.name for stage in config.stages), 0
+    for n, ref in enumerate(refs):
+        study, label = ref.read()
+        told(ref.name, study.warnings)
+        missing = " and ".join(name.upper() for name in needed if getattr(study, name) is None)
+        if missing:
+            raise PemmaError("select-inputs", f"a selection patient has no {missing}, which the stages are judged on",
+                             f"add the {missing}, or take the patient out of the split's `select`", ref.name)
+        tumours += bool(sitk.GetArrayViewFromImage(label).any())
+        progress((n + 1) / len(refs), f"checking selection case {n + 1} of {len(refs)}")
+    if not tumours:
+        raise PemmaError("select-label", "no selection patient has a tumour in the annotation: no threshold can be chosen",
+                         "add a patient with a tumour to the split's `select`, or leave `select` empty")
 
 
 def _millimetres(config: Config) -> str:
