@@ -149,6 +149,20 @@ def test_an_unfinished_run_of_another_configuration_is_not_continued(trained, da
         train(write_config(tmp_path, steps=(31, 20)), data, folder / "out")
 
 
+def test_who_judges_the_stages_may_change_while_a_run_is_unfinished(trained, data, tmp_path):
+    folder, model_folder = trained
+    shutil.copytree(folder / "out", tmp_path / "out", ignore=shutil.ignore_patterns("model", "stage-1-pet*"))
+    config = write_config(tmp_path / "run")
+    (config.parent / "split.json").write_text(json.dumps({"train": ["a", "b"], "site": ["c"]}))
+    words = []
+    again = load_model(train(config, data, tmp_path / "out", lambda fraction, step: words.append(step)))
+    assert not any("stage ct" in step for step in words) and again.card.provenance["split"]["site"] == ["c"]
+    assert again.card.sha256 == load_model(model_folder).card.sha256
+    (config.parent / "split.json").write_text(json.dumps({"train": ["a"]}))
+    with pytest.raises(PemmaError, match="another configuration"):
+        train(config, data, tmp_path / "out")
+
+
 def test_only_what_a_stage_names_is_trainable(trained):
     config = read_config(trained[0] / "train.json")
     net = Pemma(replace(config.architecture, modalities=("pet",)))

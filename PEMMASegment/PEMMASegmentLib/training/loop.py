@@ -190,6 +190,7 @@ def _update(average: dict[str, Tensor], chosen: dict[str, nn.Parameter], decay: 
 
 
 def _key(config: Config, stage: Stage) -> str:
-    """A digest of all that makes this stage what it is; other stages may still change."""
+    """A digest of all that makes this stage what it is; other stages may still change, and who judges them."""
     known = asdict(config) | {"stages": asdict(stage)}
+    del known["select"], known["split"]  # no weight depends on them: of the split it is `train` that does
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
