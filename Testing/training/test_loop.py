@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from PEMMASegmentLib.core import Cancelled, PemmaError
-from PEMMASegmentLib.network.files import load_model
+from PEMMASegmentLib.network.files import load_model, read_card
 from PEMMASegmentLib.network.pemma import Pemma
 from PEMMASegmentLib.training import train
 from PEMMASegmentLib.training.config import read_config
@@ -186,6 +186,20 @@ def test_missing_patients_and_bad_configurations_are_refused_with_a_reason(data,
                    {"stages": stages[:1]}, {"stages": stages[1:]}, {"stages": []}):
         with pytest.raises(PemmaError, match="can't be used"):
             read_config(write_config(tmp_path, **change))
+
+
+def test_of_a_missing_key_is_said_that_it_is_missing(tmp_path):
+    config = write_config(tmp_path)
+    raw = json.loads(config.read_text())
+    config.write_text(json.dumps({key: value for key, value in raw.items() if key != "split"}))
+    with pytest.raises(PemmaError, match="can't be used: 'split' is missing"):
+        read_config(config)
+    (write_config(tmp_path).parent / "split.json").write_text(json.dumps({"training": ["a"]}))
+    with pytest.raises(PemmaError, match="under 'split' names no patients to 'train' with"):
+        read_config(config)
+    (tmp_path / "model.json").write_text(json.dumps({"schema": 1}))
+    with pytest.raises(PemmaError, match="does not describe a model: 'threshold' is missing"):
+        read_card(tmp_path)
 
 
 def test_what_a_later_stage_would_miss_is_refused_before_the_first(data, tmp_path):

@@ -124,7 +124,7 @@ def read_card(folder: Path) -> ModelCard:
     try:
         return _card(raw)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise PemmaError("model-damaged", f"model.json does not describe a model: {error}", _WAY_OUT, CARD) from error
+        raise PemmaError("model-damaged", f"model.json does not describe a model: {why(error)}", _WAY_OUT, CARD) from error
 
 
 def check(folder: Path) -> ModelCard:
@@ -193,6 +193,11 @@ def _card(raw: dict) -> ModelCard:
         sha256=str(raw["sha256"]),
         provenance=dict(raw.get("provenance", {})),
     )
+
+
+def why(error: Exception) -> str:
+    """An error in words: all that a KeyError says by itself is the key."""
+    return f"{error} is missing" if isinstance(error, KeyError) else str(error)
 
 
 def from_json(kind: type, raw: dict) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..core import PemmaError
 from ..network.architecture import Architecture, Preprocessing
-from ..network.files import Label, from_json
+from ..network.files import Label, from_json, why
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def read_config(file: Path) -> Config:
         raise PemmaError("config-missing", f"{error.strerror}: {Path(error.filename).name}",
                          "name an existing configuration file", file.name) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise PemmaError("config-invalid", f"the training configuration can't be used: {error}",
+        raise PemmaError("config-invalid", f"the training configuration can't be used: {why(error)}",
                          "compare it with the one bundled beside the model", file.name) from error
 
 
@@ -91,6 +91,8 @@ def _check(stages: list[dict], split: dict) -> None:
     names = [stage["name"] for stage in stages]
     if names[:1] != ["ct"] or not set(names) <= {"ct", "pet"}:
         raise ValueError(f"the stages are called {names}: the first must be 'ct', each later one 'ct' or 'pet'")
+    if "train" not in split:
+        raise ValueError("the file under 'split' names no patients to 'train' with")
     both = set(split["train"]) & set(split.get("select", ()))
     if both:
         raise ValueError(f"{min(both)} is among both train and select of the split")
