@@ -7,7 +7,7 @@ import SimpleITK as sitk
 import torch
 
 from PEMMASegmentLib.adaptation import fewshot, resuming
-from PEMMASegmentLib.adaptation.fewshot import WeightUpdate, steps_in
+from PEMMASegmentLib.adaptation.fewshot import WeightUpdate, check_case, steps_in
 from PEMMASegmentLib.adapters import load, method
 from PEMMASegmentLib.core import Cancelled, PemmaError
 from PEMMASegmentLib.core.images import array
@@ -169,3 +169,12 @@ def test_where_the_gpus_memory_is_short_it_is_spared_for_all_but_the_same_adapte
     assert ways == [False, True] and made.card.training["gradient_checkpointing"]
     assert not fitted.card.training["gradient_checkpointing"]
     assert all(torch.allclose(t, fitted.tensors[name], atol=1e-4) for name, t in made.tensors.items())
+
+
+def test_a_contour_beside_the_image_that_is_used_is_refused(model, cases):
+    short = sitk.RegionOfInterest(cases[0].study.pet, (2, 12, 12), (10, 0, 0))  # the ball is not on it
+    beside = replace(cases[0], study=replace(cases[0].study, pet=short))
+    check_case(beside, "ct", model)
+    with pytest.raises(PemmaError) as refused:
+        check_case(beside, "pet", model)
+    assert refused.value.code == "adapt-label" and "on the PET" in refused.value.sentence

@@ -54,8 +54,8 @@ def test_without_the_added_modality_it_is_the_ct_network_whatever_was_trained(a)
 def test_pet_alone_works_and_depends_on_pet_only():
     net, x = wild(STEM), images(STEM)
     with torch.no_grad():
-        out = net({"pet": x["pet"]})
-    assert out.shape == (2, 2, 16, 16, 16) and torch.isfinite(out).all()
+        out, doubled = net({"pet": x["pet"]}), net({"pet": 2 * x["pet"]})
+    assert out.shape == (2, 2, 16, 16, 16) and torch.isfinite(out).all() and not torch.allclose(out, doubled)
 
 
 def test_at_gate_one_it_is_the_published_joint_softmax():

@@ -25,6 +25,7 @@ from ..training.augment import Augmentation
 from ..training.config import Config, Stage
 from ..training.loop import Checkpoint, optimise
 from ..training.windows import TrainingCase, batch, draw, is_lost, to_case
+from .fitness import LEAVE_OUT
 from .resuming import key_of, resumed
 from .types import Fitted, Procedure, SiteCase
 from .volumes import content_of
@@ -202,13 +203,15 @@ def check_case(case: SiteCase, inputs: str, model: Model) -> None:
     missing = [name for name in inputs.split("+") if getattr(case.study, name) is None]
     if missing:
         raise PemmaError("adapt-inputs", f"case {case.id} has no {' and '.join(missing).upper()}",
-                         "leave the case out, or choose other --inputs", case.id)
+                         f"{LEAVE_OUT}, or choose other --inputs", case.id)
     if not sitk.GetArrayViewFromImage(case.label).any():
-        raise PemmaError("adapt-label", f"case {case.id} has an empty contour", "annotate it, or leave it out", case.id)
-    if is_lost(case.label, model.card.preprocessing):
+        raise PemmaError("adapt-label", f"case {case.id} has an empty contour", f"annotate it, or {LEAVE_OUT}", case.id)
+    searched = "ct" if "ct" in inputs.split("+") else "pet"  # whose grid the network's follows
+    if is_lost(case.label, getattr(case.study, searched), model.card.preprocessing):
         side = max(model.card.preprocessing.spacing_mm)
-        raise PemmaError("adapt-label", f"the contour of case {case.id} is too small for the network's voxels of {side:g} mm",
-                         "leave the case out", case.id)
+        raise PemmaError("adapt-label", f"the contour of case {case.id} is too small for the network's voxels of {side:g} mm on "
+                         f"the {searched.upper()}, or lies beside it",
+                         LEAVE_OUT, case.id)
 
 
 def digest(case: SiteCase) -> str:

@@ -12,6 +12,9 @@ SMALLEST_MM, SMALLEST_VOXELS = 30.0, 8
 #: A contour lies beside the body when half of it is air to the CT (HU) or, without CT, to the PET (SUVbw).
 _AIR = {"ct": -900.0, "pet": 0.05}
 _SAME_MM = 1e-3
+#: What to do with a case that can't be used: a proof takes all studies that are named, and all cases of a library.
+LEAVE_OUT = ("leave it out (of a library: export the others and import them into another one, "
+             "`pemma-segment cases export`)")  # fmt: skip
 
 
 def check(study: PetCtStudy, label: sitk.Image) -> None:

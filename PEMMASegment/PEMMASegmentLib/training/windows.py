@@ -45,9 +45,9 @@ def to_case(name: str, ct: sitk.Image | None, pet: sitk.Image | None, label: sit
     )
 
 
-def is_lost(label: sitk.Image, p: Preprocessing) -> bool:
-    """Whether nothing of a label is left on the network's grid: empty, or smaller than about a voxel there."""
-    return not _on_grid(label, network_grid(label, p)).any()
+def is_lost(label: sitk.Image, image: sitk.Image, p: Preprocessing) -> bool:
+    """Whether nothing of a label is left on the network's grid of `image`: empty, beside it, or smaller than about a voxel."""
+    return not _on_grid(label, network_grid(image, p)).any()
 
 
 def _on_grid(label: sitk.Image, grid: sitk.Image) -> Tensor:
