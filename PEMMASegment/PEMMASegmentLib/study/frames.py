@@ -45,9 +45,9 @@ def flatten(header: Dataset, file: str, legacy: bool) -> list[Dataset]:
     if count != len(each) or not 0 < count <= MOST_FRAMES:
         raise PemmaError(
             "frames-incomplete",
-            f"Number of Frames (0028,0008) does not fit the frames described in {file}",
+            "Number of Frames (0028,0008) does not fit the frames that the file describes",
             EXPORT_AGAIN,
-            "(0028,0008)",
+            file,
         )
     common = Dataset()
     for tag in header.keys():

@@ -58,16 +58,16 @@ class Grid:
 
 
 def plane(header: Dataset, file: str) -> Plane:
-    """The slice's plane. Refuses missing or invalid position, orientation, spacing or size, naming the file."""
+    """The slice's plane. Refuses missing or invalid position, orientation, spacing or size; the refusal's place is `file`."""
     directions = _required(header, "ImageOrientationPatient", 6, file)
     row, column = np.array(directions[:3]), np.array(directions[3:])
     lengths = np.array([np.linalg.norm(row), np.linalg.norm(column)])
     if np.abs(lengths - 1).max() > UNIT_TOLERANCE or abs(row @ column) > UNIT_TOLERANCE:
         raise PemmaError(
             "invalid-orientation",
-            f"{title('ImageOrientationPatient')} in {file} is not two perpendicular unit vectors",
+            f"{title('ImageOrientationPatient')} of a slice is not two perpendicular unit vectors",
             EXPORT_AGAIN,
-            place("ImageOrientationPatient"),
+            file,
         )
     row = row / lengths[0]
     column = column - (column @ row) * row
@@ -75,9 +75,9 @@ def plane(header: Dataset, file: str) -> Plane:
     if not (1e-3 < between_rows < 1e3 and 1e-3 < between_columns < 1e3):
         raise PemmaError(
             "invalid-spacing",
-            f"{title('PixelSpacing')} in {file} is not a possible size in millimetres",
+            f"{title('PixelSpacing')} of a slice is not a possible size in millimetres",
             EXPORT_AGAIN,
-            place("PixelSpacing"),
+            file,
         )
     position = np.array(_required(header, "ImagePositionPatient", 3, file))
     size = (int(_required(header, "Columns", 1, file)[0]), int(_required(header, "Rows", 1, file)[0]))
@@ -89,16 +89,16 @@ def _required(header: Dataset, keyword: str, count: int, file: str) -> tuple[flo
     if not values:
         raise PemmaError(
             "missing-geometry",
-            f"{title(keyword)} is missing in {file}, so its place in the patient is unknown",
+            f"{title(keyword)} is missing in a slice, so its place in the patient is unknown",
             EXPORT_AGAIN,
-            place(keyword),
+            file,
         )
     if len(values) != count:
         raise PemmaError(
             "invalid-geometry",
-            f"{title(keyword)} in {file} has {len(values)} values instead of {count}",
+            f"{title(keyword)} of a slice has {len(values)} values instead of {count}",
             EXPORT_AGAIN,
-            place(keyword),
+            file,
         )
     return values
 

@@ -65,9 +65,9 @@ def _check_colour(modality: str, one: "Slice", found: list[StudyWarning]) -> Non
     if samples != 1 or meaning not in ("MONOCHROME1", "MONOCHROME2"):
         raise PemmaError(
             "colour-image",
-            f"{one.file.name} is a colour image, not a slice of values",
+            "a slice is a colour image (Photometric Interpretation (0028,0004)), not one of values",
             "choose another series",
-            "(0028,0004)",
+            one.file.name,
         )
     if meaning == "MONOCHROME1":
         if modality == "PT":
@@ -123,16 +123,16 @@ def _check_syntax(file: File) -> None:
         name = file.syntax.name if file.syntax in pydicom.uid.UID_dictionary else "unknown"
         raise PemmaError(
             "transfer-syntax",
-            f"the transfer syntax ({name}) of {file.name} is not supported",
+            f"Transfer Syntax UID (0002,0010) of a slice ({name}) is not supported",
             "export the series as Explicit VR Little Endian",
-            "(0002,0010)",
+            file.name,
         ) from None
     if not decoder.is_available:
         raise PemmaError(
             "decoder-missing",
-            f"{file.name} is compressed ({file.syntax.name}) and the decoder for it is not installed",
+            f"a slice is compressed ({file.syntax.name}, (0002,0010)) and the decoder for it is not installed",
             "pip install pylibjpeg pylibjpeg-openjpeg, or export the series uncompressed",
-            "(0002,0010)",
+            file.name,
         )
 
 
@@ -169,16 +169,16 @@ def _check_rescale(modality: str, one: "Slice") -> None:
         what = "no Hounsfield scale" if modality == "CT" else "no quantities"
         raise PemmaError(
             "rescale-missing",
-            f"Rescale Slope or Intercept is missing in {one.file.name}, so the image has {what}",
+            f"Rescale Slope (0028,1053) or Intercept (0028,1052) is missing in a slice, so the image has {what}",
             EXPORT_AGAIN,
-            "(0028,1053)",
+            one.file.name,
         )
     if slope <= 0:
         raise PemmaError(
             "rescale-slope",
-            f"Rescale Slope (0028,1053) in {one.file.name} is not positive",
+            "Rescale Slope (0028,1053) of a slice is not positive",
             EXPORT_AGAIN,
-            "(0028,1053)",
+            one.file.name,
         )
     if modality == "PT" and intercept:
         raise PemmaError(

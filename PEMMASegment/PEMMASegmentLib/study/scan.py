@@ -325,4 +325,4 @@ def _refuse_repeated(path: Path, stream, end: int, syntax: UID) -> None:
     repeated = [tag for tag, count in counts.items() if count > 1]
     if repeated:
         tag = f"({repeated[0][0]:04X},{repeated[0][1]:04X})"
-        raise PemmaError("repeated-tag", f"{tag} stands twice in {printable(path.name)}", EXPORT_AGAIN, tag)
+        raise PemmaError("repeated-tag", f"{tag} stands twice in one file", EXPORT_AGAIN, printable(path.name))

@@ -99,14 +99,14 @@ def modality_of(file: File) -> str | None:
         )
     if not stated:
         raise PemmaError(
-            "modality-missing", f"Modality (0008,0060) is missing in {file.name}", EXPORT_AGAIN, "(0008,0060)"
+            "modality-missing", "Modality (0008,0060) is missing in a file", EXPORT_AGAIN, file.name
         )
     if stated != known[0]:
         raise PemmaError(
             "modality-mismatch",
-            f"Modality (0008,0060) and the SOP class of {file.name} disagree: the latter is that of a {known[0]} image",
+            f"Modality (0008,0060) and the SOP class of a file disagree: the latter is that of a {known[0]} image",
             EXPORT_AGAIN,
-            "(0008,0060)",
+            file.name,
         )
     return stated
 
@@ -160,9 +160,9 @@ def _check_files(series: Series) -> None:
     if not series.uid:
         raise PemmaError(
             "series-uid-missing",
-            f"Series Instance UID (0020,000E) is missing in {files[0].name}",
+            "Series Instance UID (0020,000E) is missing in a file",
             EXPORT_AGAIN,
-            "(0020,000E)",
+            files[0].name,
         )
     if len({tags.text(f.header, "PatientID") for f in files}) > 1:
         raise PemmaError(
@@ -213,9 +213,9 @@ def _slices(series: Series) -> list[Slice]:
         elif (tags.number(file.header, "NumberOfFrames") or 1) != 1:
             raise PemmaError(
                 "frames-unexpected",
-                f"{file.name} has several frames, which its SOP class does not allow",
+                "a slice has several frames (Number of Frames (0028,0008)), which its SOP class does not allow",
                 EXPORT_AGAIN,
-                "(0028,0008)",
+                file.name,
             )
         elif not _is_localizer(file.header):
             found.append(Slice(file.header, file, None, geometry.plane(file.header, file.name)))
@@ -268,9 +268,9 @@ def _drop_duplicates(series: Series) -> None:
         if first is not file and _digest(first) != _digest(file):
             raise PemmaError(
                 "conflicting-duplicates",
-                f"{first.name} and {file.name} have the same SOP Instance UID and different contents",
+                "two files have the same SOP Instance UID (0008,0018) and different contents",
                 EXPORT_AGAIN,
-                "(0008,0018)",
+                f"{first.name}, {file.name}",
             )
     extra = len(series.files) - len(kept)
     if extra:
