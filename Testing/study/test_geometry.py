@@ -75,10 +75,14 @@ def test_steps_of_a_real_scanner_are_regular_enough():
 @pytest.mark.parametrize("positions, code", [
     ([0, 3, 6, 12, 15], "missing-slices"),
     ([0, 3, 6, 9.8, 12], "irregular-slices"),
+    ([0, 3, 6, 12, 15, 18, 21, 27, 30], "missing-slices"),
     ([0, 1, 2, 3, 6, 9, 12], "irregular-slices"),
+    ([0, 3, 6, 9, 12, 15, 21, 27], "irregular-slices"),  # thin, then thick
+    ([0, *np.arange(3, 18, 1.5), 18, 21], "irregular-slices"),  # a second acquisition half a slice off, and shorter
     ([0, 3], "not-a-volume"),
 ])  # fmt: skip
 def test_refused_positions(positions, code):
     with pytest.raises(PemmaError) as refusal:
         geometry.grid(stack(positions))
     assert refusal.value.code == code
+    assert ("as a series of its own" in refusal.value.way_out) is (code == "irregular-slices")

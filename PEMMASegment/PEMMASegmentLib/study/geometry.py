@@ -15,6 +15,7 @@ SAME_POSITION_MM = 0.01
 GRID_TOLERANCE = 0.1  # of a slice step: a real GE series is 0.04 mm off a 3.27 mm grid
 SHEAR_TOLERANCE = 0.2  # of a pixel, summed over the stack
 OTHER_SERIES = "choose another series with --ct-series or --pet-series, or reconstruct it with regular slices"
+ONE_ACQUISITION = f"export all slices, each acquisition as a series of its own, {OTHER_SERIES}"
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ def _refuse_gaps(along: np.ndarray, step: float) -> None:
     steps = np.diff(along)
     usual = float(np.median(steps))
     widest = int(np.argmax(steps))
-    if steps[widest] > 1.5 * usual and np.mean(np.abs(steps - usual) <= GRID_TOLERANCE * usual) > 0.7:
+    if _slices_lack(steps, usual):
         missing = round(float(steps[widest]) / usual) - 1
         raise PemmaError(
             "missing-slices",
@@ -171,10 +172,20 @@ def _refuse_gaps(along: np.ndarray, step: float) -> None:
         )
     raise PemmaError(
         "irregular-slices",
-        f"the slice steps vary between {steps.min():.2f} and {steps.max():.2f} mm",
-        OTHER_SERIES,
+        f"the slice steps vary between {steps.min():.2f} and {steps.max():.2f} mm: slices of two acquisitions or thicknesses "
+        "lie in one series, or some are missing",
+        ONE_ACQUISITION,
         place("ImagePositionPatient"),
     )
+
+
+def _slices_lack(steps: np.ndarray, usual: float) -> bool:
+    """Whether the wide steps are gaps: each alone between usual ones. Wide ones side by side or at an end may as well be
+    thicker slices, or the part of a second acquisition that the first does not reach."""
+    is_usual = np.abs(steps - usual) <= GRID_TOLERANCE * usual
+    beside = np.pad(is_usual, 1)
+    wide = np.flatnonzero(steps > 1.5 * usual)
+    return bool(wide.size and np.all(beside[wide] & beside[wide + 2]) and np.mean(is_usual) > 0.7)
 
 
 def _refuse_shear(planes: Sequence[Plane], along: np.ndarray) -> None:
