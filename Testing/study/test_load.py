@@ -16,13 +16,17 @@ from PEMMASegmentLib.core import Cancelled, PemmaError
 from PEMMASegmentLib.core.images import array
 from PEMMASegmentLib.study import choosing, scan
 
-from .phantom import FACTOR, ROOT, SLICES, Pair, enhanced_ct, stored
+from .phantom import FACTOR, ROOT, SLICES, Pair, enhanced_ct, series, stored
 
 PATIENTS = ("STS_008", "STS_019", "STS_042")
 
 
 def codes(loaded) -> list[str]:
     return [w.code for w in loaded.warnings]
+
+
+def told(loaded) -> dict[str, study.StudyWarning]:
+    return {w.code: w for w in loaded.warnings}
 
 
 @pytest.mark.parametrize("patient", PATIENTS)
@@ -84,6 +88,8 @@ def chosen(loaded) -> list[str]:
     ({"Units": "GML"}, "2"),  # Bq/ml first
     ({"Units": "CPS"}, "2"),
     ({}, "20"),  # the later of two equal ones
+    ({"ImageType": ["DERIVED", "SECONDARY", "MPR"]}, "2"),
+    ({"ImageType": ["DERIVED", "PRIMARY"]}, "20"),  # so some scanners call what they corrected
 ])  # fmt: skip
 def test_choice_of_pet(change, wanted, tmp_path):
     pair = Pair()
@@ -91,6 +97,28 @@ def test_choice_of_pet(change, wanted, tmp_path):
     loaded = study.load(pair.write(tmp_path))
     assert chosen(loaded) == ["1", wanted]
     assert all(c.reason for c in loaded.candidates)
+
+
+def test_coronal_reformat_of_the_pet_is_not_preferred(tmp_path):
+    pair = Pair()
+    more = another(series("PT", 20), 20, ImageOrientationPatient=[1, 0, 0, 0, 0, -1], ImageType=["DERIVED", "SECONDARY", "MPR"])
+    for k, header in enumerate(more):
+        header.ImagePositionPatient = [-36, -30 + 3 * k, 24]
+    pair.pet += more
+    loaded = study.load(pair.write(tmp_path))
+    assert chosen(loaded) == ["1", "2"] and "(axial slices)" in told(loaded)["series-chosen"].sentence
+    assert "pet-part-left-out" not in told(loaded)
+
+
+@pytest.mark.parametrize("above, code", [(24.0, True), (18.0, True), (3.0, False)])
+def test_pet_of_a_neighbouring_part_is_told(above, code, tmp_path):
+    pair = Pair(ct=series("CT", 16))
+    more = another(pair.pet, 20)
+    for k, header in enumerate(more):
+        header.ImagePositionPatient = [*header.ImagePositionPatient[:2], above + 3.0 * k]
+    pair.pet += more
+    warnings = told(study.load(pair.write(tmp_path)))
+    assert ("pet-part-left-out" in warnings) is code and "series-chosen" in warnings
 
 
 @pytest.mark.parametrize("change, wanted", [
@@ -105,19 +133,35 @@ def test_choice_of_ct(change, wanted, tmp_path):
     assert chosen(loaded) == [wanted, "2"] and "series-chosen" in codes(loaded)
 
 
+@pytest.mark.parametrize("slices, chosen_by", [(8, "soft-tissue kernel"), (30, "at least 30 slices")])
+def test_choice_names_what_decided(slices, chosen_by, tmp_path):
+    pair = Pair(ct=series("CT", 8))
+    pair.ct += another(series("CT", slices), 20, ConvolutionKernel="BONE")
+    loaded = study.load(pair.write(tmp_path))
+    assert f"({chosen_by})" in told(loaded)["series-chosen"].sentence
+    reasons = [c.reason for c in loaded.candidates if c.modality == "CT"]
+    assert reasons == [chosen_by, f"another series was preferred: {chosen_by}"]
+
+
 def test_equal_reconstructions_in_one_pet_series_are_to_be_parted(tmp_path):
     pair = Pair()
     pair.pet += another(pair.pet, 20, SeriesInstanceUID=ROOT + ".2", SeriesNumber=2, ImageType=["DERIVED", "SECONDARY"])
     folder = pair.write(tmp_path)
-    for series in (None, ROOT + ".2"):
+    for uid in (None, ROOT + ".2"):
         with pytest.raises(PemmaError, match="holds 2 volumes") as refusal:
-            study.load(folder, pet_series=series)
+            study.load(folder, pet_series=uid)
         assert refusal.value.place == "(0008,0008)" and "--pet-series" not in refusal.value.way_out
 
 
-@pytest.mark.parametrize("kernel, soft", [("B", True), ("b31f", True), ("STANDARD", True), ("BONE", False), ("", False)])
-def test_kernels_of_soft_tissue(kernel, soft):
-    assert choosing.is_soft(kernel) is soft
+@pytest.mark.parametrize("soft, kernels", [
+    (True, "B19f b31f B45s Br32 Br40d Hr38 Qr40 I31f"),  # Siemens
+    (False, "B46f B70f Br49 Bl57 Hr64 Qr60 I70f Ur77"),
+    (True, "STANDARD SOFT B_SOFT_B B_VSOFT_C FC01 FC08 FC18-H FC19 A B"),  # GE, United Imaging, Canon, Philips
+    (False, "BONE BONEPLUS LUNG DETAIL B_SHARP_C FC00 FC30 FC52 FC81 C D L YA YB"),
+])  # fmt: skip
+def test_kernels_of_soft_tissue(soft, kernels):
+    assert {kernel: choosing.is_soft(kernel) for kernel in kernels.split()} == dict.fromkeys(kernels.split(), soft)
+    assert not choosing.is_soft("")
 
 
 def test_user_overrules_the_choice(tmp_path):

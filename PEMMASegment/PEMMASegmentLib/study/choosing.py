@@ -1,5 +1,6 @@
 """Which PET and which CT of a folder make the study, with a reason for each series seen (dicom.md 2.7)."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,9 +13,26 @@ from .series import Series
 from .tags import EXPORT_AGAIN
 from .types import Candidate, StudyWarning
 
-#: how the names of soft-tissue kernels begin, of GE, Siemens and Canon; Philips calls its own "B"
-SOFT_KERNELS = ("STANDARD", "SOFT", "B30", "B31", "B35", "B40", "BR36", "BR38", "BR40", "BF37", "FC08", "FC13")
+#: kernels for soft tissue: of GE and United Imaging by a word, of Philips by a letter, of Canon by a number below 20, of
+#: Siemens by the number after one or two letters (B31f, Br40d, I30f), which rises with sharpness
+SOFT_KERNELS = re.compile(r"STANDARD|.*SOFT|[AB]$|FC(0[1-9]|1\d)|(?!FC)[A-Z]{1,2}([0-3]\d|4[0-5])")
 ENOUGH_CT_SLICES = 30
+#: what the entries of a sorting key stand for, in their order
+CRITERIA = {
+    "PT": ("units in Bq/ml", "axial slices", "no reformat", "most slices", "latest series number"),
+    "CT": (
+        "same patient as the PET",
+        "same study as the PET",
+        "same frame of reference as the PET",
+        "best overlap with the PET",
+        "axial slices",
+        f"at least {ENOUGH_CT_SLICES} slices",
+        "soft-tissue kernel",
+        "most slices",
+        "latest series number",
+        "a fixed order of equal ones",
+    ),
+}
 OPTION = {"CT": "--ct-series", "PT": "--pet-series"}
 WITHOUT = {"CT": "--inputs pet", "PT": "--inputs ct"}
 
@@ -116,18 +134,33 @@ def _best(
     if len(tied) > 1 and modality == "PT":
         raise _not_to_be_guessed(tied)
     _tell_refused(best, seen, warnings)
-    reasons[id(best)] = "chosen by the user" if named else _why(best, usable)
-    for other in usable[1:]:
-        reasons[id(other)] = "another series was preferred: " + _why(best, usable)
-    if len(usable) > 1 and not named:
+    others = usable[1:]
+    reasons[id(best)] = "chosen by the user" if named else _why(best, others, key)
+    for other in others:
+        reasons[id(other)] = "another series was preferred: " + _why(best, [other], key)
+    if others and not named:
         warnings.append(
             StudyWarning(
                 "series-chosen",
-                f"one of {len(usable)} {_name(modality)} series was chosen ({_why(best, usable)})",
+                f"one of {len(usable)} {_name(modality)} series was chosen ({_why(best, others, key)})",
                 f"overrule with {OPTION[modality]}",
             )
         )
+    if modality == "PT" and any(_neighbours(best, other) for other in others):
+        warnings.append(
+            StudyWarning(
+                "pet-part-left-out",
+                "another PET series covers a neighbouring part of the body, which is left out",
+                "look at that part in a run of its own with --pet-series (UIDs: pemma-segment inspect)",
+            )
+        )
     return best
+
+
+def _neighbours(chosen: Series, other: Series) -> bool:
+    """Whether most of the other PET, of the same examination, lies where the chosen one has no slices."""
+    together = all(same(chosen, other, k) for k in ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID"))
+    return together and not _reformat(other) and overlap(chosen, other) < 0.5
 
 
 def _not_to_be_guessed(tied: Sequence[Series]) -> PemmaError:
@@ -208,23 +241,38 @@ def _one_stack(a: Series, b: Series) -> bool:
 
 
 def _pet_key(series: Series) -> tuple:
-    """Sorts PET series, best last: Bq/ml, most slices, most recent series number."""
-    return (tags.text(series.header, "Units").upper() == "BQML", series.count, _series_number(series))
+    """Sorts PET series, best last, by its CRITERIA."""
+    return (
+        tags.text(series.header, "Units").upper() == "BQML",
+        _axial(series),
+        not _reformat(series),
+        series.count,
+        _series_number(series),
+    )
+
+
+def _axial(series: Series) -> bool:
+    return abs(float(series.slices[0].plane.normal[2])) > 0.9
+
+
+def _reformat(series: Series) -> bool:
+    """Whether it is made of another series' images. DERIVED alone does not say so: some scanners call a corrected PET
+    DERIVED\\PRIMARY. Between parts of one series the user could not overrule this, so it does not count there."""
+    kinds = [kind.upper() for kind in tags.texts(series.header, "ImageType")[:2]]
+    return not series.part and kinds == ["DERIVED", "SECONDARY"]
 
 
 def _ct_key(pet: Series | None) -> Callable[[Series], tuple]:
     def key(series: Series) -> tuple:
-        """Sorts CT series, best last."""
-        header = series.header
-        axial = abs(float(series.slices[0].plane.normal[2])) > 0.9
+        """Sorts CT series, best last, by their CRITERIA."""
         return (
             same(series, pet, "PatientID"),
             same(series, pet, "StudyInstanceUID"),
             same(series, pet, "FrameOfReferenceUID"),
             round(overlap(series, pet), 1),
-            axial,
+            _axial(series),
             series.count >= ENOUGH_CT_SLICES,
-            is_soft(tags.text(header, "ConvolutionKernel")),
+            is_soft(tags.text(series.header, "ConvolutionKernel")),
             series.count,
             _series_number(series),
             series.uid,
@@ -235,7 +283,7 @@ def _ct_key(pet: Series | None) -> Callable[[Series], tuple]:
 
 def is_soft(kernel: str) -> bool:
     """Whether a Convolution Kernel (0018,1210) is one for soft tissue."""
-    return kernel.upper() == "B" or kernel.upper().startswith(SOFT_KERNELS)
+    return SOFT_KERNELS.match(kernel.upper()) is not None
 
 
 def _series_number(series: Series) -> float:
@@ -245,14 +293,12 @@ def _series_number(series: Series) -> float:
         return 0.0
 
 
-def _why(best: Series, usable: Sequence[Series]) -> str:
-    if len(usable) == 1:
-        return "the only usable one"
-    if best.modality == "PT":
-        return "units in Bq/ml first, then most slices, then the latest series number"
-    return (
-        "same frame of reference and best overlap with the PET, axial, soft-tissue kernel, most slices, latest number"
-    )
+def _why(best: Series, others: Sequence[Series], key: Callable[[Series], tuple]) -> str:
+    """The criteria that decided: of each other series the first one in which it differs from the best."""
+    names = CRITERIA[best.modality]
+    differing = ([a != b for a, b in zip(key(best), key(other), strict=True)] for other in others)
+    decided = {differs.index(True) if any(differs) else len(names) - 1 for differs in differing}
+    return ", ".join(names[k] for k in sorted(decided)) or "the only usable one"
 
 
 def _name(modality: str) -> str:
