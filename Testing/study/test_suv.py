@@ -266,6 +266,7 @@ def test_legacy_converted_pet_equals_its_slices(name, expected, unpack, tmp_path
     ({"PatientWeight": "700"}, Typed(weight_kg=70.0), "weight"),
     ({"RadiopharmaceuticalStartTime": ""}, Typed(injection_time="110000"), "injection time"),
     ({"RadiopharmaceuticalStartDateTime": "20240310130000"}, Typed(injection_time="20240310110000"), "injection time"),
+    ({"RadiopharmaceuticalStartDateTime": "20240310000000"}, Typed(injection_time="110000"), "injection time"),
 ])  # fmt: skip
 def test_typed_value_fills_in_and_is_flagged(change, typed, name):
     with pytest.raises(PemmaError, match="--"):
@@ -284,6 +285,25 @@ def test_figure_that_is_no_number_can_be_typed(change, option):
     with pytest.raises(PemmaError) as refusal:
         plan(**change)
     assert option in refusal.value.way_out
+
+
+def test_all_that_can_be_typed_is_told_at_once():
+    emptied = {"PatientWeight": "", "RadionuclideTotalDose": "", "RadiopharmaceuticalStartTime": ""}
+    with pytest.raises(PemmaError) as refusal:
+        plan(**emptied)
+    assert all(tag in refusal.value.sentence for tag in ("(0010,1030)", "(0018,1074)", "(0018,1072)"))
+    way = "give the weight with --weight-kg, give the dose with --dose-bq, give the injection time with --injection-time"
+    assert refusal.value.way_out == f"{way}, or use --inputs ct"
+    made = plan(Typed(weight_kg=70.0, dose_bq=350e6, injection_time="110000"), **emptied)
+    assert made.summary.factor == pytest.approx(FACTOR)
+
+
+@pytest.mark.parametrize("typed", [Typed(), Typed(weight_kg=70.0, dose_bq=350e6, injection_time="110000")])
+def test_half_life_that_no_option_gives_is_told_first(typed):
+    with pytest.raises(PemmaError, match=r"\(0054,0016\).* dose, .* no option gives the half-life") as refusal:
+        plan(typed, PatientWeight="", RadiopharmaceuticalInformationSequence=[])
+    assert refusal.value.code == "half-life-missing"
+    assert "--dose-bq" not in refusal.value.way_out and "--inputs ct" in refusal.value.way_out
 
 
 def test_nothing_is_told_of_a_weight_that_was_not_used():

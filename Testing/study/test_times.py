@@ -223,6 +223,7 @@ def test_no_decay_correction():
       "RadiopharmaceuticalStartTime": "001500"}, 2700, None),
     ({"RadiopharmaceuticalStartTime": "233000", "SeriesTime": "003000", "AcquisitionTime": "003000"}, 3600,
      "injection-before-midnight"),
+    ({"RadiopharmaceuticalStartTime": "000000", "SeriesTime": "010000", "AcquisitionTime": "010000"}, 3600, None),
 ])  # fmt: skip
 def test_injection(change, seconds, code):
     made = plan(**change)
@@ -246,6 +247,11 @@ def test_injection_of_ge_private_time():
     ({"RadiopharmaceuticalStartDateTime": "20240309110000"}, "injection-too-early", "(0018,1078)"),
     ({"RadiopharmaceuticalStartTime": "121500"}, "injection-date-unknown", "(0018,1072)"),  # 23 h 45 min before
     ({"RadiopharmaceuticalStartTime": "2500"}, "injection-time-missing", "(0018,1078)"),
+    ({"RadiopharmaceuticalStartDateTime": "20240310000000"}, "injection-time-emptied", "(0018,1078)"),
+    ({"RadiopharmaceuticalStartDateTime": "20240311000000.00"}, "injection-time-emptied", "(0018,1078)"),
+    ({"RadiopharmaceuticalStartTime": "000000"}, "injection-time-emptied", "(0018,1072)"),
+    ({"RadiopharmaceuticalStartDateTime": "20240310000000", "SeriesTime": "010000", "AcquisitionTime": "010000"},
+     "injection-time-emptied", "(0018,1078)"),  # which of the two?
 ])  # fmt: skip
 def test_injection_refused(change, code, place):
     with pytest.raises(PemmaError) as refusal:
@@ -296,5 +302,7 @@ def test_isotope_imaged_for_days_without_the_day_of_its_injection():
 
 
 def test_phantom_of_germanium_needs_no_day():
-    made = plan(each=isotope("23400000", "53315004", "^68^Germanium"))
+    germanium = isotope("23400000", "53315004", "^68^Germanium")
+    assert codes(plan(each=germanium, RadiopharmaceuticalStartDateTime="20240101000000")) == ["injection-times-differ"]
+    made = plan(each=germanium)
     assert made.summary.factor == pytest.approx(to_reference(3600, 2.34e7))

@@ -8,9 +8,7 @@ from pydicom import Dataset
 
 from ..core import PemmaError
 from . import decay, injection, isotopes, quantities, tags, times
-from .conversion import NOT_SUV, USE_CT, Conversion
-
-USUAL_UPTAKE_MIN = (30.0, 180.0)
+from .conversion import NOT_SUV, USE_CT, Conversion, all_of
 
 
 def factors(work: Conversion, words: str) -> np.ndarray:
@@ -24,13 +22,18 @@ def factors(work: Conversion, words: str) -> np.ndarray:
     work.words.append(f"decay {correction}")
     _check_decay_flag(work, correction)
     item = quantities.radiopharmaceutical(work)
-    weight, dose = 1000 * quantities.weight(work), quantities.dose(work, item)  # g, Bq
+    kilograms, dose, growth = all_of(
+        lambda: quantities.weight(work), lambda: quantities.dose(work, item), lambda: _growth(work, item, correction)
+    )
+    return np.full(len(work.headers), 1000 * kilograms / dose) * growth  # g / Bq
+
+
+def _growth(work: Conversion, item: Dataset, correction: str) -> float | np.ndarray:
+    """Activity at the injection per activity that the slices give: one number, or with NONE one for each slice (n,)."""
     if correction == "ADMIN":
-        return np.full(len(work.headers), weight / dose)
+        return 1.0
     half_life = quantities.half_life(work, item)
-    if correction == "NONE":
-        return weight / dose * _decay_of_frames(work, item, half_life)
-    return np.full(len(work.headers), weight / dose * _decay_to_reference(work, item, half_life))
+    return (_decay_of_frames if correction == "NONE" else _decay_to_reference)(work, item, half_life)
 
 
 def _check_decay_flag(work: Conversion, correction: str) -> None:
@@ -106,7 +109,7 @@ def _frame_times_missing(keyword: str) -> PemmaError:
 def _tell_uptake(work: Conversion, uptake: timedelta, half_life: float) -> None:
     minutes = uptake.total_seconds() / 60
     work.words.append(f"uptake {minutes:.0f} min")
-    if isotopes.fits(half_life, "F-18") and not USUAL_UPTAKE_MIN[0] <= minutes <= USUAL_UPTAKE_MIN[1]:
+    if isotopes.fits(half_life, "F-18") and not injection.usual_uptake(uptake):
         work.warn(
             "uptake-unusual",
             f"the uptake time is {minutes:.0f} min, outside 30 to 180 min",

@@ -1,15 +1,44 @@
 """What the steps of one conversion to SUVbw share: the headers, the typed values, and the record of what was done."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from pydicom import Dataset
 
+from ..core import PemmaError
 from . import tags
 from .types import StudyWarning, Typed
 
 USE_CT = "use --inputs ct, or choose another series with --pet-series"
 NOT_SUV = "choose a PET series in Bq/ml or SUV with --pet-series, or use --inputs ct"
+OR_CT = ", or use --inputs ct"
+
+T = TypeVar("T")
+
+
+class ToBeTyped(PemmaError):
+    """A refusal that a typed value puts right; its way out is `type_it`."""
+
+
+def type_it(name: str, option: str) -> str:
+    return f"give the {name} with {option}{OR_CT}"
+
+
+def all_of(*reads: Callable[[], T]) -> list[T]:
+    """What each of them gives. Several values that have to be typed are one refusal, so that they are told at once; one
+    that no typed value puts right goes before them."""
+    found, to_type = [], []
+    for read in reads:
+        try:
+            found.append(read())
+        except ToBeTyped as problem:
+            to_type.append(problem)
+    if not to_type:
+        return found
+    sentence = "; ".join(problem.sentence for problem in to_type)
+    ways = ", ".join(problem.way_out.removesuffix(OR_CT) for problem in to_type)
+    raise ToBeTyped(to_type[0].code, sentence, ways + OR_CT, to_type[0].place)
 
 
 @dataclass

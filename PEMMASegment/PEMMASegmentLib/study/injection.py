@@ -1,12 +1,13 @@
 """When the tracer was given, and on which day (DICOM 1.4): never from a guess."""
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import time, timedelta
 
 from pydicom import Dataset
 
 from ..core import PemmaError
 from . import tags, times
+from .conversion import ToBeTyped, type_it
 from .decay import DAY, LONGEST_DATE_ARTEFACT_GAP, MOST_HALF_LIVES, Reference, Warn, minutes
 from .times import Moment
 from .types import Typed
@@ -15,10 +16,11 @@ LONGEST_TIME_ONLY_GAP = timedelta(hours=12)
 #: half-lives in s for which the time of day alone tells little: with a shorter one nobody scans on another day, with a longer
 #: one (Ge-68, Na-22) a day changes little
 DAY_NEEDED = (6 * 3600.0, 30 * 86400.0)
-TYPE_TIME = "give the injection time with --injection-time, or use --inputs ct"
+TYPED_PLACE = "--injection-time"
+TYPE_TIME = type_it("injection time", TYPED_PLACE)
 DAY_ASSUMED = "injection-date-assumed"
 CHECK_UPTAKE = "check the uptake time"
-TYPED_PLACE = "--injection-time"
+USUAL_UPTAKE = (timedelta(minutes=30), timedelta(minutes=180))
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,20 @@ def _from_header(header: Dataset, item: Dataset, reference: Moment, half_life: f
     day_time = times.time_of_day(tags.text(item, "RadiopharmaceuticalStartTime"))
     if moment := times.of_header(header, tags.text(item, "RadiopharmaceuticalStartDateTime")):
         found = Injection(moment, "(0018,1078)")
-        _tell_other_time(moment, day_time, warn)
     elif day_time is not None:
         day = Moment(reference.local.replace(hour=0, minute=0, second=0, microsecond=0), times.zone(header))
         found = Injection(day + day_time, "(0018,1072)")
     else:
         found = Injection(_of_ge(header, warn), "(0009,103B)")
+    differ = _differ(found.moment, day_time)
+    if found.moment.local.time() == time(0) and half_life < DAY_NEEDED[1]:  # phantoms that last are told by their day
+        _refuse_emptied(found, differ, reference)
+    if differ:
+        warn(
+            "injection-times-differ",
+            "Radiopharmaceutical Start DateTime (0018,1078) and Start Time (0018,1072) differ; the first was used",
+            CHECK_UPTAKE,
+        )
     if (found.moment.zone is None) != (reference.zone is None):
         warn(
             "time-zone-one-sided",
@@ -84,7 +94,7 @@ def _from_header(header: Dataset, item: Dataset, reference: Moment, half_life: f
 def _of_ge(header: Dataset, warn: Warn) -> Moment:
     moment = times.of_header(header, tags.private(header, 0x0009, "GEMS_PETD_01", 0x3B))
     if moment is None:
-        raise PemmaError(
+        raise ToBeTyped(
             "injection-time-missing",
             "Radiopharmaceutical Start DateTime (0018,1078) and Start Time (0018,1072) are missing or invalid",
             TYPE_TIME,
@@ -99,14 +109,27 @@ def _of_ge(header: Dataset, warn: Warn) -> Moment:
     return moment
 
 
-def _tell_other_time(moment: Moment, day_time: timedelta | None, warn: Warn) -> None:
+def _differ(moment: Moment, day_time: timedelta | None) -> bool:
     midnight = moment.local.replace(hour=0, minute=0, second=0, microsecond=0)
-    if day_time is not None and abs(moment.local - midnight - day_time) > timedelta(minutes=1):
-        warn(
-            "injection-times-differ",
-            "Radiopharmaceutical Start DateTime (0018,1078) and Start Time (0018,1072) differ; the first was used",
-            CHECK_UPTAKE,
+    return day_time is not None and abs(moment.local - midnight - day_time) > timedelta(minutes=1)
+
+
+def _refuse_emptied(found: Injection, differ: bool, reference: Moment) -> None:
+    """Refuses 00:00:00 sharp where it is what de-identification leaves of a time: beside another time, or with an uptake that
+    nobody waits for."""
+    if differ or not usual_uptake(reference - found.moment):
+        against = "Start Time (0018,1072) says another one" if differ else "no usual uptake time fits it"
+        raise ToBeTyped(
+            "injection-time-emptied",
+            f"the injection's time of day {found.place} is 00:00:00 and looks emptied, since {against}",
+            TYPE_TIME,
+            found.place,
         )
+
+
+def usual_uptake(uptake: timedelta) -> bool:
+    """Whether FDG is imaged so long after its injection: 30 to 180 min."""
+    return USUAL_UPTAKE[0] <= uptake <= USUAL_UPTAKE[1]
 
 
 def _after_date_shift(found: Injection, reference: Moment, half_life: float, warn: Warn) -> Injection:
@@ -141,7 +164,7 @@ def _before_midnight(found: Injection, reference: Moment, half_life: float, warn
             CHECK_UPTAKE,
         )
     if reference - found.moment > LONGEST_TIME_ONLY_GAP:
-        raise PemmaError(
+        raise ToBeTyped(
             "injection-date-unknown",
             "the injection's time has no date, and on the day of the scan or the "
             "day before it is more than 12 h from it",
@@ -174,14 +197,14 @@ def _from_typed(value: str, reference: Moment, half_life: float, warn: Warn) -> 
 def _check_gap(found: Injection, reference: Moment, half_life: float) -> None:
     gap = reference - found.moment
     if gap < timedelta(0):
-        raise PemmaError(
+        raise ToBeTyped(
             "injection-after-scan",
             f"the injection is {minutes(-gap)} min after the moment that the PET is corrected to",
             TYPE_TIME,
             found.place,
         )
     if gap.total_seconds() > MOST_HALF_LIVES * half_life:
-        raise PemmaError(
+        raise ToBeTyped(
             "injection-too-early",
             f"the injection is more than {MOST_HALF_LIVES} half-lives before the scan",
             TYPE_TIME,

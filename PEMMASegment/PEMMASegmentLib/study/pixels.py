@@ -163,7 +163,7 @@ def check_pet_values(voxels: np.ndarray) -> list[StudyWarning]:
     if usual > 50:
         raise PemmaError(
             "suv-implausible",
-            f"the median SUV above 0 is {usual:.3g}, which no body has: dose, weight or units must be wrong",
+            f"the median SUV above 0 is {usual:.3g}, which no body has: dose, weight, injection time or units must be wrong",
             OTHER_PET,
             "(0018,1074)",
         )

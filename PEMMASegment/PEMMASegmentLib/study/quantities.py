@@ -7,7 +7,7 @@ from pydicom import Dataset
 
 from ..core import PemmaError
 from . import isotopes, tags
-from .conversion import NOT_SUV, USE_CT, Conversion
+from .conversion import NOT_SUV, USE_CT, Conversion, ToBeTyped, type_it
 
 DOSE_BQ = (1e6, 5e9)
 DOSE_MBQ = (1.0, 5000.0)
@@ -71,8 +71,7 @@ def _or_typed(
         return stated()
     except PemmaError as problem:
         if typed is None:
-            way_out = f"give it with {option}, or use --inputs ct"
-            raise PemmaError(problem.code, problem.sentence, way_out, problem.place) from None
+            raise ToBeTyped(problem.code, problem.sentence, type_it(name, option), problem.place) from None
     if not (math.isfinite(typed) and limits[0] <= typed <= limits[1]):
         raise PemmaError(
             "typed-value-implausible",
@@ -149,7 +148,7 @@ def half_life(work: Conversion, item: Dataset) -> float:
     """Half-life in s, from the header or, if absent, from the isotope's code. Refuses one that no such isotope has."""
     stated, named = tags.number(item, "RadionuclideHalfLife"), isotopes.named(item)
     if stated is None:
-        return _half_life_of_code(work, named)
+        return _half_life_of_code(work, item, named)
     allowed = named or list(isotopes.HALF_LIFE_S)
     if stated <= 0 or not any(isotopes.fits(stated, isotope) for isotope in allowed):
         whose = " or ".join(named) or "a PET isotope"
@@ -169,11 +168,14 @@ def half_life(work: Conversion, item: Dataset) -> float:
     return stated
 
 
-def _half_life_of_code(work: Conversion, named: list[str]) -> float:
+def _half_life_of_code(work: Conversion, item: Dataset, named: list[str]) -> float:
     if len(named) != 1:
         raise PemmaError(
             "half-life-missing",
-            "Radionuclide Half Life (0018,1075) is missing and no code names one isotope",
+            "Radionuclide Half Life (0018,1075) is missing, no code names one isotope, and no option gives it"
+            if len(item)
+            else "Radiopharmaceutical Information Sequence (0054,0016) is missing or empty: dose, injection time and half-life "
+            "are unknown, and no option gives the half-life",
             USE_CT,
             "(0018,1075)",
         )
