@@ -168,6 +168,63 @@ def test_contours_drawn_on_other_planes_keep_their_place(case):
     assert code in codes(warnings)
 
 
+def upright_grid(step: float, slices: int) -> sitk.Image:
+    grid = sitk.Image([64, 64, slices], sitk.sitkUInt8)
+    grid.SetSpacing([2.0, 2.0, step])
+    return grid
+
+
+def circles(heights, radius=30.0, x=64.0, y=64.0) -> list[np.ndarray]:
+    """Circles (LPS mm) across the slices at these heights."""
+    angle = np.linspace(0, 2 * np.pi, 60, endpoint=False)
+    return [np.c_[x + radius * np.cos(angle), y + radius * np.sin(angle), np.full(60, z)] for z in heights]
+
+
+def read_ml(contours, step: float, slices: int = 60) -> tuple[float, np.ndarray, set[str]]:
+    """Volume of the contours' label on slices `step` mm apart, which of these are marked, and the warnings' codes."""
+    label, warnings = fill(contours, upright_grid(step, slices))
+    return array(label).sum() * voxel_ml(label), array(label).any(axis=(1, 2)), codes(warnings)
+
+
+def disc_ml(height: float, radius=30.0) -> float:
+    return np.pi * radius**2 * height / 1000
+
+
+@pytest.mark.parametrize("drawn, step", [(3.0, 2.0), (3.27, 2.5), (2.027, 1.5), (4.0, 3.0), (5.0, 4.0), (1.1, 1.0)])
+def test_contours_on_somewhat_thicker_slices_leave_no_slice_out(drawn, step):
+    count = int(45 / drawn)
+    ml, marked, warned = read_ml(circles(20 + drawn * np.arange(count)), step, 80)
+    assert ml == pytest.approx(disc_ml(count * drawn), rel=0.06)
+    assert np.ptp(np.flatnonzero(marked)) + 1 == marked.sum()
+    assert warned == {"contour-other-slices"}
+
+
+def test_two_planes_tell_how_thick_their_slices_are_and_one_does_not():
+    ml, _, warned = read_ml(circles([20, 24]), 2.0)
+    assert ml == pytest.approx(disc_ml(8), rel=0.02) and warned == {"contour-other-slices"}
+    ml, _, warned = read_ml(circles([20]), 2.0)
+    assert ml == pytest.approx(disc_ml(2), rel=0.02) and warned == {"contour-thickness"}
+    ml, _, warned = read_ml(circles([20], 9, x=30) + circles([24], 9, x=100), 2.0)  # two nodes, each on one slice
+    assert ml == pytest.approx(disc_ml(4, 9), rel=0.1) and "contour-thickness" in warned
+
+
+def test_parts_of_a_lesion_stay_apart_and_end_half_a_slice_out():
+    ml, marked, warned = read_ml(circles([20, 23, 26, 50, 53]), 2.0)
+    assert list(np.flatnonzero(marked)) == [10, 11, 12, 13, 25, 26, 27]  # 18.5 to 27.5 and 48.5 to 54.5 mm
+    assert ml == pytest.approx(disc_ml(14), rel=0.02) and warned == {"contour-other-slices"}
+    ml, marked, _ = read_ml(circles([20, 22, 30]), 2.0)  # drawn on the study's slices: the gap is no slice thickness
+    assert ml == pytest.approx(disc_ml(6), rel=0.02) and list(np.flatnonzero(marked)) == [10, 11, 15]
+    node = circles([29], 9, x=15, y=15)  # on one plane of the mass beside it, midway between two slices
+    mass = circles(20 + 3 * np.arange(8), 20)
+    assert read_ml(mass + node, 2.0)[0] - read_ml(mass, 2.0)[0] == pytest.approx(disc_ml(3, 9), rel=0.4)
+
+
+def test_planes_midway_between_slices_fill_them_all_however_they_are_rounded():
+    heights = 21 + 2 * np.arange(12) + np.tile([-0.01, 0.01, 0.01, -0.01], 3)
+    ml, marked, _ = read_ml(circles(heights), 2.0)
+    assert ml == pytest.approx(disc_ml(24), rel=0.02) and marked.sum() == 12
+
+
 polygons = st.lists(
     st.lists(st.tuples(*[st.integers(-8, 60).map(lambda n: n / 4)] * 2), min_size=3, max_size=12).map(np.array),
     min_size=1,

@@ -1,8 +1,10 @@
 """Closed contours in millimetres to voxels: even-odd at voxel centres, polygons of a slice combined by exclusive or."""
 
+from functools import lru_cache
+
 import numpy as np
 import SimpleITK as sitk
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import binary_propagation, distance_transform_edt
 
 from ...core import PemmaError
 from ...core.images import like, to_grid_of
@@ -11,7 +13,9 @@ from ..types import StudyWarning
 _OFF_PLANE_MM = 0.5  # a contour that leaves its own best plane by more is damaged
 _SAME_PLANE = 0.1  # slices; contours nearer than this were drawn on one slice
 _BETWEEN = 0.1  # slices; a plane farther from its slice is said
+_THICKER = 1.02  # slices; less is how positions are rounded
 _THICKEST_MM = 12.0  # planes farther apart than this are separate drawings, not thick slices
+_LIKE = 1.5  # times the usual distance of two planes; nearer ones follow on each other, farther ones leave a gap
 
 
 def fill(contours: list[np.ndarray], grid: sitk.Image) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
@@ -93,8 +97,8 @@ def _inside(contours: list[np.ndarray], grid: sitk.Image) -> tuple[list[np.ndarr
     return kept, _counted(cut, "contour-outside", "contours that reach outside the study's volume, cut there")
 
 
-def _counted(count: int, code: str, words: str) -> tuple[StudyWarning, ...]:
-    return (StudyWarning(code, f"{words}: {count}"),) if count else ()
+def _counted(count: int, code: str, words: str, way_out: str = "") -> tuple[StudyWarning, ...]:
+    return (StudyWarning(code, f"{words}: {count}", way_out),) if count else ()
 
 
 def _planes(index: list[np.ndarray]) -> list[tuple[float, list[np.ndarray]]]:
@@ -112,14 +116,42 @@ def _fill_slices(index: list[np.ndarray], grid: sitk.Image) -> tuple[np.ndarray,
     """Contours in voxel index, flat in the grid's slices, to voxels (z, y, x) uint8."""
     columns, rows, slices = grid.GetSize()
     voxels = np.zeros((slices, rows, columns), np.uint8)
-    planes = _planes(index)
-    step = float(np.median(np.diff([p for p, _ in planes]))) if len(planes) > 2 else 1.0  # in slices of the grid
-    thick = step > 1.5 and step * grid.GetSpacing()[2] <= _THICKEST_MM
+    planes, spacing = _planes(index), grid.GetSpacing()[2]
+    step = _step(planes, spacing)
+    thick = step is not None and (step > _THICKER or _tears(planes, step))
     if thick:
         _fill_between(planes, step, voxels)
     else:
         _fill_nearest(planes, voxels)
-    return voxels, _slice_notes(planes, step, thick, grid.GetSpacing()[2])
+    return voxels, _slice_notes(planes, step, thick, spacing)
+
+
+def _step(planes: list[tuple[float, list[np.ndarray]]], spacing: float) -> float | None:
+    """Distance of the slices that the planes were drawn on, in slices of the grid; None where nothing tells it.
+
+    Only neighbours whose outlines overlap tell it: others belong to lesions apart, which can lie at any distance.
+    """
+    pairs = zip(planes, planes[1:], strict=False)
+    apart = np.array([b - a for (a, below), (b, above) in pairs if _overlap(below, above)])
+    apart = apart[apart * spacing <= _THICKEST_MM]
+    return _usual(apart) if len(apart) else None
+
+
+def _overlap(below: list[np.ndarray], above: list[np.ndarray]) -> bool:
+    """Whether the box around a polygon (n, 2) of one plane meets one of the other plane."""
+    return any(((a.min(0) <= b.max(0)) & (b.min(0) <= a.max(0))).all() for a in below for b in above)
+
+
+def _usual(steps: np.ndarray) -> float:
+    """The step that most planes keep, gaps left out. The mean of what is like the median: positions are rounded."""
+    middle = np.quantile(steps, 0.5, method="lower")
+    return float(steps[(steps * _LIKE > middle) & (steps < middle * _LIKE)].mean())
+
+
+def _tears(planes: list[tuple[float, list[np.ndarray]]], step: float) -> bool:
+    """Whether a slice stays empty between planes that follow on each other when each goes to its nearest."""
+    positions = np.array([p for p, _ in planes])
+    return bool(((np.diff(np.floor(positions + 0.5)) > 1) & (np.diff(positions) < _LIKE * step)).any())
 
 
 def _fill_nearest(planes: list[tuple[float, list[np.ndarray]]], voxels: np.ndarray) -> None:
@@ -136,36 +168,57 @@ def _fill_nearest(planes: list[tuple[float, list[np.ndarray]]], voxels: np.ndarr
 
 def _fill_between(planes: list[tuple[float, list[np.ndarray]]], step: float, voxels: np.ndarray) -> None:
     """Contours on slices thicker than the grid's: outlines blended between neighbours, ends half a step long."""
-    positions = np.array([p for p, _ in planes])
-    distance = [_signed_distance(even_odd(polygons, *voxels.shape[1:])) for _, polygons in planes]
-    for k in range(len(voxels)):
+    corner, part = _part_around(planes, voxels)
+    drawn = [(p, even_odd([c - corner for c in polygons], *part.shape[1:])) for p, polygons in planes]
+    drawn = [(p, mask) for p, mask in drawn if mask.any()]
+    positions, masks = np.array([p for p, _ in drawn]), [mask for _, mask in drawn]
+    distance = lru_cache(maxsize=2)(lambda i: _signed_distance(masks[i]))
+    for k in range(len(part) if drawn else 0):
         above = int(np.searchsorted(positions, k))
         below = above - 1
-        if 0 <= below and above < len(planes) and positions[above] - positions[below] < 1.5 * step:
+        if 0 <= below and above < len(drawn) and positions[above] - positions[below] < _LIKE * step:
             share = (k - positions[below]) / (positions[above] - positions[below])
-            voxels[k] = (1 - share) * distance[below] + share * distance[above] > 0
+            near, other = (below, above) if share < 0.5 else (above, below)
+            blended = (1 - share) * distance(below) + share * distance(above) > 0
+            part[k] = blended | _alone(masks[near], masks[other])
             continue
-        near = min((i for i in (below, above) if 0 <= i < len(planes)), key=lambda i: abs(positions[i] - k))
-        if abs(positions[near] - k) < step / 2 - 1e-6:
-            voxels[k] = distance[near] > 0
+        near = min((i for i in (below, above) if 0 <= i < len(drawn)), key=lambda i: abs(positions[i] - k))
+        if -step / 2 - 1e-6 <= k - positions[near] < step / 2 - 1e-6:  # on low sides only, as in plane
+            part[k] = masks[near]
+
+
+def _part_around(planes: list[tuple[float, list[np.ndarray]]], voxels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First column and row of the polygons' box, a pixel wider all round, and a view of the voxels in it."""
+    points = np.concatenate([c for _, polygons in planes for c in polygons])
+    size = np.array(voxels.shape[:0:-1])
+    low = np.clip(np.floor(points.min(axis=0)).astype(int) - 1, 0, size - 1)
+    high = np.clip(np.ceil(points.max(axis=0)).astype(int) + 2, low + 1, size)
+    return low, voxels[:, low[1] : high[1], low[0] : high[0]]
+
+
+def _alone(mask: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The pieces of a plane that end on it, with nothing of the other plane under them: they can't be blended."""
+    return mask & ~binary_propagation(mask & other, mask=mask)
 
 
 def _signed_distance(mask: np.ndarray) -> np.ndarray:
-    """Pixels to the outline, positive inside; minus everything where the mask is empty."""
-    if not mask.any():
-        return np.full(mask.shape, -np.inf)
+    """Pixels to the outline, positive inside."""
     return distance_transform_edt(mask) - distance_transform_edt(~mask)
 
 
-def _slice_notes(planes, step: float, thick: bool, spacing: float) -> tuple[StudyWarning, ...]:
-    if thick or step < 0.75:
+def _slice_notes(planes, step: float | None, thick: bool, spacing: float) -> tuple[StudyWarning, ...]:
+    positions = np.array([p for p, _ in planes])
+    if thick or (step or 1) < 0.75:
         words = "blended between them" if thick else "the nearest taken"
         sentence = f"the contours are {step * spacing:.2f} mm apart, the study's slices {spacing:.2f} mm: {words}"
-        return (StudyWarning("contour-other-slices", sentence),)
-    positions = np.array([p for p, _ in planes])
-    off = int((np.abs(positions - np.round(positions)) > _BETWEEN).sum())
-    notes = _counted(off, "contour-between-slices", "contour planes between slices, put on the nearest")
-    gaps = np.diff(np.round(positions)) - 1
+        notes = (StudyWarning("contour-other-slices", sentence),)
+    else:
+        off = int((np.abs(positions - np.round(positions)) > _BETWEEN).sum())
+        notes = _counted(off, "contour-between-slices", "contour planes between slices, put on the nearest")
+    if step is None:
+        words = f"contours on single slices of unknown thickness, taken as the study's {spacing:.2f} mm"
+        notes += _counted(len(planes), "contour-thickness", words, "give a DICOM-SEG if they were thicker")
+    gaps = np.round(np.diff(positions) / (step if thick else 1)) - 1
     missing = int(gaps[(gaps > 0) & (gaps <= 3)].sum())
     return notes + _counted(missing, "contour-gap", "slices without a contour among slices with one, left empty")
 
@@ -207,6 +260,6 @@ def _step_mm(contours: list[np.ndarray], normal: np.ndarray, grid: sitk.Image, a
     """Distance of neighbouring contour planes; of the grid's layers along the normal where there is only one."""
     positions = np.sort([float((c @ normal).mean()) for c in contours])
     steps = np.diff(positions)
-    steps = steps[steps > _OFF_PLANE_MM]
+    steps = steps[(steps > _OFF_PLANE_MM) & (steps <= _THICKEST_MM)]
     along = grid.GetSpacing()[int(np.argmax(np.abs(normal @ axes)))]
-    return float(np.median(steps)) if len(steps) and np.median(steps) <= _THICKEST_MM else along
+    return _usual(steps) if len(steps) else along
