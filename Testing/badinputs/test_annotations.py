@@ -132,8 +132,17 @@ def test_one_damaged_contour_is_left_out(outcome, truth):
 
 
 def test_a_contour_drawn_twice_counts_once(outcome, truth):
-    label, codes = outcome(lambda d: contours(d).append(copy.deepcopy(contours(d)[5])))
-    assert codes == ["contour-skipped"] and (label == truth).all()
+    def again(turn):
+        def patch(dataset):
+            contours(dataset).append(copy.deepcopy(contours(dataset)[5]))
+            points = turn(np.array(contours(dataset)[5].ContourData, dtype=float).reshape(-1, 3))
+            contours(dataset)[-1].ContourData = [f"{v:.4f}" for v in points.ravel()]
+
+        return patch
+
+    for turn in (lambda points: points, lambda points: np.roll(points, 7, axis=0), lambda points: points[::-1]):
+        label, codes = outcome(again(turn))
+        assert codes == ["contour-skipped"] and (label == truth).all()
 
 
 def in_two_items(dataset):
@@ -165,8 +174,35 @@ def test_structures_are_chosen_by_name(outcome, truth):
     assert (outcome(second_structure("Bladder"), roi_name="bladder")[0] == truth).all()
     assert refused(outcome, second_structure("GTV 2")) == "annotation-roi"
     assert refused(outcome, second_structure("x"), roi_name="y") == "annotation-roi"
-    label, codes = outcome(second_structure("GTV_Mass_CT"))  # the same name twice is one structure
-    assert (label == truth).all() and codes == ["contour-skipped"]
+
+
+def test_structures_of_one_name_or_of_none_are_told_apart_by_number(outcome, truth):
+    with pytest.raises(PemmaError, match=r"--annotation-roi: GTV_Mass_CT #\d+, GTV_Mass_CT #77"):
+        outcome(second_structure("GTV_Mass_CT"))
+    assert (outcome(second_structure("GTV_Mass_CT"), roi_name="gtv_mass_ct #77")[0] == truth).all()
+
+    def without_names(dataset):
+        second_structure("")(dataset)
+        dataset.StructureSetROISequence[0].ROIName = ""
+
+    with pytest.raises(PemmaError, match="unnamed #77"):
+        outcome(without_names)
+
+    def alike(dataset):
+        second_structure("x" * 64 + " lung")(dataset)
+        dataset.StructureSetROISequence[0].ROIName = "x" * 64 + " tumour"
+
+    assert (outcome(alike)[0] == truth).all()
+    assert (outcome(alike, roi_name="x" * 40 + "..." + "x" * 16 + " lung")[0] == truth).all()  # as messages write it
+
+
+def test_an_undrawn_structure_of_the_same_name_is_no_second_one(outcome, truth):
+    def undrawn(dataset):
+        second_structure("GTV_Mass_CT")(dataset)
+        del dataset.ROIContourSequence[1].ContourSequence
+
+    for name in (None, "GTV_Mass_CT"):
+        assert (outcome(undrawn, roi_name=name)[0] == truth).all()
 
 
 def test_names_are_shown_on_one_short_line(outcome):

@@ -311,6 +311,49 @@ def test_seg_of_probabilities_and_of_labels(sources, tmp_path):
     assert (array(label) == lesions[..., 1]).all() and codes(warnings) == {"annotation-segments"}
 
 
+def property_code(file: Path, category: str, kind: str) -> Path:
+    """The file with another property category and type of all its segments."""
+    dataset = pydicom.dcmread(file)
+    for described in dataset.SegmentSequence:
+        described.SegmentedPropertyCategoryCodeSequence[0].CodeValue = category
+        described.SegmentedPropertyTypeCodeSequence[0].CodeValue = kind
+    dataset.save_as(file)
+    return file
+
+
+TISSUE, ORGAN, ABNORMAL, LESION = "85756007", "123037004", "49755003", "52988006"
+
+
+def test_segments_are_united_only_when_they_are_tumours(sources, tmp_path):
+    study, lesions = sources
+
+    def seg(labels, category=TISSUE, kind=TISSUE) -> Path:
+        return property_code(write_seg(tmp_path / "u", study.ct_headers, lesions, labels), category, kind)
+
+    with pytest.raises(PemmaError, match="--annotation-roi: liver, spleen"):
+        annotation.read(seg(["liver", "spleen"]), study)
+    assert (array(annotation.read(tmp_path / "u", study, roi_name="Spleen")[0]) == lesions[..., 1]).all()
+    with pytest.raises(PemmaError, match="none is named or coded"):
+        annotation.read(seg(["Rib 1", "Rib 2"], ORGAN), study)
+    for file in (seg(["a", "b"], ABNORMAL, LESION), seg(["Segment_1", "Segment_2"])):
+        label, warnings = annotation.read(file, study)
+        assert (array(label) == lesions.any(axis=-1)).all() and warnings == ()
+
+
+def test_seg_on_another_grid_is_as_thick_as_its_stated_slices_also_with_gaps(sources, tmp_path):
+    study, lesions = sources
+    sparse = np.zeros(lesions.shape[:3], np.uint8)
+    sparse[[10, 14], 20:31, 50:77] = 1  # frames of these slices only
+    file = write_seg(tmp_path / "g", study.ct_headers, sparse, ["GTV"])
+    finer = sitk.Expand(study.ct, [1, 1, 2])  # the lesion's ends lie between its voxels' centres
+    label, _ = annotation.read(file, dataclasses.replace(study, ct=finer))
+    assert array(label).sum() * voxel_ml(label) == pytest.approx(sparse.sum() * voxel_ml(study.ct), rel=0.1)
+    dataset = pydicom.dcmread(file)  # a stated distance that doesn't fit gives way to the one that the frames keep
+    dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SpacingBetweenSlices = 5.0
+    dataset.save_as(file)
+    assert array(annotation.read(file, dataclasses.replace(study, ct=finer))[0]).sum() > 3 * array(label).sum()
+
+
 def test_seg_on_the_pet_is_resampled_onto_the_ct_in_place(sources, real, tmp_path):
     study = sources[0]
     folder, _ = real("STS_008")

@@ -57,7 +57,8 @@ def read(
     """The annotation as a label (uint8: 0, 1) on `study.grid`, and what the user should know.
 
     roi_name: structure or segment label; without it the only one, or the only one named like GTV, tumour or lesion
-    (of a SEG: all of these together). Raises PemmaError when the annotation can't be read or belongs elsewhere.
+    (of a SEG: all of these together, or all coded as such, or all when nothing but a number tells them apart).
+    Raises PemmaError when the annotation can't be read, leaves a choice or belongs elsewhere.
     """
     file = Path(file)
     if not file.is_file():

@@ -4,7 +4,8 @@ None of the images that an RTSTRUCT references need exist (cropped studies), so 
 """
 
 import re
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import SimpleITK as sitk
@@ -16,14 +17,16 @@ from ..types import StudyWarning
 from .polygons import fill
 
 _TUMOUR = re.compile(r"gtv|tumou?r|lesion", re.IGNORECASE)
+_UNNAMED = "unnamed"
 _FARTHEST_MM = 1e6
 _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 
 
 @dataclass(frozen=True)
 class Roi:
-    """A structure: its numbers (several when a name is used twice), cleaned name, closed contours (n, 3) in LPS mm."""
+    """A structure: its ROI Number; its cleaned name, which no other drawn one has; closed contours (n, 3) in LPS mm."""
 
+    number: str
     name: str
     frames: frozenset[str]
     contours: list[np.ndarray] = field(default_factory=list)
@@ -36,8 +39,18 @@ def looks_like_tumour(name: str) -> bool:
 
 
 def clean_name(name: object) -> str:
-    """A structure's name on one line, 64 characters at most."""
-    return " ".join("".join(c if c.isprintable() else " " for c in str(name or "")).split())[:64] or "unnamed"
+    """A structure's name on one line, in full."""
+    return " ".join("".join(c if c.isprintable() else " " for c in str(name or "")).split()) or _UNNAMED
+
+
+def short_name(name: str) -> str:
+    """A name for messages: 64 characters at most, the middle left out."""
+    return name if len(name) <= 64 else f"{name[:40]}...{name[-21:]}"
+
+
+def same_name(name: str, wanted: str) -> bool:
+    """Whether a user means `name`, in full or as messages shorten it; upper and lower case alike."""
+    return clean_name(wanted).lower() in (name.lower(), short_name(name).lower())
 
 
 def frames_of(dataset: Dataset, roi: Roi) -> frozenset[str]:
@@ -52,17 +65,19 @@ def choose(rois: list[Roi], wanted: str | None) -> Roi:
 
     Raises PemmaError that lists the names.
     """
-    names = ", ".join(roi.name for roi in rois[:20])
+    names = ", ".join(short_name(roi.name) for roi in rois[:20])
     way_out = f"name one with --annotation-roi: {names}"
+    solid = [r for r in rois if r.contours]
     if wanted is not None:
-        wanted = clean_name(wanted)
-        found = [r for r in rois if r.name == wanted] or [r for r in rois if r.name.lower() == wanted.lower()]
+        named = [r for r in solid if same_name(r.name, wanted)] or [r for r in rois if same_name(r.name, wanted)]
+        found = [r for r in named if r.name == clean_name(wanted)] or named
         if len(found) != 1:
-            raise PemmaError("annotation-roi", f"no single structure is named {wanted!r}", way_out)
+            sentence = f"no single structure is named {short_name(clean_name(wanted))!r}"
+            raise PemmaError("annotation-roi", sentence, way_out)
         return found[0]
     if not rois:
         raise PemmaError("annotation-roi", "the RTSTRUCT holds no structure", "give another annotation")
-    solid = [r for r in rois if r.contours] or rois
+    solid = solid or rois
     tumours = [r for r in solid if looks_like_tumour(r.name)]
     for choice in (solid, tumours):
         if len(choice) == 1:
@@ -72,18 +87,19 @@ def choose(rois: list[Roi], wanted: str | None) -> Roi:
 
 
 def read_rois(dataset: Dataset) -> list[Roi]:
-    """All structures of an RTSTRUCT in file order; structures of one name are one."""
+    """All structures of an RTSTRUCT in file order. Several drawn ones of one name, or of none, bear their ROI Number
+    behind it: whether they are one lesion, two, or two readers' versions of one, only a person can tell."""
     drawn: dict[str, list[Dataset]] = {}
     for item in _items(dataset, "ROIContourSequence"):
         drawn.setdefault(_text(item, "ReferencedROINumber"), []).append(item)
-    rois: dict[str, Roi] = {}
+    rois = []
     for item in _items(dataset, "StructureSetROISequence"):
-        name, frame = clean_name(item.get("ROIName")), item.get("ReferencedFrameOfReferenceUID")
-        known = rois.get(name, Roi(name, frozenset()))
-        rois[name] = Roi(name, known.frames | ({str(frame)} if frame else set()), known.contours, known.skipped)
-        for contours in drawn.get(_text(item, "ROINumber"), ()):
-            _read_contours(contours, rois[name])
-    return list(rois.values())
+        number, frame = _text(item, "ROINumber"), _text(item, "ReferencedFrameOfReferenceUID")
+        rois.append(Roi(number, clean_name(item.get("ROIName")), frozenset({frame} - {""})))
+        for contours in drawn.get(number, ()):
+            _read_contours(contours, rois[-1])
+    times = Counter(roi.name for roi in rois if roi.contours)
+    return [replace(roi, name=f"{roi.name} #{roi.number}") if times[roi.name] > 1 else roi for roi in rois]
 
 
 def fill_roi(roi: Roi, grid: sitk.Image) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
@@ -106,16 +122,21 @@ def _text(item: Dataset, keyword: str) -> str:
 
 def _read_contours(item: Dataset, roi: Roi) -> None:
     """Adds the usable contours of one ROI Contour item to `roi` and counts the others by reason."""
-    seen: set[bytes] = {c.tobytes() for c in roi.contours}
+    seen = {_outline(c) for c in roi.contours}
     for contour in _items(item, "ContourSequence"):
         points, reason = _points(contour)
-        if points is not None and points.tobytes() in seen:  # two of the same would cancel by exclusive or
+        if points is not None and _outline(points) in seen:  # two of the same would cancel by exclusive or
             points, reason = None, "drawn twice"
         if points is None:
             roi.skipped[reason] = roi.skipped.get(reason, 0) + 1
             continue
-        seen.add(points.tobytes())
+        seen.add(_outline(points))
         roi.contours.append(points)
+
+
+def _outline(points: np.ndarray) -> bytes:
+    """The same for a polygon wherever it starts, whichever way it runs and whether it comes back to its start."""
+    return (np.unique(np.round(points, 3), axis=0) + 0.0).tobytes()  # + 0.0: no minus zero
 
 
 def _points(contour: Dataset) -> tuple[np.ndarray | None, str]:

@@ -1,5 +1,6 @@
 """DICOM-SEG (BINARY, FRACTIONAL, LABELMAP) to a label, frame by frame at the place that each frame states."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,9 +14,16 @@ from ...core import PemmaError
 from ...core.images import like
 from ..types import StudyWarning
 from .masks import put_on
-from .rtstruct import clean_name, looks_like_tumour
+from .rtstruct import clean_name, looks_like_tumour, same_name, short_name
 
 _MOST_PIXELS = 2**32  # of all frames together; two hundred lesions over a whole body have a tenth
+#: Codes (SCT, SRT) of a segment's property category and type: morphologically abnormal structure; neoplasm, also primary
+#: and secondary. An anatomical structure, by contrast, is none, whatever its label.
+_ABNORMAL = frozenset({"49755003", "M-01000"})
+_NEOPLASM = frozenset({"108369006", "M-8FFFF", "372087000", "86049000", "M-80003", "14799000", "M-80006"})
+_ANATOMICAL = frozenset({"91723000", "123037004", "T-D000A"})
+#: What programs and readers call segments that they tell apart by a number only.
+_COUNTED = re.compile(r"([^\W\d_]+)[ _-]?\d+")
 
 
 @dataclass(frozen=True)
@@ -31,55 +39,85 @@ class Frame:
 
 @dataclass(frozen=True)
 class Content:
-    """What a SEG says. labels: cleaned segment labels by number; half: the stored value that counts as 0.5."""
+    """What a SEG says. labels: cleaned segment labels by number; codes: of their property category and type; half: the
+    stored value that counts as 0.5; apart_mm and thick_mm: stated distance and thickness of the slices, 0 if they aren't."""
 
     dataset: Dataset
     kind: str
     labels: dict[int, str]
+    codes: dict[int, frozenset[str]]
     frames: list[Frame]
     size: tuple[int, int]
     half: float
-    step_mm: float
+    apart_mm: float
+    thick_mm: float
     frames_of_reference: frozenset[str]
 
 
 def understand(dataset: Dataset) -> Content:
     """Reads the header of a SEG. Raises PemmaError for what is no volume, ValueError and the like for nonsense."""
     kind = str(dataset.get("SegmentationType") or "BINARY")
-    labels = {int(s.SegmentNumber): clean_name(s.get("SegmentLabel")) for s in dataset.get("SegmentSequence") or []}
+    segments = {int(s.SegmentNumber): s for s in dataset.get("SegmentSequence") or []}
     if kind == "LABELMAP":
-        labels.pop(0, None)  # the background
+        segments.pop(0, None)  # the background
+    labels = {n: clean_name(s.get("SegmentLabel") or f"unnamed #{n}") for n, s in segments.items()}
     shared = (dataset.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
-    frames = [_frame(own, shared) for own in dataset.get("PerFrameFunctionalGroupsSequence") or []]
+    groups = dataset.get("PerFrameFunctionalGroupsSequence") or []
+    frames = [_frame(own, shared) for own in groups]
     rows, columns = int(dataset.Rows), int(dataset.Columns)
     if not frames or not labels:
         raise _unreadable("it holds no frames or segments")
     if len(frames) != int(dataset.get("NumberOfFrames") or 1) or len(frames) * rows * columns > _MOST_PIXELS:
         raise _unreadable("its number of frames or their size is impossible")
-    step = _macro(shared, Dataset(), "PixelMeasuresSequence", "SpacingBetweenSlices")
-    step = step or _macro(shared, Dataset(), "PixelMeasuresSequence", "SliceThickness") or 1.0
-    frame_of_reference = str(dataset.get("FrameOfReferenceUID") or "")
-    half = float(dataset.get("MaximumFractionalValue") or 255) / 2 if kind == "FRACTIONAL" else 0.5
-    return Content(
-        dataset, kind, labels, frames, (rows, columns), half, float(step), frozenset({frame_of_reference} - {""})
+    apart, thick = (
+        float(_macro(groups[0], shared, "PixelMeasuresSequence", keyword) or 0)
+        for keyword in ("SpacingBetweenSlices", "SliceThickness")
     )
+    frame_of_reference = frozenset({str(dataset.get("FrameOfReferenceUID") or "")} - {""})
+    half = float(dataset.get("MaximumFractionalValue") or 255) / 2 if kind == "FRACTIONAL" else 0.5
+    codes = {n: _codes(s) for n, s in segments.items()}
+    return Content(dataset, kind, labels, codes, frames, (rows, columns), half, apart, thick, frame_of_reference)
 
 
 def choose(content: Content, wanted: str | None) -> tuple[set[int], tuple[StudyWarning, ...]]:
-    """Numbers of the segments to unite: those labelled `wanted`, else those named like a tumour, else all."""
+    """Numbers of the segments to unite: those labelled `wanted`, else those named like a tumour, else coded as one, else
+    all that are told apart by nothing but a number.
+
+    Raises PemmaError that lists the labels.
+    """
     labels = content.labels
-    names = ", ".join(list(labels.values())[:20])
+    names = ", ".join([short_name(label) for label in labels.values()][:20])
     if wanted is not None:
-        found = {n for n, label in labels.items() if label.lower() == clean_name(wanted).lower()}
+        found = {n for n, label in labels.items() if same_name(label, wanted)}
         if not found:
-            sentence = f"no segment is labelled {clean_name(wanted)!r}"
+            sentence = f"no segment is labelled {short_name(clean_name(wanted))!r}"
             raise PemmaError("annotation-roi", sentence, f"name one with --annotation-roi: {names}")
         return found, ()
     tumours = {n for n, label in labels.items() if looks_like_tumour(label)}
-    if not tumours or len(tumours) == len(labels):
-        return set(labels), ()
-    used = ", ".join(labels[n] for n in sorted(tumours))
+    tumours = tumours or {n for n, codes in content.codes.items() if codes & (_ABNORMAL | _NEOPLASM)}
+    if not tumours and _alike(content):
+        tumours = set(labels)
+    if not tumours:
+        sentence = f"of the SEG's {len(labels)} segments none is named or coded as a tumour"
+        raise PemmaError("annotation-roi", sentence, f"name one with --annotation-roi: {names}")
+    if len(tumours) == len(labels):
+        return tumours, ()
+    used = ", ".join(short_name(labels[n]) for n in sorted(tumours)[:20])
     return tumours, (StudyWarning("annotation-segments", f"of the segments {names} only {used} are taken"),)
+
+
+def _alike(content: Content) -> bool:
+    """Whether nothing tells one segment from the others: a single one, or one word for all and no organ ("Segment_1")."""
+    counted = [_COUNTED.fullmatch(label) for label in content.labels.values()]
+    if len(counted) == 1:
+        return True
+    same = all(counted) and len({match.group(1).lower() for match in counted}) == 1
+    return same and not any(codes & _ANATOMICAL for codes in content.codes.values())
+
+
+def _codes(segment: Dataset) -> frozenset[str]:
+    keywords = ("SegmentedPropertyCategoryCodeSequence", "SegmentedPropertyTypeCodeSequence")
+    return frozenset(str(code.get("CodeValue") or "") for keyword in keywords for code in segment.get(keyword) or [])
 
 
 def fill(content: Content, numbers: set[int], grid: sitk.Image) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
@@ -171,7 +209,7 @@ def _own_volume(content: Content, numbers: set[int]) -> sitk.Image:
     normal = np.cross(*first.directions.T)
     along = np.array([f.position @ normal for f in frames])
     across = np.array([f.position for f in frames]) - along[:, None] * normal
-    step = _step(along, content.step_mm)
+    step = _step(along, content)
     index = np.round((along - along.min()) / step).astype(int)
     drift = np.abs((along - along.min()) / step - index).max()
     if drift > 0.1 or np.abs(across - across[0]).max() > 0.1 * first.spacing.min():
@@ -192,9 +230,17 @@ def _possible(*shape: int) -> tuple[int, ...]:
     return shape
 
 
-def _step(along: np.ndarray, stated: float) -> float:
-    """Distance of neighbouring frames in mm: the smallest that occurs, refined; of a single plane the stated one."""
+def _step(along: np.ndarray, content: Content) -> float:
+    """Distance in mm of the slices that the frames, at `along` mm, lie on; of a single plane its thickness.
+
+    Slices on which nothing is marked may have no frame. So the stated distance goes first, if it fits; else it is the
+    smallest that occurs.
+    """
     steps = np.diff(np.unique(np.round(along, 2)))
     steps = steps[steps > 0.05]
-    length = float(np.ptp(along))
-    return length / round(length / steps.min()) if len(steps) else stated
+    if not len(steps):
+        return next((mm for mm in (content.apart_mm, content.thick_mm) if 0 < mm < 1e3), 1.0)
+    slices = np.round(steps / content.apart_mm) if content.apart_mm > 0 else np.zeros(len(steps))
+    if not slices.all() or np.abs(steps / content.apart_mm - slices).max() > 0.1:
+        slices = np.round(np.ptp(along) / steps.min())
+    return float(np.ptp(along) / slices.sum())  # refined: what is stated may be rounded
