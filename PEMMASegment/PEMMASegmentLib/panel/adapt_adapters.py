@@ -140,7 +140,7 @@ def _card(row: dict) -> str:
     parts = [f"**{row['name']}**: {training.get('procedure', '')}", made]
     parts += [_("Cases: {ids}").format(ids=", ".join(training["case_ids"]))] if training.get("case_ids") else []
     parts += [_("Note: {note}").format(note=row["note"])] if row.get("note") else []
-    parts.append(f"**{row['verdict']}**: {scores['sentence']}" if scores.get("sentence") else f"**{row['verdict']}**")
+    parts.append(f"**{row['verdict']}**: {in_panel(scores['sentence'])}" if scores.get("sentence") else f"**{row['verdict']}**")
     parts += [_figures(scores["cases"])] if scores.get("cases") else []
     parts += [scores["reference"]["sentence"]] if scores.get("reference") else []
     parts += [f"{key.replace('_', ' ')}: {', '.join(map(str, values))}" for key, values in row["origin"].items()]

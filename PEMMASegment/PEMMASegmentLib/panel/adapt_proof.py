@@ -13,6 +13,7 @@ from ..core import PemmaError
 from ..worker.events import Result
 from .adapt_compare import Comparison
 from .host import Host
+from .words import in_panel
 
 COLUMNS = (
     _("Case"), _("Dice\nbefore"), _("Dice\nafter"), _("Gain"), _("Missed\n(ml)"), _("Extra\n(ml)"), _("Surface Dice,\n5 mm"),
@@ -124,7 +125,7 @@ class ProofSection:
 
 def in_words(record: dict) -> str:
     """Verdict, gain with its interval, what is forgotten, and what the proof is of."""
-    lines = [_("{verdict}: {sentence}.").format(verdict=record["verdict"].capitalize(), sentence=record["sentence"])]
+    lines = [_("{verdict}: {sentence}.").format(verdict=record["verdict"].capitalize(), sentence=in_panel(record["sentence"]))]
     if record["mean_gain"] is not None:
         low, high = record["interval_95"]
         words = _("Mean gain in Dice {gain} (95 % interval {low} to {high}), {number} held-out patient(s).")

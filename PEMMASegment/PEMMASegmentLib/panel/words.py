@@ -30,7 +30,7 @@ _OPTIONS = {
     "--whole-study": _("Whole study"), "--threshold": _("the threshold"), "--model": _("Model"),
     "--adapter": _("Adapter"), "--ct-series": _("the CT selector"), "--pet-series": _("the PET selector"),
     "--out": _("the folder"), "--library": _("the library"), "--annotation": _("the contour"),
-    "--annotation-roi": _("the contour's name"), "--effort": _("Effort"), "--seed": _("seed"),
+    "--annotation-roi": _("the contour's name"), "--effort": _("Effort"), "--seed": _("seed"), "--patient": _("Patient"),
 }  # fmt: skip
 #: command of the command line -> where it is in the panel
 _COMMANDS = {"models": _("Setup and models"), "adapters": _("Adapters (Adapt locally)"), "cases": _("the list of cases")}
