@@ -453,6 +453,17 @@ def test_mask_image_is_taken_as_it_is_or_resampled_in_place(shared, tmp_path):
     assert (array(label) == array(mask)).all() and codes(warnings) == {"annotation-resampled"}
 
 
+def test_a_mask_between_whose_voxels_others_lie_keeps_its_volume(tmp_path):
+    """Every second voxel of the study at the centre of one of the mask's, the others on the faces between them."""
+    mask, ct = sitk.Image([8, 8, 8], sitk.sitkUInt8), sitk.Image([16, 16, 16], sitk.sitkInt16)
+    mask.SetSpacing([6.0] * 3)
+    ct.SetSpacing([3.0] * 3)
+    mask[3:5, 3:4, 2:5] = 1
+    sitk.WriteImage(mask, str(tmp_path / "mask.nii.gz"))
+    label, _ = annotation.read(tmp_path / "mask.nii.gz", PetCtStudy(ct=ct, pet=None, kind="nifti"))
+    assert np.ptp(np.argwhere(array(label)), axis=0).tolist() == [5, 1, 3]  # 18, 6 and 12 mm of 3 mm
+
+
 def test_annotations_are_found_by_content(real, tmp_path):
     folder, study = real("STS_008")
     source = annotation.find(folder)

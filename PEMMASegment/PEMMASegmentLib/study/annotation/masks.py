@@ -11,6 +11,7 @@ from ..nifti import read_volume
 from ..types import StudyWarning
 
 _SAME_VOXEL = 0.05  # voxels by which the corners of equal grids may differ (headers in float32)
+_TIE = 1e-3  # voxels by which a mask is moved, so that of two faces that fall onto voxel centres one counts, not both
 
 
 def read_mask(file: Path, grid: sitk.Image) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
@@ -56,7 +57,9 @@ def same_grid(a: sitk.Image, b: sitk.Image) -> bool:
 
 def _padded(mask: sitk.Image) -> sitk.Image:
     """One empty voxel more all round, so that a mask at its image's face ends half a voxel further out."""
-    return sitk.ConstantPad(mask, [1] * 3, [1] * 3, 0)
+    padded = sitk.ConstantPad(mask, [1] * 3, [1] * 3, 0)
+    padded.SetOrigin(padded.TransformContinuousIndexToPhysicalPoint([_TIE] * 3))
+    return padded
 
 
 def _marked_ml(mask: sitk.Image) -> float:
