@@ -26,6 +26,17 @@ def test_a_fix_without_weights_is_one_file_and_the_net_itself(tmp_path):
     assert replace(adapter, card=replace(FIX, note="")).identity == adapter.identity  # a note shapes no result
 
 
+def test_no_smallest_volume_at_all_is_a_change_of_its_own(tmp_path):
+    """0 ml is no default: with it specks of less than 0.5 ml are lesions."""
+    plain = replace(FIX, threshold=None, flips=False, intensity=None, min_volume_ml=0.0)
+    save(tmp_path / "plain", {}, plain)
+    assert load(tmp_path / "plain", BASE).card.fixes == {"min_volume_ml": 0.0}
+    for name, volume in (("none", 0.0), ("usual", None)):
+        save(tmp_path / name, {}, replace(FIX, min_volume_ml=volume))
+    none, usual = (load(tmp_path / name, BASE).identity.sha256 for name in ("none", "usual"))
+    assert none != usual
+
+
 def test_whole_parameters_beside_an_update_come_back_and_the_base_keeps_its_bits(tmp_path):
     net, image = tiny()
     targets = put(net, "salt", "attn")

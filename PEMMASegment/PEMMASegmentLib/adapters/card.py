@@ -84,7 +84,7 @@ class AdapterCard:
         """What it changes beside weights."""
         parts = {"intensity": self.intensity, "flips": self.flips, "threshold": self.threshold,
                  "min_volume_ml": self.min_volume_ml}
-        return {name: value for name, value in parts.items() if value not in (None, False, {})}
+        return {name: value for name, value in parts.items() if not (value is None or value is False or value == {})}
 
 
 def write_card(folder: Path, card: AdapterCard) -> None:
