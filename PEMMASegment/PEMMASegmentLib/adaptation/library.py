@@ -13,7 +13,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,7 +61,8 @@ class CaseLibrary:
         `check_new` with them first.
         """
         self.check_new(study, label, patient, (note,))
-        with self._placing() as folder:
+        with self._temporary() as folder:
+            self._make()
             id = _id_of(study)
             stored = {name: volumes.write(name, image, folder) for name, image in _images(study, label)}
             card = CaseCard(
@@ -175,11 +176,12 @@ class CaseLibrary:
         contour of the same study is here, "cannot-write".
         """
         self._check_ours()
-        with self._placing() as folder:
+        with self._temporary() as folder:
             found, tries = exchange.unpack(file, folder)
             new = [card for card in found if not self._is_here(card)]
             for card in new:
                 thumbnail.write(folder / card.id / THUMBNAIL, *_shown(folder / card.id, card))
+            self._make()
             self._tries.take_in(tries)
             self._place_all(folder, new)
         return found
@@ -249,19 +251,26 @@ class CaseLibrary:
             raise PemmaError("not-a-library", "the case library is a file", "name a folder", self.folder.name)
 
     @contextmanager
-    def _placing(self) -> Iterator[Path]:
-        """A temporary folder in the library, which is made where it is missing; gone at the end."""
+    def _temporary(self) -> Iterator[Path]:
+        """A temporary folder in the library's own; gone at the end, with the latter where nothing was put into it."""
+        made = [one for one in (self.folder, *self.folder.parents) if not one.exists()]
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             sweep(self.folder)
-            self._key()
-            self._cases.mkdir(exist_ok=True)
-            flush(self.folder)
             folder = Path(tempfile.mkdtemp(prefix=WRITING, dir=self.folder))
             try:
                 yield folder
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
+                with suppress(OSError):  # something lies in it
+                    for one in made:
+                        one.rmdir()
+
+    def _make(self) -> None:
+        """Key and place of the cases, where they are missing."""
+        self._key()
+        self._cases.mkdir(exist_ok=True)
+        flush(self.folder)
 
     def _place_all(self, folder: Path, new: Sequence[CaseCard]) -> None:
         placed = []
@@ -278,7 +287,7 @@ class CaseLibrary:
     def _is_here(self, card: CaseCard) -> bool:
         """Whether this very case is here; raises PemmaError "case-known" when another one of the same study is."""
         contents = {volume.content for name, volume in card.volumes.items() if name != "mask"}
-        for here in self.cards():
+        for here in self.cards() if self._cases.is_dir() else ():
             if here.sha256 == card.sha256:
                 return True
             if contents & {volume.content for volume in here.volumes.values()}:
