@@ -119,6 +119,7 @@ def test_cases_that_cannot_be_trained_on_are_refused_with_a_reason(model):
         with pytest.raises(PemmaError) as refused:
             LORA.fit(model, cases, "ct+pet")
         assert refused.value.code == code and refused.value.way_out
+        assert not cases or "`pemma-segment cases export`" in refused.value.way_out  # of a library all cases are taken
 
 
 def _speck(like: sitk.Image) -> sitk.Image:

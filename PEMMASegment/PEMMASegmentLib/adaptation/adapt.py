@@ -22,6 +22,7 @@ from . import installed
 from . import ladder as ladders
 from . import ledger as ledgers
 from .fewshot import check_case, digest
+from .fitness import LEAVE_OUT
 from .proof import Proof, Seen, dealt, labels, pair, prove, references
 from .record import as_record, nothing_recommended, of_ladder, without_cases
 from .types import Fitted, Procedure, SiteCase
@@ -40,7 +41,8 @@ def adapt(model: Model, cases: Sequence[SiteCase], procedure: Procedure, out: Pa
     """Makes an adapter of all cases in `out`, proves the procedure on patients held out; gives `record.as_record`.
 
     The adapter is there, without a verdict, before the proof begins; `delivered` is called then, and at the end its card
-    is written again. A stopped run goes on with the same call where `procedure` keeps its unfinished work.
+    is written again; where that can't be done, `proof_unwritten` of the record tells why, with the keys of a PemmaError.
+    A stopped run goes on with the same call where `procedure` keeps its unfinished work.
     facts: what the headers of each case state (`study.scanner.facts`), None: read from the cases. case_ids: of cases of a
     library, for the card; a folder's name may tell a patient and is none. seen: as for `prove`.
     Raises PemmaError for what the user can put right, and what `progress` raises.
@@ -57,8 +59,7 @@ def adapt(model: Model, cases: Sequence[SiteCase], procedure: Procedure, out: Pa
                                  spans.next("the adapter is there; its proof"), device, whole_study, seen)
     kept = labels(model, fitted, own, inputs, spans.next("what is forgotten"), device)
     record = as_record(said, proof, [pair(*one) for one in kept], tries, fitted.card, time.monotonic() - started)
-    _write_proof(out, fitted.card, without_cases(record), said.word)
-    return record
+    return _with_proof_kept(out, fitted.card, record)
 
 
 def climb(model: Model, cases: Sequence[SiteCase], rungs: Sequence[Procedure], out: Path, ledger: ledgers.Ledger, *,
@@ -85,8 +86,7 @@ def climb(model: Model, cases: Sequence[SiteCase], rungs: Sequence[Procedure], o
     kept = [pair(*one) for one in labels(model, fitted, references(model, inputs), inputs, device=device)]
     record = as_record(rung.verdict, rung.proof, kept, ledgers.Tries(rung.verdict.tries), fitted.card,
                        time.monotonic() - started) | of_ladder(found, lost)
-    _write_proof(out, fitted.card, without_cases(record), rung.verdict.word)
-    return record
+    return _with_proof_kept(out, fitted.card, record)
 
 
 def checked(model: Model, cases: Sequence[SiteCase], out: Path, inputs: str, name: str = "",
@@ -114,7 +114,7 @@ def _check_region(model: Model, case: SiteCase, inputs: str) -> None:
     body = region.find_body(getattr(case.study, searched), searched)
     if outside := region.outside(body.longest_mm, model.card.region.longest_mm):
         raise PemmaError("adapt-region", f"case {case.id} reaches outside the model's region: {outside}",
-                         "leave the case out, or adapt all the same (--whole-study)", case.id)
+                         f"{LEAVE_OUT}, or adapt all the same (--whole-study)", case.id)
 
 
 def common_inputs(model: Model, cases: Sequence[SiteCase], inputs: str) -> str:
@@ -126,7 +126,8 @@ def common_inputs(model: Model, cases: Sequence[SiteCase], inputs: str) -> str:
     common = [name for name in model.card.modalities if all(getattr(c.study, name, None) is not None for c in cases)]
     if not common:
         raise PemmaError("adapt-inputs", "the cases have no image in common that the model knows",
-                         "adapt to those with a CT and to those without apart")
+                         "adapt to those with a CT and to those without apart (from a library: export both and import each into "
+                         "one of its own, `pemma-segment cases export`)")
     return "+".join(common)
 
 
@@ -213,9 +214,23 @@ def _unwritable(out: Path, error: OSError) -> PemmaError:
                       "free some space, or name another folder with --out", Path(out).name)
 
 
+def _with_proof_kept(out: Path, delivered: AdapterCard, record: dict) -> dict:
+    """The record, kept on the adapter's card; also where that can't be written any more, since its try stands in the ledger."""
+    try:
+        _write_proof(out, delivered, without_cases(record), record["verdict"])
+    except PemmaError as error:
+        note = f"{record['note']}; the proof could not be written onto the adapter: {error.sentence}"
+        why = {"code": error.code, "sentence": error.sentence, "way_out": error.way_out, "place": error.place}
+        return record | {"note": note, "proof_unwritten": why}
+    return record
+
+
 def _write_proof(out: Path, delivered: AdapterCard, scores: dict, verdict: str) -> None:
     """Puts the proof on the card of the adapter that was delivered, if that still lies there, beside a note of the user's."""
     try:
+        if not (Path(out) / CARD).exists():
+            raise PemmaError("adapter-missing", "it is no longer in its folder",
+                             "run the same again: it goes on from what it kept", Path(out).name)
         there = read_card(out)
         if (there.sha256, there.fixes, there.training) != (delivered.sha256, delivered.fixes, delivered.training):
             raise PemmaError("adapter-replaced", "another program put another adapter in its place during the proof",
