@@ -154,7 +154,7 @@ def test_the_life_of_a_case(nifti, library, tmp_path, capsys):
     assert "[no-folder]" in refusal(capsys, library, "export", "--out", tmp_path / "nowhere" / "cases.zip")
     assert "[case-unknown]" in refusal(capsys, library, "remove", case["id"], "000000000000")
     assert ask(capsys, library, "list")["cases"] == [case]
-    ask(capsys, library, "remove", case["id"])
+    assert ask(capsys, library, "remove", case["id"], case["id"]) == {"removed": [case["id"]]}
     assert ask(capsys, library, "list")["cases"] == []
     assert "[case-unknown]" in refusal(capsys, library, "show", case["id"])
     assert "[no-cases]" in refusal(capsys, library, "export", "--out", tmp_path / "none.zip")

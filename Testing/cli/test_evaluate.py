@@ -11,7 +11,9 @@ from PEMMASegmentLib.cli import main
 from PEMMASegmentLib.cli.evaluate import compare, summary
 from PEMMASegmentLib.core.images import voxel_ml
 
-KEYS = {"study", "dice", "surface_dice_2mm", "surface_dice_5mm", "missed_ml", "extra_ml", "blind_dice"}
+from ..adaptation import hospital
+
+KEYS = {"study", "dice", "surface_dice_2mm", "surface_dice_5mm", "missed_ml", "extra_ml", "blind_dice", "warnings"}
 
 
 @pytest.fixture
@@ -65,6 +67,28 @@ def test_one_failing_is_told_and_left_out_of_the_mean(nifti, even, tmp_path, cap
     answer = json.loads(capsys.readouterr().out)
     assert [case["study"] for case in answer["cases"]] == ["STS_019"]
     assert [case["study"] for case in answer["failed"]] == [tmp_path.name]
+
+
+def test_of_several_studies_each_warning_says_whose_it_is(even, tmp_path, capsys):
+    for name, seed in (("apart", 1), ("sound", 2)):
+        hospital.write(tmp_path / name, seed)
+    pet = sitk.ReadImage(str(tmp_path / "apart" / "pet.nii.gz"))
+    pet.SetOrigin((*pet.GetOrigin()[:2], pet.GetOrigin()[2] + 30))
+    sitk.WriteImage(pet, str(tmp_path / "apart" / "pet.nii.gz"))
+    studies, more = [str(tmp_path / name) for name in ("apart", "sound")], ["--model", str(even), "--quiet", "--json"]
+    assert main(["evaluate", *studies, *more]) == 0
+    told = capsys.readouterr()
+    warned = {case["study"]: [one["code"] for one in case["warnings"]] for case in json.loads(told.out)["cases"]}
+    assert "ct-pet-overlap" in warned["apart"] and "ct-pet-overlap" not in warned["sound"]
+    said = [told.err]
+    for command in (["segment", "--out", str(tmp_path / "out")], ["cases", "add", "--library", str(tmp_path / "library")]):
+        assert main([*command, *studies, *more]) == 0
+        said.append(capsys.readouterr().err)
+    for err in said:
+        [line] = [line for line in err.splitlines() if "[ct-pet-overlap]" in line]
+        assert line.startswith("apart: warning: only ")
+    assert main(["evaluate", studies[0], *more]) == 0
+    assert "\nwarning: only " in "\n" + capsys.readouterr().err  # of one study that goes without saying
 
 
 def test_a_folder_around_studies_and_images_of_other_names_are_told_what_they_are(nifti, even, tmp_path, capsys):

@@ -120,6 +120,13 @@ def test_two_studies_of_one_name_are_refused(patient, even, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+def test_names_that_are_one_to_many_disks_are_refused(patient, even, tmp_path, capsys):
+    """On Windows and macOS the second result would replace the first."""
+    studies = [str(tmp_path / name) for name in ("a/Scan", "b/scan")]
+    assert main(["segment", *studies, "--out", str(tmp_path / "out"), "--model", str(even)]) == 1
+    assert "[same-name]" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
 def test_a_refusal_leaves_no_stale_result(patient, even, tmp_path):
     out, broken, kept = tmp_path / "out", tmp_path / "broken", tmp_path / "kept"
     assert main(["segment", str(patient), "--out", str(out), "--model", str(even), "--quiet"]) == 0

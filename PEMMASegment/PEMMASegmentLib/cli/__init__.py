@@ -27,7 +27,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("cancelled", file=sys.stderr)
         return CANCELLED
-    except BrokenPipeError:  # who read our output, `head` or a pager, has gone
+    except OSError as error:
+        from .terminal import nobody_reads
+
+        if not nobody_reads(error):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
 

@@ -48,7 +48,7 @@ def run_add(options: argparse.Namespace, terminal: "Terminal") -> bool:
     from ..adaptation.library import CaseLibrary
     from ..study import annotation
     from .reading import load_study
-    from .terminal import base_name, for_each
+    from .terminal import base_name, for_each, name_among
 
     shared.refuse_for_several(options)
     library, load = CaseLibrary(options.library), adding.loading(options)
@@ -58,7 +58,7 @@ def run_add(options: argparse.Namespace, terminal: "Terminal") -> bool:
         with terminal.progress(base_name(folder)) as progress:
             file = options.annotation or annotation.find(folder)
             card, warnings = adding.add_case(library, partial(load_study, folder, options, need), file, options, load, progress)
-        terminal.warnings(warnings)
+        terminal.warnings(warnings, name_among(options.studies, folder))
         if not terminal.as_json:
             print(f"{base_name(folder)}: {in_words(card)}", flush=True)
         return {"study": base_name(folder), "case": as_json(card)}
@@ -125,12 +125,14 @@ def show(library: "CaseLibrary", id: str) -> "tuple[CaseCard, dict]":
 def run_remove(options: argparse.Namespace, terminal: "Terminal") -> bool:
     from ..adaptation.library import CaseLibrary
 
-    terminal.result(remove(CaseLibrary(options.library), options.cases), f"removed {', '.join(options.cases)}")
+    answer = remove(CaseLibrary(options.library), options.cases)
+    terminal.result(answer, f"removed {', '.join(answer['removed'])}")
     return True
 
 
 def remove(library: "CaseLibrary", ids: list[str]) -> dict:
     """Deletes cases, one after the other; none of them when one is unknown."""
+    ids = list(dict.fromkeys(ids))
     for id in sorted(ids, key=library.ids().__contains__):  # the unknown first: the library refuses them
         library.remove(id)
     return {"removed": ids}

@@ -1,6 +1,7 @@
 """`pemma-segment evaluate`: segment and compare with the annotation found in the study or given."""
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,7 @@ def evaluate_one(study: Path, model: "Model", options: argparse.Namespace, termi
     from ..study.loading import quiet
     from ..study.scan import scan
     from . import work
-    from .terminal import base_name
+    from .terminal import base_name, name_among
 
     name = base_name(study)
     file = options.annotation or annotation.find(study)
@@ -68,9 +69,9 @@ def evaluate_one(study: Path, model: "Model", options: argparse.Namespace, termi
         truth, notes = annotation.read(file, done.study, roi_name=options.annotation_roi)
         found = label_of_lesions(done)
         figures = compare(found, truth)
-    work.warn(terminal, done)
-    terminal.warnings([*notes, *_of_a_model(file)])
-    return {"study": name, **figures}
+    warnings = [*work.warnings_of(done), *notes, *_of_a_model(file)]
+    terminal.warnings(warnings, name_among(options.studies, study))
+    return {"study": name, **figures, "warnings": [asdict(warning) for warning in warnings]}
 
 
 def _of_a_model(file: Path) -> "list[StudyWarning]":

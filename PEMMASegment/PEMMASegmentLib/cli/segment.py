@@ -51,7 +51,7 @@ def places_of(studies: Sequence[Path], out: Path) -> dict[Path, Path]:
     from .terminal import base_name
 
     places = {study: out / base_name(study) for study in studies} if len(studies) > 1 else {studies[0]: out}
-    if len(set(places.values())) < len(studies):
+    if len({place.name.casefold() for place in places.values()}) < len(studies):  # many disks take Scan and scan for one
         raise PemmaError("same-name", "two studies have folders of one name", "segment them one at a time")
     if len(studies) > 1:
         _check_results_in(out) if out.is_dir() else results.check_out(out)
@@ -77,13 +77,13 @@ def segment_one(study: Path, out: Path, model: "Model", options: argparse.Namesp
     """Segments one study into `out`, prints its table, and gives its part of the JSON answer."""
     from .. import results
     from . import work
-    from .terminal import base_name
+    from .terminal import base_name, name_among
 
     name = base_name(study)
     with terminal.progress(name) as progress, nothing_stale(out):
         done = work.segment(study, model, options, progress)
         record = work.write(out, done, options)
-    work.warn_of(terminal, record)
+    work.warn_of(terminal, record, name_among(options.studies, study))
     if not terminal.as_json:
         files = ", ".join(sorted([*(file["name"] for file in record["files"]), "result.json"]))
         print(f"{name}\n{results.as_text(done.lesions)}\nwritten to {out}: {files}", flush=True)

@@ -1,13 +1,18 @@
 """What the user sees: progress and words on stderr, results on stdout."""
 
 import contextlib
+import errno
 import json
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..core import PemmaError, Progress, no_progress, system_told
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 SECONDS_IN_A_LOG = 10.0  # between two lines of a bar that nobody watches
 
@@ -17,10 +22,14 @@ class Terminal:
 
     def __init__(self, as_json: bool, quiet: bool):
         self.as_json, self.quiet = as_json, quiet
+        self._bar: tqdm | None = None
 
     def say(self, words: str) -> None:
-        """A line on stderr."""
-        print(words, file=sys.stderr)
+        """A line on stderr, above the bar where there is one."""
+        if self._bar is None:
+            print(words, file=sys.stderr)
+        else:
+            self._bar.write(words, file=sys.stderr)
 
     def result(self, value: dict, words: str) -> None:
         """The command's answer on stdout: as JSON or in words."""
@@ -36,10 +45,10 @@ class Terminal:
         if self.as_json:
             self.result({"error": error_as_json(error)}, "")
 
-    def warnings(self, warnings: Sequence) -> None:
-        """A line each."""
+    def warnings(self, warnings: Sequence, study: str = "") -> None:
+        """A line each, with the name of the study that it is about where there are several."""
         for warning in warnings:
-            self.say(warning_in_words(warning))
+            self.say(f"{study}{': ' if study else ''}{warning_in_words(warning)}")
 
     @contextlib.contextmanager
     def progress(self, words: str) -> Iterator[Progress]:
@@ -57,7 +66,11 @@ class Terminal:
                 bar.set_postfix_str(step, refresh=False)
                 bar.update(max(0.0, min(fraction, 1.0) - bar.n))
 
-            yield show
+            self._bar = bar
+            try:
+                yield show
+            finally:
+                self._bar = None
             bar.update(1.0 - bar.n)
 
 
@@ -73,12 +86,10 @@ def for_each(studies: Sequence[Path], do: Callable[[Path], dict], terminal: Term
             with system_told():
                 done.append(do(study))
         except PemmaError as error:
-            terminal.error(error, name if len(studies) > 1 else "")
+            terminal.error(error, name_among(studies, study))
             failed.append({"study": name, "error": error_as_json(error)})
-        except BrokenPipeError:  # nobody reads any more
-            raise
         except Exception as error:
-            if len(studies) == 1:
+            if len(studies) == 1 or nobody_reads(error):
                 raise
             traceback.print_exc()
             failed.append({"study": name, "error": {"code": "bug", "sentence": type(error).__name__,
@@ -97,9 +108,20 @@ def warning_in_words(warning) -> str:
     return f"warning: {warning.sentence}{way_out} [{warning.code}]"
 
 
+def nobody_reads(error: Exception) -> bool:
+    """Whether who read our output, `head` or a pager, has gone; Windows calls that an invalid argument, of no file."""
+    told = isinstance(error, OSError) and error.errno == errno.EINVAL and error.filename is None
+    return isinstance(error, BrokenPipeError) or sys.platform == "win32" and told
+
+
 def base_name(study: Path) -> str:
     """The last part of a study's path, also of `.` or `..`."""
     return study.resolve().name
+
+
+def name_among(studies: Sequence[Path], study: Path) -> str:
+    """The name of one of several studies, for what is said of it; "" where it is the only one."""
+    return base_name(study) if len(studies) > 1 else ""
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -103,12 +103,11 @@ def result_key(loaded: PetCtStudy, found: Segmentation) -> str:
     return "|".join(map(str, parts))
 
 
-def warn(terminal: Terminal, done: Segmented) -> None:
-    """Says what the study and the run have to tell."""
-    notes = (StudyWarning(code, sentence) for code, sentence in done.segmentation.notes)
-    terminal.warnings([*done.study.warnings, *notes])
+def warnings_of(done: Segmented) -> list[StudyWarning]:
+    """What the study and the run have to tell."""
+    return [*done.study.warnings, *(StudyWarning(code, sentence) for code, sentence in done.segmentation.notes)]
 
 
-def warn_of(terminal: Terminal, record: dict) -> None:
+def warn_of(terminal: Terminal, record: dict, study: str = "") -> None:
     """Says what the study, the run and the writing of its result have to tell."""
-    terminal.warnings([StudyWarning(**told) for told in record["warnings"]])
+    terminal.warnings([StudyWarning(**told) for told in record["warnings"]], study)

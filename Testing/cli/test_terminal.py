@@ -1,0 +1,55 @@
+"""What the user sees: lines above the bar, and who reads no more."""
+
+import errno
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import PEMMASegmentLib
+from PEMMASegmentLib.cli.terminal import Terminal, for_each
+
+
+def test_a_line_does_not_run_into_the_bar(capsys):
+    terminal = Terminal(as_json=False, quiet=False)
+    with terminal.progress("adapt") as progress:
+        progress(0.01, "reading study 1 of 3")
+        terminal.say("warning: a word")
+    terminal.say("done")
+    shown = [line.strip() for line in re.split(r"[\r\n]", capsys.readouterr().err)]
+    assert {"warning: a word", "done"} <= set(shown)
+
+
+@pytest.mark.parametrize(("platform", "said", "read"), [("win32", None, False), ("win32", "ct.dcm", True), ("linux", None, True)])
+def test_on_windows_a_closed_pipe_is_an_invalid_argument(monkeypatch, capsys, platform, said, read):
+    """Only there, and only of no file: then it is no study's failure."""
+
+    def do(study: Path) -> dict:
+        raise OSError(errno.EINVAL, "Invalid argument", said)
+
+    monkeypatch.setattr(sys, "platform", platform)
+    studies = [Path("a"), Path("b")]
+    if read:
+        assert len(for_each(studies, do, Terminal(as_json=False, quiet=True))[1]) == 2
+    else:
+        with pytest.raises(OSError, match="Invalid argument"):
+            for_each(studies, do, Terminal(as_json=False, quiet=True))
+
+
+def test_a_command_whose_reader_has_gone_ends_without_a_word(tmp_path):
+    code = """import sys
+from PEMMASegmentLib import cli
+class Closed:
+    def write(self, words):
+        sys.platform = "win32"
+        raise OSError(22, "Invalid argument")
+    def flush(self): pass
+    def fileno(self): return 1
+sys.stdout = Closed()
+sys.exit(cli.main(["models", "list"]))"""
+    own = {"PYTHONPATH": str(Path(PEMMASegmentLib.__file__).parents[1]), "PEMMA_SEGMENT_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **own})
+    assert done.returncode == 1 and done.stderr == ""
