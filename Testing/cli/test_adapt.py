@@ -15,6 +15,7 @@ from PEMMASegmentLib.adaptation import fewshot
 from PEMMASegmentLib.adaptation.adapt import checked
 from PEMMASegmentLib.adaptation.library import CaseLibrary
 from PEMMASegmentLib.adapters import read_card
+from PEMMASegmentLib.cli import adapt as command
 from PEMMASegmentLib.cli import main, parser
 from PEMMASegmentLib.cli.adapt import adapt
 from PEMMASegmentLib.core import PemmaError
@@ -93,8 +94,9 @@ from PEMMASegmentLib.adaptation import fewshot, resuming
 from PEMMASegmentLib.cli import adapt, main
 resuming.CHECKPOINT_SECONDS, fewshot.EFFORTS["quick"] = 0.0, 3
 real = adapt.adapt
-def dying(model, options, out, told):
-    return real(model, options, out, lambda fraction, words: "fold 2" in words and "step 2" in words and os._exit(9))
+def dying(model, options, out, told, **more):
+    return real(model, options, out, lambda fraction, words: "fold 2" in words and "step 2" in words and os._exit(9),
+                **more)
 adapt.adapt = dying
 main(sys.argv[1:])"""
     library = next(p for p in sys.path if os.path.isdir(os.path.join(p, "PEMMASegmentLib")))
@@ -125,6 +127,78 @@ def test_what_a_study_is_loaded_with_is_told(place, tmp_path, own_home, capsys):
     assert [one["case"] for one in told if one["code"] == "annotation-cut"] == ["Doe_Jane_1"]
     assert main([*words, "--out", str(tmp_path / "again")]) == 0
     assert "Doe_Jane_1: warning: " in capsys.readouterr().err
+    order, options = [], parser().parse_args([*words, "--out", str(tmp_path / "third")])
+    adapt(load_model(place / "tiny"), options, options.out, lambda fraction, words: order.append(words),
+          warn=lambda warnings, study: order.extend(f"{study} {warning.code}" for warning in warnings))
+    order = [words.split(":")[0] for words in order]
+    assert order.index("reading study 2 of 3") < order.index("Doe_Jane_1 annotation-cut") < order.index("training the adapter")
+
+
+def test_what_can_be_no_case_of_a_library_is_none_here(place, tmp_path, own_home, capsys):
+    study = shutil.copytree(place / "Doe_Jane_0", tmp_path / "Roe_0")
+    mask, ct = (sitk.ReadImage(str(study / f"{name}.nii.gz")) for name in ("mask", "ct"))
+    words = ["adapt", str(place / "Doe_Jane_1"), str(study), "--out", str(tmp_path / "out"), "--model", str(place / "tiny"),
+             "--method", "maps", "--quiet"]
+    for code, name, image in (("case-contour-full", "mask", mask * 0 + 1), ("case-contour-air", "ct", ct - 1000)):
+        shutil.copytree(place / "Doe_Jane_0", study, dirs_exist_ok=True)
+        sitk.WriteImage(image, str(study / f"{name}.nii.gz"))
+        assert main(words) == 1
+        said = capsys.readouterr().err
+        assert f"[{code}]" in said and "[Roe_0]" in said
+    assert not (tmp_path / "out").exists() and not CaseLibrary(own_home / "tries").tries()
+
+
+def test_a_pet_that_lies_apart_from_the_contour_is_no_matter_to_the_ct(place, tmp_path, capsys):
+    study = shutil.copytree(place / "Doe_Jane_0", tmp_path / "Doe_Jane_0")
+    pet = sitk.ReadImage(str(study / "pet.nii.gz"))
+    pet.SetOrigin((*pet.GetOrigin()[:2], pet.GetOrigin()[2] + 70))  # beside the tumour, still over a quarter of the CT
+    sitk.WriteImage(pet, str(study / "pet.nii.gz"))
+    words = ["adapt", str(study), "--model", str(place / "tiny"), "--method", "maps", "--quiet", "--out", str(tmp_path / "out")]
+    assert main(words) == 1
+    assert "[case-contour-elsewhere]" in (said := capsys.readouterr().err) and "--inputs ct" in said
+    assert main([*words, "--inputs", "ct"]) == 0
+
+
+def test_the_way_out_of_a_missing_weight_is_not_wrong_usage(patient, even, tmp_path, capsys):
+    for name in ("A", "B"):
+        shutil.copytree(patient, tmp_path / name)
+    for file in (f for f in (tmp_path / "A").rglob("*") if f.is_file()):
+        header = pydicom.dcmread(file)
+        if header.Modality == "PT":
+            header.Units, header.PatientWeight = "BQML", None
+            header.save_as(file)
+    more = ["--out", str(tmp_path / "out"), "--model", str(even), "--method", "maps", "--quiet"]
+    assert main(["adapt", str(tmp_path / "A"), *more]) == 1
+    assert "--weight-kg" in (said := capsys.readouterr().err) and "cases add" not in said
+    assert main(["adapt", str(tmp_path / "A"), str(tmp_path / "B"), *more]) == 1
+    said = capsys.readouterr().err
+    assert "pemma-segment cases add STUDY --library DIR --weight-kg" in said and "[A, (0010,1030)]" in said
+
+
+def test_a_proof_whose_adapter_is_gone_is_printed_and_the_same_command_makes_it_again(place, tmp_path, monkeypatch, capsys):
+    out, real = tmp_path / "out", command.adapt
+
+    def removing(model, options, out, told, **more):
+        def drop(fraction, words):
+            if "fold 2" in words:
+                shutil.rmtree(out, ignore_errors=True)
+
+        return real(model, options, out, drop, **more)
+
+    monkeypatch.setattr(command, "adapt", removing)
+    assert main(arguments(place, out)) == 1
+    told = capsys.readouterr()
+    assert "Dice before" in told.out and "could not be written onto the adapter" in told.out
+    assert "adapter written to" not in told.out and "[adapter-missing]" in told.err
+    assert main(arguments(place, out, "--json")) == 1
+    assert (answer := json.loads(capsys.readouterr().out))["proof_unwritten"]["code"] == "adapter-missing"
+    trained = []
+    monkeypatch.setattr(command, "adapt", lambda model, options, out, told, **more: real(
+        model, options, out, lambda fraction, words: "loss" in words and trained.append(words), **more))
+    assert main(arguments(place, out, "--json")) == 0 and not trained  # what was trained is kept until it is of use
+    again = json.loads(capsys.readouterr().out)
+    assert "proof_unwritten" not in again and again["cases"] == answer["cases"] and again["tries"] == 1
+    assert read_card(out).verdict == again["verdict"] and not list(tmp_path.glob(".*"))
 
 
 def test_the_ladder_and_a_fix_without_weights(place, tmp_path, capsys):
@@ -157,6 +231,11 @@ def test_the_background_process_adapts_and_tells_how_long_it_takes(place, tmp_pa
         with pytest.raises(PemmaError) as refused:
             adapt(asked | wrong, lambda *_: None, warm)
         assert refused.value.code in ("bad-request", "adapt-out")
+    for wrong in ({"weight_kg": 70}, {"studies": [], "library": str(tmp_path), "pet_series": "1.2.3"}):
+        for action in (None, "estimate"):  # one weight for all patients would give wrong SUVs
+            with pytest.raises(PemmaError) as refused:
+                adapt(asked | wrong | {"action": action, "out": str(tmp_path / "o")}, lambda *_: None, warm)
+            assert refused.value.code == "option" and "goes with one STUDY" in refused.value.sentence
 
 
 def test_wrong_usage_and_refusals(place, tmp_path, capsys):

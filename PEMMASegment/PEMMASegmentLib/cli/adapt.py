@@ -1,19 +1,25 @@
 """`pemma-segment adapt`: a small adapter from a site's few annotated cases, with its proof on patients held out."""
 
 import argparse
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import options as shared
 
 if TYPE_CHECKING:
+    import SimpleITK as sitk
+
     from ..adaptation.ledger import Ledger
     from ..adaptation.proof import Seen
     from ..adaptation.types import Procedure, SiteCase
     from ..core import Progress
     from ..network.files import Model
+    from ..study.types import PetCtStudy, StudyWarning
     from .terminal import Terminal
 
+    Warn = Callable[[Sequence[StudyWarning], str], None]
     #: Cases, what their headers state, the ledger of tries, and what is to be told of each case that was read from a study.
     Given = tuple[list[SiteCase], list[dict[str, str]], Ledger, list[dict[str, str]]]
 
@@ -58,23 +64,26 @@ def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
         options.usage_error("--seed is a whole number from 0 to 4294967295")
     if options.minutes is not None and options.method not in TIMED:
         options.usage_error(f"--minutes goes with --method {', '.join(TIMED)}")
+    from ..core import PemmaError
     from . import work
 
     model = work.load_model(options)
     with terminal.progress("adapt") as progress:
-        answer = adapt(model, options, options.out, progress)
-    for one in answer["warnings"]:
-        terminal.say(f"{one['case']}: {one['words']}")
+        answer = adapt(model, options, options.out, progress, warn=terminal.warnings)
     terminal.result(answer, in_words(answer, options.out))
-    return True
+    if lost := answer.get("proof_unwritten"):
+        terminal.error(PemmaError(**lost))
+    return not lost
 
 
 def adapt(
-    model: "Model", options: argparse.Namespace, out: Path, progress: "Progress", seen: "Seen" = lambda *_: None
-) -> dict:
+    model: "Model", options: argparse.Namespace, out: Path, progress: "Progress", seen: "Seen" = lambda *_: None,
+    warn: "Warn" = lambda *_: None,
+) -> dict:  # fmt: skip
     """Reads the cases, adapts and proves; the keys of the answer. An unfinished run is kept until it is done.
 
-    seen: given the held-out cases with both labels.
+    seen: given the held-out cases with both labels. warn: given what is to be told of a study when it is read, long before
+    the answer, and the study's name where there are several.
     """
     import shutil
 
@@ -84,7 +93,7 @@ def adapt(
 
     adaptation.check_out(out)
     adaptation.check_given_name(options.name)
-    cases, facts, ledger, warnings = _given(options, part(progress, 0.0, READ))
+    cases, facts, ledger, warnings = _given(options, part(progress, 0.0, READ), warn)
     work = unfinished_folder(out.resolve())
     cases, inputs = adaptation.checked(model, cases, out, options.inputs, options.name, options.whole_study)
     how = procedure(options, model, cases, inputs, work)
@@ -98,7 +107,8 @@ def adapt(
         answer = adaptation.climb(model, cases, rungs, out, ledger, **told)
     else:
         answer = adaptation.adapt(model, cases, how, out, ledger, seen=seen, **told)
-    shutil.rmtree(work, ignore_errors=True)
+    if "proof_unwritten" not in answer:  # else the same run can give the adapter again, without its trainings
+        shutil.rmtree(work, ignore_errors=True)
     return answer | {"warnings": warnings}
 
 
@@ -153,11 +163,11 @@ def procedure(
     return makers[options.method]()
 
 
-def _given(options: argparse.Namespace, progress: "Progress") -> "Given":
+def _given(options: argparse.Namespace, progress: "Progress", warn: "Warn" = lambda *_: None) -> "Given":
     from ..adaptation.library import CaseLibrary
 
     if options.library is None:
-        return _from_studies(options, progress)
+        return _from_studies(options, progress, warn)
     library = CaseLibrary(options.library)
     for error in library.damaged():  # a proof without them would be of other cases than the user thinks
         raise error
@@ -168,7 +178,7 @@ def _given(options: argparse.Namespace, progress: "Progress") -> "Given":
     return cases, [card.scanner for card in cards], library, []
 
 
-def _from_studies(options: argparse.Namespace, progress: "Progress") -> "Given":
+def _from_studies(options: argparse.Namespace, progress: "Progress", warn: "Warn") -> "Given":
     """Annotated study folders; who is told by the Patient ID, else each folder counts as a patient of its own.
 
     Their tries stand in one ledger in the user's folder, whatever is named --out: each counts for all later proofs with one
@@ -180,30 +190,61 @@ def _from_studies(options: argparse.Namespace, progress: "Progress") -> "Given":
     from ..adaptation.types import SiteCase
     from ..core import PemmaError
     from ..core.resources import user_folder
-    from ..study import annotation, scanner
+    from ..study import scanner
     from ..study.annotation.author import author_of
-    from .reading import load_study
-    from .terminal import base_name, warning_in_words
+    from .terminal import base_name, name_among, warning_in_words
 
     cases, facts, ledger, told = [], [], CaseLibrary(user_folder() / "tries"), []
     for n, folder in enumerate(options.studies):
         progress(n / len(options.studies), f"reading study {n + 1} of {len(options.studies)}")
-        study = load_study(folder, options, None if options.inputs == "auto" else options.inputs, progress=lambda *_: None)
-        file = annotation.find(folder, "leave one of them in the folder, or adapt from a case library "
-                               "(`pemma-segment cases add` takes --annotation FILE)")
-        if file is None:
-            raise PemmaError("no-annotation", "a study has no RTSTRUCT, SEG or mask", "annotate it, or leave it out",
-                             base_name(folder))
-        label, notes = annotation.read(file, study, roi_name=options.annotation_roi)
+        with _told_of(folder, options):
+            study, file, label, warnings = _annotated(folder, options)
+        warn(warnings, name_among(options.studies, folder))
         patient = ledger.pseudonym(patient_id(study) or study.study_key)
         cases.append(SiteCase(base_name(folder), patient, study, label, author_of(file) is None))
         facts.append(scanner.facts(study))
         told += [{"case": base_name(folder), "code": warning.code, "words": warning_in_words(warning)}
-                 for warning in (*study.warnings, *notes)]
+                 for warning in warnings]
     names = [case.id for case in cases]
     if len(set(names)) < len(names):
         raise PemmaError("same-name", "two studies have folders of one name", "rename one of them")
     return cases, facts, ledger, told
+
+
+def _annotated(folder: Path, options: argparse.Namespace) -> "tuple[PetCtStudy, Path, sitk.Image, list[StudyWarning]]":
+    """A study that can be a case, the file of its annotation, the label on `study.grid` (1 inside), and what is to be told."""
+    from ..adaptation import fitness
+    from ..core import PemmaError
+    from ..study import annotation
+    from .adding import with_inputs
+    from .reading import load_study
+
+    study = load_study(folder, options, None if options.inputs == "auto" else options.inputs, progress=lambda *_: None)
+    file = annotation.find(folder, "leave one of them in the folder, or adapt from a case library "
+                           "(`pemma-segment cases add` takes --annotation FILE)")
+    if file is None:
+        raise PemmaError("no-annotation", "a study has no RTSTRUCT, SEG or mask", "annotate it, or leave it out")
+    label, notes = annotation.read(file, study, roi_name=options.annotation_roi)
+    fitness.check(with_inputs(study, "ct") if options.inputs == "ct" else study, label)  # a PET that isn't used may lie apart
+    return study, file, label, [*study.warnings, *notes]
+
+
+@contextmanager
+def _told_of(folder: Path, options: argparse.Namespace) -> Iterator[None]:
+    """Errors inside get the study's name, and with several studies a way out that there is for one of them."""
+    from ..core import PemmaError
+    from .terminal import base_name, name_among
+
+    try:
+        yield
+    except PemmaError as error:
+        option = shared.of_one_study_in(error.way_out, options)
+        way_out = error.way_out
+        if option and len(options.studies) > 1:
+            way_out += (f"; {option} goes with one study: add each to a case library with its own "
+                        f"(`pemma-segment cases add STUDY --library DIR {option} ...`), then adapt with --library DIR")
+        place = ", ".join(filter(None, (name_among(options.studies, folder), error.place))) or base_name(folder)
+        raise PemmaError(error.code, error.sentence, way_out, place) from error
 
 
 def in_words(answer: dict, out: Path) -> str:
@@ -222,8 +263,10 @@ def in_words(answer: dict, out: Path) -> str:
         return f"{shown}{answer['sentence']}; no adapter was written{stays}"
     gain = gain_in_words(answer)
     shown += f"mean gain {gain}\n" if gain else ""
-    return (f"{shown}{answer['verdict']}: {answer['sentence']}\n{answer['reference']['sentence']}\n"
-            f"{answer['note']}\nadapter written to {out} ({answer['trained_share']:.1%} of the weights)")
+    shown += f"{answer['verdict']}: {answer['sentence']}\n{answer['reference']['sentence']}\n{answer['note']}"
+    if "proof_unwritten" in answer:
+        return shown
+    return f"{shown}\nadapter written to {out} ({answer['trained_share']:.1%} of the weights)"
 
 
 def gain_in_words(record: dict) -> str:

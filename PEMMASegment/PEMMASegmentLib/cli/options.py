@@ -35,9 +35,18 @@ OF_ONE_STUDY = ("--ct-series", "--pet-series", "--weight-kg", "--height-m", "--d
 
 def refuse_for_several(options: argparse.Namespace) -> None:
     """Ends as wrong usage when a value that belongs to one study came with several, or with a library's cases."""
-    given = [name for name in OF_ONE_STUDY if getattr(options, name[2:].replace("-", "_"), None) is not None]
+    given = [name for name in OF_ONE_STUDY if getattr(options, _key(name), None) is not None]
     if given and len(options.studies) != 1:
         options.usage_error(f"{given[0]} goes with one STUDY")
+
+
+def of_one_study_in(words: str, options: argparse.Namespace) -> str:
+    """The first option of the command, named in these words, that goes with one study; "" where there is none."""
+    return next((name for name in re.findall(r"--[a-z-]+", words) if name in OF_ONE_STUDY and hasattr(options, _key(name))), "")
+
+
+def _key(name: str) -> str:
+    return name[2:].replace("-", "_")
 
 
 def add_segment_options(parser: argparse.ArgumentParser) -> None:

@@ -1,8 +1,9 @@
 """The background process' side of local adaptation: what `pemma-segment adapt --json` prints, or how long it will take."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
+from ..cli import options as shared
 from . import commands
 
 if TYPE_CHECKING:
@@ -30,11 +31,19 @@ def adapt(request: dict, progress: "Progress", warm: "commands.WarmModel") -> di
     options.studies = [Path(str(study)) for study in request.get("studies") or []]
     if bool(options.studies) == bool(options.library) or request.get("action") not in (None, "estimate"):
         raise PemmaError("bad-request", "`adapt` takes either `library` or `studies`, and `action` only as estimate")
+    options.usage_error = _refuse_option
+    shared.refuse_for_several(options)
     if request.get("action") == "estimate":
         return command.estimate(warm.get(options.model), options, progress)
     held_out = HeldOut(request)
     answer = command.adapt(warm.get(options.model), options, _out(request), progress, held_out.take)
     return {**answer, "held_out": held_out.files}
+
+
+def _refuse_option(words: str) -> NoReturn:
+    from ..core import PemmaError
+
+    raise PemmaError("option", words, "add each study to a case library with its own value, and adapt to that")
 
 
 class HeldOut:
