@@ -108,7 +108,7 @@ def answer(case, tmp_path):
     from PEMMASegmentLib.worker.events import Result
 
     sitk.WriteImage(case.probability, str(tmp_path / "probability.nrrd"))
-    return Result(1, "segment", FIELDS | {"probability": "probability.nrrd", "label": "label.nrrd"}, tmp_path)
+    return Result(1, "segment", FIELDS | {"probability": "probability.nrrd"}, tmp_path)
 
 
 def voxels(node, segment_id: str, reference) -> np.ndarray:
@@ -213,3 +213,13 @@ def left_behind(module) -> list[Path]:
 
     module.panel.poll()
     return list(Path(slicer.app.temporaryPath).glob("pemma-worker-*"))
+
+
+def runs_in_scene() -> list:
+    """Segmentation nodes of runs, the newest last."""
+    import slicer
+
+    from PEMMASegmentLib.panel import runs
+
+    nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    return [node for node in nodes if node.GetAttribute(runs.RECORD)]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from .conftest import FIELDS, HARNESS, MODULE, click, left_behind, picture, put_crosshair, wait
+from .conftest import FIELDS, HARNESS, MODULE, click, left_behind, picture, put_crosshair, runs_in_scene, wait
 
 pytest.importorskip("slicer", reason="needs the package slicer-core", exc_type=ImportError)
 pytest.importorskip("PyQt5.QtWidgets", reason="needs the package PyQt5", exc_type=ImportError)
@@ -124,8 +124,6 @@ def test_from_volumes_to_a_seg_by_clicks(app, module, command_line, tmp_path):
     import pydicom
     import slicer
 
-    from PEMMASegmentLib.panel import runs
-
     ui = module.panel.ui
     ui.deviceComboBox.currentText = "cpu"
     click(ui.segmentButton)
@@ -152,14 +150,14 @@ def test_from_volumes_to_a_seg_by_clicks(app, module, command_line, tmp_path):
     drop(ui.lesionTable, 0)
     assert not ui.exportButton.enabled and "no lesion is kept" in ui.exportLabel.text
     click(ui.removeButton)
-    assert runs.in_scene() == [] and ui.lesionTable.rowCount == 0 and not ui.exportButton.enabled
+    assert runs_in_scene() == [] and ui.lesionTable.rowCount == 0 and not ui.exportButton.enabled
     assert len(slicer.modules.markups.logic().jumps) == 1  # to the largest lesion when it was found
     click(ui.segmentButton)
     wait(app, lambda: ui.progressBar.value > 0)
     slicer.mrmlScene.Clear(0)  # in mid-run
     assert ui.segmentButton.text == "Segment" and module.panel.run is None
     wait(app, lambda: not module.panel.worker.busy)
-    assert runs.in_scene() == [] and left_behind(module) == []
+    assert runs_in_scene() == [] and left_behind(module) == []
 
 
 def test_with_an_adapter_it_tells_its_parts_and_writes_what_the_command_line_writes(app, module, sts_008, model, tmp_path):

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 
 from PEMMASegmentLib.core import PemmaError
 
-from .conftest import voxels
+from .conftest import runs_in_scene, voxels
 
 pytest.importorskip("slicer", reason="needs the package slicer-core", exc_type=ImportError)
 logic = importlib.import_module("PEMMASegmentLib.panel.logic")
@@ -121,7 +121,7 @@ def reopened(mrb, folder):
     slicer.mrmlScene.Clear(0)
     slicer.mrmlScene.SetURL(str(next(folder.rglob("*.mrml"))))
     slicer.mrmlScene.Import()
-    return runs.in_scene()[-1]
+    return runs_in_scene()[-1]
 
 
 def test_removing_a_run_is_its_undo(case, run):
@@ -129,7 +129,7 @@ def test_removing_a_run_is_its_undo(case, run):
 
     counted = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")
     run.remove()
-    assert runs.in_scene() == [] and slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLTableNode") == 0
+    assert runs_in_scene() == [] and slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLTableNode") == 0
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == counted - 1
     with pytest.raises(PemmaError, match="result-gone"):
         run.redraw(threshold=0.3)

@@ -4,14 +4,13 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..core import PemmaError
-from ..core.images import array, to_grid_of
+from ..core.images import array, on_one_grid, to_grid_of
 from ..study.types import PetCtStudy
 
 #: Smaller than this on any axis, a study shows no surroundings to tell a lesion from.
 SMALLEST_MM, SMALLEST_VOXELS = 30.0, 8
 #: A contour lies beside the body when half of it is air to the CT (HU) or, without CT, to the PET (SUVbw).
 _AIR = {"ct": -900.0, "pet": 0.05}
-_SAME_MM = 1e-3
 #: What to do with a case that can't be used: a proof takes all studies that are named, and all cases of a library.
 LEAVE_OUT = ("leave it out (of a library: export the others and import them into another one, "
              "`pemma-segment cases export`)")  # fmt: skip
@@ -22,7 +21,7 @@ def check(study: PetCtStudy, label: sitk.Image) -> None:
     for name, image in (("CT", study.ct), ("PET", study.pet)):
         if image is not None:
             _check_size(name, image)
-    if not _same_grid(label, study.grid):
+    if not on_one_grid(label, study.grid):
         raise PemmaError("case-contour-elsewhere", "the contour does not lie on the study's voxels",
                          "give the contour of this study")
     marked = sitk.GetArrayViewFromImage(label) > 0
@@ -39,13 +38,6 @@ def _check_size(name: str, image: sitk.Image) -> None:
         found, voxels = (" x ".join(f"{n:.0f}" for n in sizes) for sizes in (extent, image.GetSize()))
         raise PemmaError("case-too-small", f"the {name} measures only {found} mm ({voxels} voxels)",
                          f"give a study of at least {SMALLEST_MM:.0f} mm and {SMALLEST_VOXELS} voxels on each axis")
-
-
-def _same_grid(a: sitk.Image, b: sitk.Image) -> bool:
-    parts = ("GetSpacing", "GetOrigin", "GetDirection")
-    return a.GetSize() == b.GetSize() and all(
-        np.allclose(getattr(a, part)(), getattr(b, part)(), rtol=0, atol=_SAME_MM) for part in parts
-    )
 
 
 def _check_place(study: PetCtStudy, marked: np.ndarray) -> None:

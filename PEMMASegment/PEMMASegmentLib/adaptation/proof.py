@@ -15,7 +15,7 @@ from scipy import ndimage, sparse, spatial
 
 from ..adapters.files import keep_merged
 from ..core import Progress, no_progress
-from ..core.images import array, voxel_ml
+from ..core.images import array, voxels_in
 from ..core.metrics import dice, extra_ml, missed_ml, surface_dice
 from ..core.progress import part
 from ..core.types import SMALLEST_ML
@@ -161,8 +161,8 @@ def lesions(truth: sitk.Image, base: sitk.Image) -> np.ndarray:
     centre), and those less than 30 mm apart that one connected part of the base's label touches. A contour by uptake breaks
     a necrotic tumour into parts, which are no lesions of their own.
     """
-    smallest = int(np.ceil(SMALLEST_ML / voxel_ml(truth)))
-    parts, found = array(sitk.RelabelComponent(_connected(truth), smallest)), array(_connected(base))
+    parts = array(sitk.RelabelComponent(_connected(truth), voxels_in(SMALLEST_ML, truth)))
+    found = array(_connected(base))
     boxes = ndimage.find_objects(parts)  # each looked at in its box: a whole body has millions of voxels and many lesions
     each = [(parts[box] == n + 1, box) for n, box in enumerate(boxes)]
     edges = [_edge(part_, box, truth.GetSpacing()[::-1]) for part_, box in each]

@@ -70,7 +70,7 @@ def segment_study(
     started = time.perf_counter()
     lesions = results.measure(
         found.label, loaded.pet, min_volume_ml=smallest_ml(found, options), mtv_rule=options.mtv_rule,
-        key=result_key(loaded, found),
+        key=results.result_key(loaded.study_key, found),
     )
     measured = Step("measure", time.perf_counter() - started)
     notes = found.notes + results.without_figures(lesions, loaded.pet)
@@ -94,13 +94,6 @@ def smallest_ml(found: Segmentation, options: argparse.Namespace) -> float:
 def of_result(found: Segmentation, options: argparse.Namespace) -> dict:
     """The options that shape a result beside what the segmentation itself tells."""
     return {"segments": options.segments, "min_volume_ml": smallest_ml(found, options), "mtv_rule": options.mtv_rule}
-
-
-def result_key(loaded: PetCtStudy, found: Segmentation) -> str:
-    """Study, model, adapter and options in one text, for UIDs that come out the same in the same run."""
-    adapter = found.adapter.sha256 if found.adapter else "none"
-    parts = (loaded.study_key, found.model.sha256, adapter, found.inputs, found.threshold, found.roi_mm)
-    return "|".join(map(str, parts))
 
 
 def warnings_of(done: Segmented) -> list[StudyWarning]:

@@ -30,6 +30,19 @@ def extent_mm(image: sitk.Image) -> np.ndarray:
     return np.stack([points.min(0), points.max(0)], axis=1)
 
 
+def on_one_grid(a: sitk.Image, b: sitk.Image) -> bool:
+    """Whether both have the same size, spacing, origin (to a micrometre) and direction."""
+    parts = ("GetSpacing", "GetOrigin", "GetDirection")
+    return a.GetSize() == b.GetSize() and all(
+        np.allclose(getattr(a, part)(), getattr(b, part)(), rtol=0, atol=1e-3) for part in parts
+    )
+
+
 def voxel_ml(image: sitk.Image) -> float:
     """Volume of one voxel in millilitres."""
     return float(np.prod(image.GetSpacing())) / 1000.0
+
+
+def voxels_in(ml: float, image: sitk.Image) -> int:
+    """The fewest voxels of an image that make up this many millilitres."""
+    return int(np.ceil(ml / voxel_ml(image) - 1e-9))  # 0.5 ml of voxels of 0.1 ml are 5, whatever floating point says

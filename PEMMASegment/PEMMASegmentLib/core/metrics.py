@@ -9,7 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage, spatial, stats
 
-from .images import array, voxel_ml
+from .images import array, on_one_grid, voxel_ml
 
 RESAMPLES = 10_000
 FEW = 20  # below this many patients the percentile interval is too narrow, so BCa is used
@@ -74,11 +74,7 @@ def bootstrap_interval(values: Sequence[float], level: float = 0.95) -> tuple[fl
 
 def _pair(a: sitk.Image, b: sitk.Image) -> tuple[np.ndarray, np.ndarray]:
     """Both foregrounds as bool (z, y, x)."""
-    same = a.GetSize() == b.GetSize() and all(
-        np.allclose(getattr(a, part)(), getattr(b, part)(), rtol=0, atol=1e-3)
-        for part in ("GetSpacing", "GetOrigin", "GetDirection")
-    )
-    if not same:
+    if not on_one_grid(a, b):
         raise ValueError("labels to compare must lie on one grid")
     return array(a) > 0, array(b) > 0
 

@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from ..core.images import like, voxel_ml
+from ..core.images import like, voxels_in
 from ..study import scanner
 from .intensity import pet_scale, scales_much
 
@@ -69,7 +69,7 @@ def without_small(label: sitk.Image, min_volume_ml: float | None) -> sitk.Image:
     if not min_volume_ml:
         return label
     numbers, _ = ndimage.label(sitk.GetArrayViewFromImage(label), structure=np.ones((3, 3, 3)), output=np.int32)
-    keep = np.bincount(numbers.ravel()) >= np.ceil(min_volume_ml / voxel_ml(label) - 1e-9)
+    keep = np.bincount(numbers.ravel()) >= voxels_in(min_volume_ml, label)
     keep[0] = False
     return like(keep[numbers].astype(np.uint8), label)
 

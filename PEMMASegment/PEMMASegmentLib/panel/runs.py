@@ -19,7 +19,7 @@ import slicer
 
 from .. import results
 from ..core import Identity, Lesion, PemmaError, Segmentation, Step
-from ..core.images import array, like, voxel_ml
+from ..core.images import array, like, voxels_in
 from ..study import PetCtStudy
 from . import lesion_edits, segments, table, volumes
 from .drawing import Drawing, Packed, at_threshold, changed, drawn_by_network, erased_by, packed, unpacked
@@ -104,8 +104,7 @@ class Run:
             return
         before, grid, act = self._drawing, self.segmentation.probability, "volume" if threshold is None else "threshold"
         least = self.min_volume_ml if min_volume_ml is None else min_volume_ml
-        smallest = int(np.ceil(least / voxel_ml(grid) - 1e-9))
-        after = at_threshold(before, grid, self.threshold if threshold is None else threshold, smallest)
+        after = at_threshold(before, grid, self.threshold if threshold is None else threshold, voxels_in(least, grid))
         if before is not None and self.last_act != act:  # a slider that moves on is one act
             self._remember(act)
         self._draw(replace(after, min_volume_ml=least))
@@ -260,7 +259,7 @@ class Run:
 
     def _measured(self, drawing: Drawing) -> list[Lesion]:
         numbers = like(drawing.numbers, self.segmentation.probability)
-        key = _key(self.study, replace(self.segmentation, threshold=drawing.threshold))
+        key = results.result_key(self.study.study_key, replace(self.segmentation, threshold=drawing.threshold))
         lesions = results.measure_edited(numbers, self.study.pet, mtv_rule=self.mtv_rule, key=key)
         for lesion in lesions:
             lesion.kept = lesion.number not in drawing.dropped
@@ -330,12 +329,6 @@ def _drawing_of(run: Run, record: Mapping[str, Any]) -> Drawing:
     )
 
 
-def in_scene() -> list:
-    """Segmentation nodes of runs, the newest last."""
-    nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
-    return [node for node in nodes if node.GetAttribute(RECORD)]
-
-
 def _segmentation(fields: Mapping[str, Any], probability: sitk.Image) -> Segmentation:
     threshold, roi, adapter = fields["threshold"], fields.get("roi_mm"), fields.get("adapter")
     return Segmentation(
@@ -351,14 +344,6 @@ def _segmentation(fields: Mapping[str, Any], probability: sitk.Image) -> Segment
         steps=tuple(Step(**step) for step in fields.get("steps") or ()),
         adapter_parts=tuple(fields.get("adapter_parts") or ()),
     )
-
-
-def _key(study: PetCtStudy, segmentation: Segmentation) -> str:
-    """As the command line makes it, so that the same run gives the same tracking UIDs."""
-    adapter = segmentation.adapter.sha256 if segmentation.adapter else "none"
-    parts = (study.study_key, segmentation.model.sha256, adapter, segmentation.inputs, segmentation.threshold,
-             segmentation.roi_mm)  # fmt: skip
-    return "|".join(map(str, parts))
 
 
 def _below_study_of(volume, node) -> None:

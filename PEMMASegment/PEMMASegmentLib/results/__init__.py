@@ -5,6 +5,7 @@ from .preview import write_preview
 from .record import SCHEMA, write_json
 from .seg import write_label_nifti, write_seg
 from .table import as_text, write_csv
+from .uids import result_key
 from .write import check_out, write_all
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "check_out",
     "measure",
     "measure_edited",
+    "result_key",
     "rule_in_words",
     "totals",
     "without_figures",

@@ -16,7 +16,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from ..core import Lesion, PemmaError
-from ..core.images import voxel_ml
+from ..core.images import voxel_ml, voxels_in
 from .components import Box, components
 from .covered import covered_voxels, share_inside
 from .uids import uid_of
@@ -53,8 +53,7 @@ def measure(
     key: text (study, model, adapter) from which, with the voxels, tracking UIDs are made.
     Raises PemmaError "mtv-rule" for a rule that is not in MTV_RULES.
     """
-    smallest = int(np.ceil(min_volume_ml / voxel_ml(label) - 1e-9))
-    numbers, boxes = components(label, max(smallest, 1))
+    numbers, boxes = components(label, max(voxels_in(min_volume_ml, label), 1))
     return _measured(numbers, boxes, label, pet, mtv_rule, key)
 
 

@@ -2,6 +2,14 @@
 
 import hashlib
 
+from ..core import Segmentation
+
+
+def result_key(study_key: str, found: Segmentation) -> str:
+    """Study, model, adapter and options in one text: the same in the same run, on the command line and in the panel."""
+    adapter = found.adapter.sha256 if found.adapter else "none"
+    return "|".join(map(str, (study_key, found.model.sha256, adapter, found.inputs, found.threshold, found.roi_mm)))
+
 
 def uid_of(*parts: bytes | str) -> str:
     """A DICOM UID below 2.25 from the sha256 of the parts; each part's length counts, so parts can't run together."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 #: Fields of a request that are no options of the command line.
 OWN_FIELDS = {"id", "do", "folder", "study", "volumes", "out", "action", "source", "target", "text"}
-PROBABILITY, LABEL = "probability.nrrd", "label.nrrd"
+PROBABILITY = "probability.nrrd"
 MODEL_LOADED, MEASURED = 0.05, 0.9  # shares of the progress
 
 
@@ -98,7 +98,7 @@ def inspect(request: dict, progress: "Progress") -> dict:
 
 
 def segment(request: dict, progress: "Progress", warm: WarmModel) -> dict:
-    """The keys of result.json, `min_volume_ml` as it acted, `probability` and `label`: files in the private folder.
+    """The keys of result.json, `min_volume_ml` as it acted, `probability`: a file in the private folder.
 
     With `out` the files of the command line's result are written there too.
     """
@@ -116,9 +116,8 @@ def segment(request: dict, progress: "Progress", warm: WarmModel) -> dict:
     done = work.segment_study(loader(request, options), model, adapter, options, part(progress, MODEL_LOADED, MEASURED))
     progress(MEASURED, "writing the result")
     write_image(done.segmentation.probability, folder / PROBABILITY)
-    write_image(done.segmentation.label, folder / LABEL)
     return {**_record(done, out, options), "min_volume_ml": work.smallest_ml(done.segmentation, options),
-            "probability": PROBABILITY, "label": LABEL}
+            "probability": PROBABILITY}
 
 
 def _record(done: "Segmented", out: Path | None, options: argparse.Namespace) -> dict:
