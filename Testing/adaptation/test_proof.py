@@ -283,8 +283,10 @@ def test_what_cannot_be_done_is_refused_with_a_way_out(model, five, tmp_path):
 def test_the_ladder_delivers_the_rung_that_it_recommends_or_nothing(model, five, tmp_path):
     marked = [replace(case, label=label_of_lesions(segment(case.study, model, threshold=0.45))) for case in five]
     assert 0.02 < np.mean([array(case.label).mean() for case in marked]) < 0.98
-    out, book = tmp_path / "out", CaseLibrary(tmp_path / "book")
-    record = climb(model, marked, [Threshold(0.45, "right"), Threshold(0.46, "near")], out, book)
+    out, book, told = tmp_path / "out", CaseLibrary(tmp_path / "book"), []
+    rungs = [Threshold(0.45, "right"), Threshold(0.46, "near")]
+    record = climb(model, marked, rungs, out, book, progress=lambda *one: told.append(one))
+    assert told[-1][0] == pytest.approx(1) and "what is forgotten" in told[-1][1]  # so that it can be cancelled there too
     assert record["recommended"] == "right" and record["verdict"] == "accepted" and len(record["ladder"]) == 2
     assert read_card(out).threshold == 0.45 and read_card(out).verdict == "accepted" and record["tries"] == 2
     assert record["ladder"][0]["after"] == [1.0] * 5

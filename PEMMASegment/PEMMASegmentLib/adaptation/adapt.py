@@ -73,7 +73,8 @@ def climb(model: Model, cases: Sequence[SiteCase], rungs: Sequence[Procedure], o
     """
     started = time.monotonic()
     cases, inputs = checked(model, cases, out, inputs, name, whole_study)
-    spans = Spans(with_time_left(progress), [len(rungs) * len(dealt(cases)), 1.0])
+    own = references(model, inputs)
+    spans = Spans(with_time_left(progress), [len(rungs) * len(dealt(cases)), 1.0, 2 * len(own) * _SEGMENTING])
     found = ladders.ladder(model, cases, rungs, inputs, ledger, seed, spans.next("the ladder"), device=device,
                            whole_study=whole_study)
     lost = sum("lost" in one for one in ledger.tries())
@@ -83,7 +84,7 @@ def climb(model: Model, cases: Sequence[SiteCase], rungs: Sequence[Procedure], o
     fitted = rung.procedure.fit(model, cases, inputs, seed, span)
     fitted = _deliver(out, fitted, cases, rung.procedure, name, case_ids,
                       facts or [scanner.facts(case.study) for case in cases])
-    kept = [pair(*one) for one in labels(model, fitted, references(model, inputs), inputs, device=device)]
+    kept = [pair(*one) for one in labels(model, fitted, own, inputs, spans.next("what is forgotten"), device)]
     record = as_record(rung.verdict, rung.proof, kept, ledgers.Tries(rung.verdict.tries), fitted.card,
                        time.monotonic() - started) | of_ladder(found, lost)
     return _with_proof_kept(out, fitted.card, record)

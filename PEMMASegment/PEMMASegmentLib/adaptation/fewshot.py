@@ -152,7 +152,8 @@ class _Run:
                            self.inputs, trained_parameters=count, trained_share=adapters.share(self.net), training=training)
 
 
-def steps_in(how: WeightUpdate, minutes: float, model: Model, cases: Sequence[SiteCase], inputs: str) -> WeightUpdate:
+def steps_in(how: WeightUpdate, minutes: float, model: Model, cases: Sequence[SiteCase], inputs: str,
+             progress: Progress = no_progress) -> WeightUpdate:
     """`how` with as many steps as this machine does in `minutes`, after a look at a few of them; at least ten.
 
     The number is kept with the unfinished work: a run that goes on is the same run although the machine is busier now.
@@ -161,7 +162,7 @@ def steps_in(how: WeightUpdate, minutes: float, model: Model, cases: Sequence[Si
     kept = None if how.work is None else Path(how.work) / f"steps-in-{minutes:g}-minutes-{run}"
     if kept is not None and kept.is_file():
         return replace(how, steps=int(kept.read_text("utf-8")))
-    steps = max(10, round(60 * minutes / step_seconds(how, model, cases, inputs)))
+    steps = max(10, round(60 * minutes / step_seconds(how, model, cases, inputs, progress)))
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_text(kept, str(steps))

@@ -19,6 +19,7 @@ from ..inference.region import BODY_ABOVE
 from ..network.files import Model
 from ..network.preprocess import AIR_HU
 from ..study.types import PetCtStudy
+from .fitness import LEAVE_OUT
 from .proof import references
 from .types import Fitted, SiteCase, fix
 
@@ -92,7 +93,7 @@ def _body(study: PetCtStudy, modality: str, inputs: str) -> np.ndarray:
     values = sitk.GetArrayViewFromImage(image)[inside]
     if not values.size:
         raise PemmaError("no-body", f"nothing of a body is to be seen on the {modality.upper()} of a case",
-                         "leave the case out")
+                         LEAVE_OUT)
     return values
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from scipy import ndimage
 
 from ..core.files import write_atomically
 from ..core.images import array
@@ -81,6 +82,4 @@ def _hot(heat: np.ndarray) -> np.ndarray:
 
 def _edge(mask: np.ndarray) -> np.ndarray:
     """Pixels of the mask with a neighbour outside it."""
-    padded = np.pad(mask, 1)
-    inside = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-    return mask & ~inside
+    return mask & ~ndimage.binary_erosion(mask)

@@ -96,7 +96,7 @@ def adapt(
     cases, facts, ledger, warnings = _given(options, part(progress, 0.0, READ), warn)
     work = unfinished_folder(out.resolve())
     cases, inputs = adaptation.checked(model, cases, out, options.inputs, options.name, options.whole_study)
-    how = procedure(options, model, cases, inputs, work)
+    how = procedure(options, model, cases, inputs, work, part(progress, READ, READ))
     told = {"inputs": inputs, "seed": options.seed, "name": options.name, "facts": facts, "device": options.device,
             "case_ids": [case.id for case in cases] if options.library else (), "whole_study": options.whole_study,
             "progress": part(progress, READ, 1.0)}
@@ -124,7 +124,7 @@ def estimate(model: "Model", options: argparse.Namespace, progress: "Progress") 
 
     cases, *_ = _given(options, part(progress, 0.0, 0.3))
     inputs = adaptation.common_inputs(model, cases, options.inputs)
-    how = procedure(options, model, cases, inputs, None)
+    how = procedure(options, model, cases, inputs, None, part(progress, 0.3, 0.3))
     rungs = (how,)
     if options.method == "ladder":
         rungs = procedures(model, inputs, (how,), steps=how.steps, device=options.device)
@@ -140,9 +140,9 @@ def estimate(model: "Model", options: argparse.Namespace, progress: "Progress") 
 
 
 def procedure(
-    options: argparse.Namespace, model: "Model", cases: "list[SiteCase]", inputs: str, work: Path | None
+    options: argparse.Namespace, model: "Model", cases: "list[SiteCase]", inputs: str, work: Path | None, progress: "Progress"
 ) -> "Procedure":
-    """What is fitted or trained; of the ladder its rung that trains weights."""
+    """What is fitted or trained; of the ladder its rung that trains weights. progress: of the look at a few steps."""
     from ..adaptation import fixes, maps, whole
     from ..adaptation.fewshot import EFFORTS, WeightUpdate, steps_in
     from ..adapters import method
@@ -152,7 +152,7 @@ def procedure(
     if options.method in TIMED:
         name = "salt" if options.method == "ladder" else options.method
         how = WeightUpdate(method(name), options.targets, steps, device, work)
-        return how if options.minutes is None else steps_in(how, options.minutes, model, cases, inputs)
+        return how if options.minutes is None else steps_in(how, options.minutes, model, cases, inputs, progress)
     if options.minutes is not None:  # asked by the background process; the command line tells it as wrong usage
         raise PemmaError("option", "--minutes goes with methods that train an update", f"choose one of {', '.join(TIMED)}")
     makers = {

@@ -43,6 +43,7 @@ def _action(actions, name: str, run, words: str) -> argparse.ArgumentParser:
 
 
 def run_add(options: argparse.Namespace, terminal: "Terminal") -> bool:
+    from dataclasses import asdict
     from functools import partial
 
     from ..adaptation.library import CaseLibrary
@@ -61,7 +62,7 @@ def run_add(options: argparse.Namespace, terminal: "Terminal") -> bool:
         terminal.warnings(warnings, name_among(options.studies, folder))
         if not terminal.as_json:
             print(f"{base_name(folder)}: {in_words(card)}", flush=True)
-        return {"study": base_name(folder), "case": as_json(card)}
+        return {"study": base_name(folder), "case": as_json(card), "warnings": [asdict(one) for one in warnings]}
 
     done, failed = for_each(options.studies, one, terminal)
     if terminal.as_json:

@@ -38,8 +38,8 @@ def segment(study: PetCtStudy, model: Model, *, adapter: Adapter | None = None, 
     inputs: "auto" (all that the study has and the model knows), "ct+pet", "ct" or "pet". device: "auto", "cuda", "cpu".
     adapter: its weights are merged into a copy, its intensity map acts on what the network is given; with other inputs
     than it was made for it is off, and a note says so. threshold: on the probability, None for the adapter's, else the
-    model's own with these inputs. min_volume_ml: in the place of the adapter's smallest volume; without an adapter that
-    states one nothing is taken out. roi_mm: (x0, x1, y0, y1, z0, z1), LPS; outside it the probability is 0.
+    model's own with these inputs. min_volume_ml: in the place of the adapter's smallest volume; without an adapter
+    nothing is taken out here. roi_mm: (x0, x1, y0, y1, z0, z1), LPS; outside it the probability is 0.
     whole_study: run although the body is longer than the region the model knows.
     Raises PemmaError for what the user can put right, and what `progress` raises, `Cancelled` first of all.
     """

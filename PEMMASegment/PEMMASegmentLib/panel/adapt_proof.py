@@ -18,6 +18,8 @@ from .words import in_panel
 COLUMNS = (
     _("Case"), _("Dice\nbefore"), _("Dice\nafter"), _("Gain"), _("Missed\n(ml)"), _("Extra\n(ml)"), _("Surface Dice,\n5 mm"),
 )  # fmt: skip
+#: Codes of a proof that ended when its adapter had been taken away.
+_NO_LONGER_THERE = ("adapter-missing", "adapter-replaced")
 NO_PROOF = _("no proof")  # in the place of a verdict
 _DIGITS = {"missed_ml": 1, "extra_ml": 1, "surface_dice_5mm": 3}
 
@@ -64,6 +66,7 @@ class ProofSection:
         """The finished proof. record: as `pemma-segment adapt --json` prints it; `held_out`: files of labels by case."""
         reference = [row | {"reference": True} for row in record["reference"]["cases"]]
         made = record.get("recommended", "") is not None  # a ladder may end with the base as it is
+        made = made and record.get("proof_unwritten", {}).get("code") not in _NO_LONGER_THERE
         self._show(out if made else None, in_words(record), [*record["cases"], *reference])
         self._files = record["held_out"]
         if self._files:

@@ -11,7 +11,7 @@ from pydicom.datadict import dictionary_has_tag, dictionary_VR
 
 from ..core import PemmaError
 from ..core.images import array, extent_mm, like
-from ..study import suv
+from ..study import nifti, suv
 from ..study.loading import quiet
 from ..study.types import PetCtStudy, StudyWarning, Suv, Typed
 from . import volumes
@@ -44,7 +44,7 @@ def read_study(ct_node, pet_node, *, typed: Typed = Typed(), pet_is_suv: bool = 
     told = _pair(ct, pet)
     suv_image, route, notes = (None, None, ()) if pet is None else _as_suv(pet, pet_node, typed, pet_is_suv)
     ct_headers, pet_headers = (_public(source) for source in (ct, pet))
-    hu_image = None if ct is None else _as_hu(ct.image)
+    hu_image = None if ct is None else nifti.as_int16(ct.image)
     return PetCtStudy(
         ct=hu_image,
         pet=suv_image,
@@ -79,13 +79,6 @@ def _source(node) -> Source:
 def _slice_index(image: sitk.Image, header: pydicom.Dataset) -> float:
     position = [float(value) for value in header.ImagePositionPatient]
     return image.TransformPhysicalPointToContinuousIndex(position)[2]
-
-
-def _as_hu(image: sitk.Image) -> sitk.Image:
-    if image.GetPixelID() == sitk.sitkInt16:
-        return image
-    whole = sitk.Round(image) if image.GetPixelID() in (sitk.sitkFloat32, sitk.sitkFloat64) else image
-    return sitk.Clamp(whole, sitk.sitkInt16, -32768, 32767)
 
 
 def _as_suv(pet: Source, node, typed: Typed, pet_is_suv: bool) -> tuple[sitk.Image, Suv, tuple[StudyWarning, ...]]:

@@ -7,7 +7,8 @@ from slicer.i18n import tr as _
 #: code of an error -> what to do in the panel
 _WAYS_OUT = {
     "outside-region": _("tick Whole study without a region (Segment, Options and region) and try again"),
-    "adapt-region": _("leave the case out, or tick Whole study without a region (Segment, Options and region)"),
+    "adapt-region": _("leave it out: export the other cases and import them into another library; or tick Whole study without a "
+                      "region (Segment, Options and region)"),
     "model-exists": _("remove it first"),
     "model-hash": _("import the model again (Setup and models)"),
     "model-damaged": _("import the model again (Setup and models)"),

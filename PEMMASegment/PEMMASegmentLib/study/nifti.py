@@ -147,10 +147,10 @@ def _read_ct(file: Path) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
     if low > -200:
         sentence = f"no voxel of the CT is air (lowest value {low:g}); its values may not be HU"
         notes += (StudyWarning("ct-hu-doubtful", sentence, "check that the CT is in HU"),)
-    return _as_int16(image), notes
+    return as_int16(image), notes
 
 
-def _as_int16(image: sitk.Image) -> sitk.Image:
+def as_int16(image: sitk.Image) -> sitk.Image:
     """Rounded; metal beyond int16 becomes its highest value."""
     if image.GetPixelID() == sitk.sitkInt16:
         return image

@@ -1,6 +1,6 @@
 """The background process' side of the case library: what `pemma-segment cases ACTION --json` prints."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,8 +66,7 @@ def _add(library: "CaseLibrary", request: dict, progress: "Progress", warm: "com
         library, _with_headers(request, commands.loader(request, options)), _annotation(request), options, load, progress,
         _made_by(request.get("made_by")),
     )  # fmt: skip
-    told = [{"code": w.code, "sentence": w.sentence, "way_out": w.way_out} for w in warnings]
-    return {"case": show(library, card.id)[1], "warnings": told}
+    return {"case": show(library, card.id)[1], "warnings": [asdict(warning) for warning in warnings]}
 
 
 def _read(library: "CaseLibrary", id: str, folder: Path) -> dict:
