@@ -524,3 +524,12 @@ def test_what_is_said_of_the_proof_and_of_how_long_it_takes(app):
     assert "need three patients" in adapt_training._in_words(few, "ladder")
     card = {"name": "a", "check": "ok", "verdict": "", "training": {"case_ids": ["0a1b", "2c3d"]}, "scores": {}, "origin": {}}
     assert "Cases: 0a1b, 2c3d" in adapt_adapters._card(card) and "Cases:" not in adapt_adapters._card(card | {"training": {}})
+
+
+def test_an_adapter_that_is_gone_when_its_proof_ends_is_not_offered(inside, tmp_path):
+    record = {"verdict": "too few cases", "sentence": "s", "mean_gain": None, "interval_95": None, "cases": [],
+              "reference": {"cases": [], "sentence": "r"}, "note": "n", "held_out": {}}  # fmt: skip
+    buttons = [getattr(inside.ui, f"{name}AdapterButton") for name in ("use", "keep", "discard")]
+    for code, offered in (("cannot-write", True), ("adapter-missing", False), ("adapter-replaced", False)):
+        inside.proof.show(tmp_path, record | {"proof_unwritten": {"code": code}})
+        assert [button.enabled for button in buttons] == [offered] * 3
