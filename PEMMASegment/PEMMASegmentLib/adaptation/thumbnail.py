@@ -7,9 +7,8 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from ..core.files import write_atomically
-from ..core.images import array
+from ..core.images import array, save
 from ..study.types import PetCtStudy
-from .volumes import save
 
 SIDE, GAP = 192, 4  # pixels
 _WINDOW, _LEVEL = 400.0, 40.0  # HU, soft tissue

@@ -1,6 +1,5 @@
 """A case's images on disk: compressed NIfTI for every viewer, the geometry to the last bit beside it."""
 
-import errno
 import hashlib
 import os
 from collections.abc import Callable
@@ -11,6 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..core.files import sha256_of, write_atomically
+from ..core.images import save
 from ..study.nifti import CT_FILE, MASK_FILE, PET_FILE
 from .cards import Volume, damaged
 
@@ -39,14 +39,6 @@ def write(name: str, image: sitk.Image, folder: Path) -> Volume:
         sha256_of(file), file.stat().st_size, content_of(clean), clean.GetSize(), clean.GetSpacing(), clean.GetOrigin(),
         clean.GetDirection(),
     )  # fmt: skip
-
-
-def save(image: sitk.Image, path: Path) -> None:
-    """Writes an image file. Raises OSError when the disk does not take it."""
-    try:
-        sitk.WriteImage(image, str(path), useCompression=True)
-    except RuntimeError as error:  # ITK's only kind; the image itself is sound, so it is the disk
-        raise OSError(errno.EIO, "an image can't be written") from error
 
 
 def check(id: str, name: str, volume: Volume, folder: Path) -> None:

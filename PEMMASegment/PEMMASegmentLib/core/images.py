@@ -1,4 +1,7 @@
-"""Small helpers on `SimpleITK.Image`: arrays in and out, resampling to another image's grid, boxes in millimetres."""
+"""Small helpers on `SimpleITK.Image`: arrays in and out, files, resampling to another image's grid, boxes in millimetres."""
+
+import errno
+from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
@@ -46,3 +49,11 @@ def voxel_ml(image: sitk.Image) -> float:
 def voxels_in(ml: float, image: sitk.Image) -> int:
     """The fewest voxels of an image that make up this many millilitres."""
     return int(np.ceil(ml / voxel_ml(image) - 1e-9))  # 0.5 ml of voxels of 0.1 ml are 5, whatever floating point says
+
+
+def save(image: sitk.Image, path: Path, compressed: bool = True) -> None:
+    """Writes an image file. Raises OSError when the disk does not take it."""
+    try:
+        sitk.WriteImage(image, str(path), useCompression=compressed)
+    except RuntimeError as error:  # ITK's only kind; the image itself is sound, so it is the disk
+        raise OSError(errno.EIO, "an image can't be written") from error

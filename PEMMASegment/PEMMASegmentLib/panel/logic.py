@@ -11,6 +11,7 @@ import slicer
 
 from .. import results
 from ..core import PemmaError
+from ..core.images import save
 from ..core.types import SMALLEST_ML
 from ..study import PetCtStudy
 from ..worker.events import Result
@@ -139,7 +140,7 @@ def _free_name(path: Path) -> Path:
 def write_image(image: sitk.Image, path: Path) -> None:
     """For the background process. Raises PemmaError "cannot-write"."""
     try:
-        sitk.WriteImage(image, str(path), useCompression=False)
-    except RuntimeError as error:  # ITK's only kind
+        save(image, path, compressed=False)
+    except OSError as error:
         way_out = "free some space on the disk of the temporary folder"
         raise PemmaError("cannot-write", "the volumes can't be written to the temporary folder", way_out) from error

@@ -3,7 +3,6 @@
 Codes: category SCT 49755003, type SCT 108369006, algorithm family DCM 123110. UIDs are made from the content.
 """
 
-import errno
 import json
 import warnings
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ import SimpleITK as sitk
 from .. import __version__
 from ..core import Identity, Lesion, PemmaError, Segmentation
 from ..core.files import write_atomically
-from ..core.images import like
+from ..core.images import like, save
 from ..study.annotation.author import SOFTWARE, algorithm_name
 from ..study.types import PetCtStudy
 from .components import lesion_numbers
@@ -85,14 +84,7 @@ def write_label_nifti(
     numbers = segment_numbers(lesion_numbers(segmentation)[0], kept(lesions), segments)
     image = like(numbers, segmentation.label)
     image.SetMetaData(_DESCRIPTION, _plain(algorithm_name(segmentation.model, segmentation.adapter), 79))
-    write_atomically(path, lambda temporary: _save_nifti(image, temporary))
-
-
-def _save_nifti(image: sitk.Image, path: Path) -> None:
-    try:
-        sitk.WriteImage(image, str(path), useCompression=True)
-    except RuntimeError as error:  # ITK's only kind; the image itself is sound, so it is the disk
-        raise OSError(errno.EIO, "the NIfTI file can't be written") from error
+    write_atomically(path, lambda temporary: save(image, temporary))
 
 
 def segment_numbers(numbers: np.ndarray, lesions: Sequence[Lesion], segments: str) -> np.ndarray:

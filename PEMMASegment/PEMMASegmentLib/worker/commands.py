@@ -196,12 +196,11 @@ def private_folder(request: dict) -> Path:
 
 def write_image(image: "sitk.Image", path: Path, compressed: bool = False) -> None:
     """For the panel, which has it sooner when it is not compressed. Raises PemmaError "cannot-write"."""
-    import SimpleITK as sitk
-
     from ..core import PemmaError
+    from ..core.images import save
 
     try:
-        sitk.WriteImage(image, str(path), useCompression=compressed)
-    except RuntimeError as error:  # ITK's only kind; the image itself is sound, so it is the disk
+        save(image, path, compressed)
+    except OSError as error:
         sentence = "the result can't be written to the folder for temporary files"
         raise PemmaError("cannot-write", sentence, "free some space on its disk") from error
