@@ -2,7 +2,7 @@
 
     python Testing/evidence/starter.py [--model FOLDER] [--group site|select] [--dynunet FOLDER]
 
-`site` was never looked at while the model was made; `select` chose thresholds. Needs `shared` beside the checkout.
+Nothing was trained on `site` and `select`; `select` chose thresholds. Needs `shared` beside the checkout.
 """
 
 import argparse
