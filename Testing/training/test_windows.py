@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PEMMASegmentLib.network.architecture import Architecture, Preprocessing
 from PEMMASegmentLib.network.files import Label
 from PEMMASegmentLib.study.types import PetCtStudy
-from PEMMASegmentLib.training.augment import Augmentation, sample
+from PEMMASegmentLib.training.augment import Augmentation, _pose, sample
 from PEMMASegmentLib.training.config import Config, Stage
 from PEMMASegmentLib.training.windows import TrainingCase, cut_study, draw, random_cut, window_start
 
@@ -81,6 +81,18 @@ def test_augmented_windows_are_finite_in_range_and_still_show_the_tumour():
         tumour = label > 0
         if 50 < tumour.sum() < 3000:
             assert images["pet"][tumour].mean() > images["pet"][~tumour].mean()
+
+
+def test_a_turn_keeps_lengths_in_millimetres_and_an_isotropic_grid_its_bits():
+    def pose(spacing):
+        return _pose(replace(Augmentation(), pose=1.0, grown=0.0, shrunk=0.0), spacing, np.random.default_rng(4))
+
+    assert np.array_equal(pose((4.1, 4.1, 4.1)), pose((1.0, 1.0, 1.0)))
+    spacing = np.array([3.0, 1.0, 1.5])  # z, y, x
+    turn = spacing[:, None] * pose(spacing) / spacing  # on millimetres
+    assert abs(turn - np.eye(3)).max() > 0.05
+    np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-12)
+    np.testing.assert_allclose(turn, pose((1.0, 1.0, 1.0)), atol=1e-12)
 
 
 def test_foreign_tissue_comes_into_a_ct_beside_a_pet_and_nowhere_else():

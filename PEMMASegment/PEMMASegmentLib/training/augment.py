@@ -50,7 +50,7 @@ def sample(case: "TrainingCase", cut: np.ndarray, start: np.ndarray, size: tuple
            inputs: tuple[str, ...], how: Augmentation | None, rng: np.random.Generator) -> tuple[dict[str, Tensor], Tensor]:
     """The window at `start` of the cut: air and no uptake outside it, augmented, flipped, normalised."""
     flips = [axis + 1 for axis in range(3) if how and rng.uniform() < 0.5]
-    theta = _pose(how, rng)
+    theta = _pose(how, p.spacing_mm[::-1], rng)
     grid = _grid(size, start, cut, theta)
     label = _pick(case.label, cut, grid, 0.0)
     out = {}
@@ -79,8 +79,8 @@ def graft(ct: Tensor, other: Tensor, rng: np.random.Generator) -> Tensor:
     return ct + soft * share * (other - ct)
 
 
-def _pose(how: Augmentation | None, rng: np.random.Generator) -> np.ndarray:
-    """Rotation times zoom, 3 x 3 on (z, y, x); the identity without augmentation."""
+def _pose(how: Augmentation | None, spacing: tuple[float, float, float], rng: np.random.Generator) -> np.ndarray:
+    """Rotation times zoom in mm, as 3 x 3 on voxels; the identity without augmentation. spacing: mm; both (z, y, x)."""
     if how is None or rng.uniform() >= how.pose:
         return np.eye(3)
     matrix = np.eye(3)
@@ -90,7 +90,8 @@ def _pose(how: Augmentation | None, rng: np.random.Generator) -> np.ndarray:
         turn[i, i] = turn[j, j] = np.cos(angle)
         turn[i, j], turn[j, i] = -np.sin(angle), np.sin(angle)
         matrix = matrix @ turn
-    return matrix * np.exp(rng.uniform(-how.grown, how.shrunk))
+    side = np.array(spacing)
+    return matrix * np.exp(rng.uniform(-how.grown, how.shrunk)) * (side / side[:, None])  # to mm, turned, and back
 
 
 def _grid(size: tuple[int, ...], start: np.ndarray, cut: np.ndarray, theta: np.ndarray) -> Tensor:
