@@ -1,6 +1,7 @@
 """Model folders: written, read back, and refused with a reason when they do not fit."""
 
 import json
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -12,12 +13,13 @@ from PEMMASegmentLib.network.files import Label, ModelCard, Region, check, find_
 from PEMMASegmentLib.network.pemma import Pemma
 
 TINY = Architecture((16, 16, 16), 8, 32, 2, 4, 64, 16, embedding="stem", taps=(), modalities=("pet",))
+LABEL = {"value": 1, "name": "Neoplasm", "category_code": "49755003", "type_code": "108369006"}
 
 
 @pytest.fixture
 def folder(tmp_path):
     torch.manual_seed(0)
-    card = ModelCard("tiny", "1", TINY, Preprocessing(), (Label(1, "Neoplasm", "49755003", "108369006"),),
+    card = ModelCard("tiny", "1", TINY, Preprocessing(), (Label(**LABEL),),
                      Region("a test", 300.0), {"ct": 0.5, "pet": 0.4, "ct+pet": 0.45})
     save_model(tmp_path / "tiny", Pemma(TINY), card, "# tiny\n", torch.float16)
     return tmp_path / "tiny"
@@ -45,7 +47,10 @@ def test_a_model_comes_back_as_it_was_saved(folder):
         ({"threshold": {"ct": 1.5}}, "model-damaged"),
         ({"architecture": {"patch": 7}}, "model-damaged"),
         ({"architecture": {"secret": 1}}, "model-damaged"),
+        ({"architecture": asdict(TINY) | {"classes": 3}}, "model-damaged"),
         ({"labels": 3}, "model-damaged"),
+        ({"labels": [LABEL | {"type_code": "372087000"}]}, "model-damaged"),
+        ({"labels": [LABEL | {"category_code": "91723000"}]}, "model-damaged"),
         ({"preprocessing": {"spacing_mm": [0, 1, 1]}}, "model-damaged"),
     ],
 )

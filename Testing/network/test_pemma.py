@@ -131,7 +131,8 @@ def test_counts_of_the_reference_configuration_are_the_published_ones():
 
 
 @pytest.mark.parametrize(
-    "bad", [{"patch": 12}, {"window": (20, 16, 16)}, {"taps": (0,)}, {"taps": (0, 9)}, {"heads": 5}, {"gate": "bias"}]
+    "bad", [{"patch": 12}, {"window": (20, 16, 16)}, {"taps": (0,)}, {"taps": (0, 9)}, {"heads": 5}, {"gate": "bias"},
+            {"classes": 3}]
 )
 def test_an_impossible_architecture_is_refused(bad):
     with pytest.raises(ValueError):

@@ -12,6 +12,7 @@ class Architecture:
     window: voxels (z, y, x) of one network input; patch: edge of one token in voxels, a power of two, at least 4.
     embedding: "patch" (one strided convolution, skips from transformer layers: Hatamizadeh 2022) or "stem" (residual
     convolutions down to a quarter of the resolution, which are also the skips; then tokens of the rest of the patch).
+    classes: 2, background and tumour, the only number of which the windows' answers can be made a probability.
     taps: transformer layers (counted from 0) whose output feeds the skips from the finest to the coarsest; "patch" only.
     modalities: added to CT, in order. rank: of PEMMA's LoRA. fused_decoder: decoder blocks of which the fused path has
     its own copy (`decoder2` is the finest), so that CT alone keeps its bits. gate: "mass" or "tanh" (`pemma`).
@@ -38,6 +39,8 @@ class Architecture:
             raise ValueError(f"patch {self.patch} is not a power of two of at least 4")
         if any(n % self.patch for n in self.window):
             raise ValueError(f"window {self.window} is not a multiple of the patch {self.patch}")
+        if self.classes != 2:
+            raise ValueError(f"{self.classes} classes: this version tells a single one from the background, so 2")
         if self.embedding not in ("patch", "stem"):
             raise ValueError(f"embedding {self.embedding!r} is neither 'patch' nor 'stem'")
         if self.embedding == "patch" and len(self.taps) != levels - 1:

@@ -13,17 +13,24 @@ from .architecture import Architecture, Preprocessing
 
 SCHEMA = 1
 WEIGHTS, CARD = "model.safetensors", "model.json"
+#: Category and type of every segment that `results` and `panel` write: Morphologically Abnormal Structure, Neoplasm.
+_CODES = ("49755003", "108369006")
 _WAY_OUT = "import the model folder again, or name another one with --model"
 
 
 @dataclass(frozen=True)
 class Label:
-    """One class of the output with its SNOMED CT codes (scheme SCT)."""
+    """One class of the output with its SNOMED CT codes (scheme SCT): no other than what results are written with."""
 
     value: int
     name: str
     category_code: str
     type_code: str
+
+    def __post_init__(self) -> None:
+        if (self.category_code, self.type_code) != _CODES:
+            raise ValueError(f"label {self.name!r} has the SNOMED CT codes {self.category_code!r} and "
+                             f"{self.type_code!r}, this version writes {_CODES[0]!r} and {_CODES[1]!r} only")
 
 
 @dataclass(frozen=True)
@@ -124,7 +131,7 @@ def read_card(folder: Path) -> ModelCard:
     try:
         return _card(raw)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise PemmaError("model-damaged", f"model.json does not describe a model: {why(error)}", _WAY_OUT, CARD) from error
+        raise PemmaError("model-damaged", f"model.json can't be used: {why(error)}", _WAY_OUT, CARD) from error
 
 
 def check(folder: Path) -> ModelCard:
