@@ -9,6 +9,7 @@ from typing import TypeVar
 import torch
 
 from ..core import PemmaError
+from ..network.precision import cpu_precision
 
 Result = TypeVar("Result")
 
@@ -109,18 +110,9 @@ def _unusable() -> str:
 
 def _cpu() -> Way:
     cpu = torch.device("cpu")
-    return Way(cpu, _cpu_precision(), BATCH["cpu"], cpu)
+    return Way(cpu, cpu_precision(), BATCH["cpu"], cpu)
 
 
 def _cuda_precision() -> str:
     """bfloat16 where the card computes with it (it has float32's range), float16 on older cards."""
     return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
-
-
-def _cpu_precision() -> str:
-    """bfloat16 only where the processor multiplies it in hardware; emulated it is slower than float32.
-
-    torch offers the question under names that it does not promise to keep: where they are gone the answer is float32.
-    """
-    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return "bfloat16" if any(getattr(torch.cpu, name, bool)() for name in asked) else "float32"

@@ -16,8 +16,10 @@ from monai.losses import DiceCELoss
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from .. import __version__
 from ..core import Progress, no_progress
 from ..network.pemma import CT, Pemma, added_parameters, clamp_gates
+from ..network.precision import cpu_precision
 from .augment import Augmentation
 from .config import Config, Stage
 from .state import append_record, load_state, save_state
@@ -63,8 +65,9 @@ def train_stage(net: Pemma, stage: Stage, cases: list[TrainingCase], config: Con
     At the end `net` holds the averaged weights.
     """
     chosen = trainable(net, stage)
-    checkpoint = Checkpoint(out / f"stage-{index}-{stage.name}.safetensors", _key(config, stage), _CHECKPOINT_SECONDS)
-    rank = dist.get_rank() if dist.is_initialized() else 0
+    rank, world = _place()
+    key = _key(config, config.stages[: index + 1], cases, world)
+    checkpoint = Checkpoint(out / f"stage-{index}-{stage.name}.safetensors", key, _CHECKPOINT_SECONDS)
 
     def windows(step: int) -> tuple[dict[str, Tensor], Tensor]:
         rng = np.random.default_rng([config.seed, index + 2, step, rank])
@@ -93,7 +96,7 @@ def optimise(net: Pemma, chosen: dict[str, nn.Parameter], groups: Iterable[dict]
     """
     optimizer = torch.optim.AdamW(groups)
     average = {name: p.detach().clone() for name, p in chosen.items()}
-    rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+    rank, world = _place()
     first, spent = load_state(checkpoint.file, checkpoint.key, net, average, optimizer)
     loss_of = loss_function()
     rates = [group["lr"] for group in optimizer.param_groups]
@@ -123,6 +126,11 @@ def optimise(net: Pemma, chosen: dict[str, nn.Parameter], groups: Iterable[dict]
         for name, parameter in chosen.items():
             parameter.copy_(average[name])
     return spent
+
+
+def _place() -> tuple[int, int]:
+    """This process's rank and the number of processes."""
+    return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
 
 
 def _of(stage: Stage, name: str) -> bool:
@@ -159,7 +167,7 @@ def _inputs(stage: Stage, step: int, config: Config) -> list[tuple[str, ...]]:
 
 def _autocast(device: torch.device):
     """bf16 where the device computes it natively; a CPU without it would be many times slower."""
-    native = device.type == "cuda" or bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
+    native = device.type == "cuda" or cpu_precision() == "bfloat16"
     return torch.autocast(device.type, torch.bfloat16) if native else nullcontext()
 
 
@@ -189,8 +197,17 @@ def _update(average: dict[str, Tensor], chosen: dict[str, nn.Parameter], decay: 
     torch._foreach_lerp_(list(average.values()), [p.detach() for p in chosen.values()], 1 - decay)
 
 
-def _key(config: Config, stage: Stage) -> str:
-    """A digest of all that makes this stage what it is; other stages may still change, and who judges them."""
-    known = asdict(config) | {"stages": asdict(stage)}
+def _key(config: Config, stages: tuple[Stage, ...], cases: list[TrainingCase], world: int) -> str:
+    """A digest of all that makes the last of `stages` what it is; later ones may still change, and who judges them.
+
+    cases: what this stage sees, voxels and contours too, since a contour may be mended under the name it had.
+    """
+    known = asdict(config) | {"stages": [asdict(stage) for stage in stages], "library": __version__, "processes": world}
     del known["select"], known["split"]  # no weight depends on them: of the split it is `train` that does
-    return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode())
+    for case in cases:
+        voxels = {name: getattr(case, name) for name in ("ct", "pet", "label") if getattr(case, name) is not None}
+        digest.update(json.dumps([case.name, {name: v.shape for name, v in voxels.items()}]).encode())
+        for v in voxels.values():
+            digest.update(v.contiguous().numpy())
+    return digest.hexdigest()

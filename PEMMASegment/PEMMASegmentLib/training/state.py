@@ -29,15 +29,17 @@ def load_state(file: Path, config_key: str, net: nn.Module, average: dict[str, T
                optimizer: torch.optim.AdamW) -> tuple[int, float]:
     """Restores what `save_state` wrote; returns the step to go on with and the CPU seconds so far.
 
-    Both are 0 without a file, or with one that can't be read: then the stage begins anew.
+    Both are 0 without a file, or with one that can't be read: then the stage begins anew. Raises PemmaError
+    "resume-config" for a file that another `config_key` wrote.
     """
     try:
         note, tensors = _read(file)
     except (FileNotFoundError, SafetensorError):
         return 0, 0.0
     if note.get("config") != config_key:
-        raise PemmaError("resume-config", "the unfinished run in this folder had another configuration",
-                         "name another --out, or remove the folder's checkpoints", file.name)
+        raise PemmaError("resume-config", "the run in this folder had another configuration, other cases, another version "
+                         "of this program or another number of processes",
+                         "name another --out, or go on with what the run began with", file.name)
     net.load_state_dict({k[4:]: v for k, v in tensors.items() if k.startswith("net.")})
     for name in average:
         average[name].copy_(tensors[f"average.{name}"])
