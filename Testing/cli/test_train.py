@@ -3,15 +3,20 @@
 import copy
 import json
 import shutil
+import weakref
+from dataclasses import replace
 
 import pydicom
 import pytest
 import SimpleITK as sitk
 
 from PEMMASegmentLib.cli import main
-from PEMMASegmentLib.cli.train import check_out
+from PEMMASegmentLib.cli.train import _on_selection_patients, check_out
 from PEMMASegmentLib.core import PemmaError
-from PEMMASegmentLib.network.files import read_card
+from PEMMASegmentLib.network.files import ModelCard, Region, read_card
+from PEMMASegmentLib.network.pemma import Pemma
+from PEMMASegmentLib.training.config import read_config
+from PEMMASegmentLib.training.folders import CaseRef, cases
 
 from ..training.test_loop import write_case, write_config
 
@@ -65,6 +70,29 @@ def test_a_selection_patient_without_tumour_is_judged_uncut_and_told_of_once(tmp
         assert all(len(dice) == 2 and dice[0] is not None and dice[1] is None for dice in judged["dice_cut"].values())
     rows = (tmp_path / "out" / "model" / "README.md").read_text("utf-8").splitlines()
     assert [row.split()[1] for row in rows if row.endswith("| - |")] == ["ct", "ct+pet", "pet"]
+
+
+def test_selection_patients_are_in_memory_one_at_a_time(tmp_path):
+    for seed, name in enumerate("abc"):
+        write_case(tmp_path / "data" / name, seed)
+    config_file = write_config(tmp_path / "run")
+    config, studies, held = read_config(config_file), [], []
+
+    def counted(ref: CaseRef) -> CaseRef:
+        def read():
+            held.append(sum(study() is not None for study in studies))
+            pair = ref.read()
+            studies.append(weakref.ref(pair[0]))
+            return pair
+
+        return replace(ref, read=read)
+
+    net = Pemma(replace(config.architecture, modalities=(), fused_decoder=())).eval()
+    card = ModelCard("tiny", "1", net.architecture, config.preprocessing, config.labels, Region("", 300.0), {"ct": 0.5})
+    selection = [(counted(ref), ref.name != "b") for ref in cases(tmp_path / "data")]
+    judged = _on_selection_patients(config_file)(net, card, "ct", selection)
+    assert len(held) == 3 and max(held) <= 1
+    assert [dice is None for dice in judged["dice_cut"]["ct"]] == [False, True, False] and len(judged["dice"]["ct"]) == 3
 
 
 def add_structure(file, name: str) -> None:

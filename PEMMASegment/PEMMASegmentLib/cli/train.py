@@ -4,12 +4,18 @@ import argparse
 import os
 import re
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import options as shared
 
 if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+    from ..study.types import PetCtStudy
+    from ..training.run import Selection
     from .terminal import Terminal
 
 #: The sets of inputs that a stage gives a model, to be judged when it ends.
@@ -39,7 +45,7 @@ def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
                 for warning in warnings:
                     terminal.say(f"{name}: {warning_in_words(warning)}")
 
-    validate = _on_selection_patients(options.config, options.data, options.annotation_roi)
+    validate = _on_selection_patients(options.config)
     with terminal.progress("train") as progress:
         folder = training.train(options.config, options.data, options.out, progress, validate, options.annotation_roi,
                                 told)
@@ -60,39 +66,57 @@ def check_out(out: Path) -> None:
         raise PemmaError("out-not-empty", sentence, "name a new or an empty folder", out.name)
 
 
-def _on_selection_patients(config_file: Path, data: Path, roi_name: str | None):
+def _on_selection_patients(config_file: Path):
     """What judges a stage: thresholds and Dice on the split's selection patients; None when it names none.
 
     Each patient counts as it is and cut at random: a threshold that suits only centred tumours suits nobody. One without
     a tumour counts as it is alone, 1 where nothing is found, else 0: what is drawn into healthy patients has to count.
     """
-    import numpy as np
-    import SimpleITK as sitk
-
     from ..inference.selection import choose_threshold
     from ..network.files import Model
     from ..training.config import read_config
-    from ..training.folders import cases
-    from ..training.windows import cut_study
 
     config = read_config(config_file)
     if not config.select:
         return None
-    refs = [ref for ref in cases(data, roi_name=roi_name) if ref.patient in config.select]
 
-    def validate(net, card, stage: str) -> dict:
-        whole = [ref.read() for ref in refs]
-        tumour = [bool(sitk.GetArrayViewFromImage(label).any()) for _, label in whole]
-        cut = [cut_study(*pair, np.random.default_rng([config.seed, n])) for n, pair in enumerate(whole) if tumour[n]]
-        found = {inputs: choose_threshold(Model(card, net, Path()), whole + cut, inputs) for inputs in INPUTS.get(stage, ())}
-        return {"cases": [ref.name for ref in refs], "threshold": {k: t for k, (t, _) in found.items()},
-                "dice": {k: d[:len(refs)] for k, (_, d) in found.items()},
-                "dice_cut": {k: _in_place(d[len(refs):], tumour) for k, (_, d) in found.items()}}
+    def validate(net, card, stage: str, selection: "Selection") -> dict:
+        studies = _InTurn(selection, config.seed)
+        found = {inputs: choose_threshold(Model(card, net, Path()), studies, inputs) for inputs in INPUTS.get(stage, ())}
+        dice = {inputs: _in_pairs(each, selection) for inputs, (_, each) in found.items()}
+        return {"cases": [ref.name for ref, _ in selection], "threshold": {k: t for k, (t, _) in found.items()},
+                "dice": {k: whole for k, (whole, _) in dice.items()}, "dice_cut": {k: cut for k, (_, cut) in dice.items()}}
 
     return validate
 
 
-def _in_place(dice: list[float], there: list[bool]) -> list[float | None]:
-    """The Dice of the cases that are there, None for the others."""
+@dataclass(frozen=True)
+class _InTurn:
+    """Study and label of each selection case as it is, then, if it has a tumour, cut at random, and so on with the next.
+
+    Read when its turn comes, one at a time: a hundred whole bodies would fill tens of gigabytes.
+    """
+
+    selection: "Selection"
+    seed: int
+
+    def __len__(self) -> int:
+        return sum(1 + tumour for _, tumour in self.selection)
+
+    def __iter__(self) -> Iterator[tuple["PetCtStudy", "sitk.Image"]]:
+        import numpy as np
+
+        from ..training.windows import cut_study
+
+        for n, (ref, tumour) in enumerate(self.selection):
+            pair = ref.read()
+            yield pair
+            if tumour:
+                yield cut_study(*pair, np.random.default_rng([self.seed, n]))
+
+
+def _in_pairs(dice: list[float], selection: "Selection") -> tuple[list[float], list[float | None]]:
+    """The Dice in the order of `_InTurn` as those of the cases as they are and those of the cut ones, None for one not cut."""
     left = iter(dice)
-    return [next(left) if one else None for one in there]
+    pairs = [(next(left), next(left) if tumour else None) for _, tumour in selection]
+    return [whole for whole, _ in pairs], [cut for _, cut in pairs]

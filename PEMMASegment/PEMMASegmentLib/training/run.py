@@ -30,14 +30,18 @@ _WAIT = timedelta(hours=24)
 #: Is told a case's name and the warnings of its study and annotation, once a case.
 Told = Callable[[str, tuple[StudyWarning, ...]], None]
 
+#: The cases of the selection patients, each with whether its annotation marks a tumour.
+Selection = list[tuple[CaseRef, bool]]
+
 
 def train(config_file: Path, data: Path, out: Path, progress: Progress = no_progress,
-          validate: Callable[[Pemma, ModelCard, str], dict] | None = None, roi_name: str | None = None,
+          validate: Callable[[Pemma, ModelCard, str, Selection], dict] | None = None, roi_name: str | None = None,
           told: Told = lambda name, warnings: None) -> Path:
     """Trains a base model and returns its folder `out`/model.
 
-    validate(net, card, stage): figures on the selection patients, stored with the stage; the thresholds that it returns
-    under "threshold" go on the card. roi_name: as for `folders.cases`. Started by torchrun it runs one process a device.
+    validate(net, card, stage, selection): figures on the selection patients, stored with the stage; the thresholds that it
+    returns under "threshold" go on the card. roi_name: as for `folders.cases`. Started by torchrun it runs one process a
+    device.
     Raises PemmaError before the first stage for all that a later one would miss in the cases.
     """
     config = read_config(config_file)
@@ -47,8 +51,7 @@ def train(config_file: Path, data: Path, out: Path, progress: Progress = no_prog
     train_refs, select_refs = _refs(config, data, roi_name)
     cases, longest = _read(train_refs, config, told, part(progress, 0.0, 0.04))
     _check_stages(config, cases)
-    if validate is not None:
-        _check_selection(select_refs, config, told, part(progress, 0.04, 0.05))
+    selection = _selection(select_refs, config, told, part(progress, 0.04, 0.05)) if validate is not None else []
     torch.manual_seed(config.seed)
     net = Pemma(replace(config.architecture, modalities=(), fused_decoder=())).to(device, memory_format=torch.channels_last_3d)
     card = ModelCard(config.name, config.version, net.architecture, config.preprocessing, config.labels,
@@ -62,7 +65,7 @@ def train(config_file: Path, data: Path, out: Path, progress: Progress = no_prog
         span = part(progress, 0.05 + 0.95 * done / total, 0.05 + 0.95 * (done + stage.steps) / total)
         record = train_stage(net, stage, _usable(stage, cases), config, out, device, index, span)
         if validate is not None and rank == 0:
-            record["selection"] = validate(net, card, stage.name)
+            record["selection"] = validate(net, card, stage.name, selection)
             card = replace(card, threshold=card.threshold | record["selection"]["threshold"])
         records.append(record)
         done += stage.steps
@@ -120,9 +123,9 @@ def _check_stages(config: Config, cases: list[TrainingCase]) -> None:
             raise PemmaError("train-cases", f"no training case has {needs}, which stage {stage.name!r} needs", way_out)
 
 
-def _check_selection(refs: list[CaseRef], config: Config, told: Told, progress: Progress) -> None:
+def _selection(refs: list[CaseRef], config: Config, told: Told, progress: Progress) -> Selection:
     """Reads the selection patients once before the stages: they must have what stages are judged on, one of them a tumour."""
-    needed, tumours = dict.fromkeys(stage.name for stage in config.stages), 0
+    needed, found = dict.fromkeys(stage.name for stage in config.stages), []
     for n, ref in enumerate(refs):
         study, label = ref.read()
         told(ref.name, study.warnings)
@@ -130,11 +133,12 @@ def _check_selection(refs: list[CaseRef], config: Config, told: Told, progress: 
         if missing:
             raise PemmaError("select-inputs", f"a selection patient has no {missing}, which the stages are judged on",
                              f"add the {missing}, or take the patient out of the split's `select`", ref.name)
-        tumours += bool(sitk.GetArrayViewFromImage(label).any())
+        found.append((ref, bool(sitk.GetArrayViewFromImage(label).any())))
         progress((n + 1) / len(refs), f"checking selection case {n + 1} of {len(refs)}")
-    if not tumours:
+    if not any(tumour for _, tumour in found):
         raise PemmaError("select-label", "no selection patient has a tumour in the annotation: no threshold can be chosen",
                          "add a patient with a tumour to the split's `select`, or leave `select` empty")
+    return found
 
 
 def _millimetres(config: Config) -> str:
