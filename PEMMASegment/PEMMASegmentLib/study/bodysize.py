@@ -12,7 +12,6 @@ MASSES: dict[str, tuple[Callable[[float, float], float], Callable[[float, float]
     "LBMJANMA": (lambda w, h: 9270 * w / (6680 + 216 * _bmi(w, h)), lambda w, h: 9270 * w / (8780 + 244 * _bmi(w, h))),
     "IBW": (lambda w, h: 48.0 + 1.06 * (h - 152), lambda w, h: 45.5 + 0.91 * (h - 152)),
 }
-KINDS = (*MASSES, "BSA")
 
 
 @dataclass(frozen=True)
