@@ -310,7 +310,6 @@ net.bias.grad = torch.full((1,), 4.0) if dist.get_rank() == 0 else None
 _average_gradients(dict(net.named_parameters()), dist.get_world_size())
 gradients = {name: p.grad.tolist() for name, p in net.named_parameters()}
 (out / f"{dist.get_rank()}.json").write_text(json.dumps(gradients))
-dist.destroy_process_group()
 """
 
 
@@ -324,7 +323,7 @@ def test_two_processes_train_one_model(data, tmp_path):
          "--master_port=0", "--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0", str(script), str(config), str(data),
          str(tmp_path / "out")],
         env=os.environ | {"PYTHONPATH": library, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.returncode == 0, done.stderr
     for rank in range(2):
         gradients = json.loads((tmp_path / f"out/{rank}.json").read_text())
         assert gradients == {"weight": [[3.0, 3.0]], "bias": [2.0], "unused": [0.0]}  # the means of 2 and 4, 4 and none
