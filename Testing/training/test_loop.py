@@ -294,7 +294,7 @@ def test_a_tumour_too_small_for_the_networks_voxels_is_refused_before_the_traini
 
 
 TWO_PROCESSES = """
-import json, sys
+import json, sys, time
 from pathlib import Path
 import torch
 import torch.distributed as dist
@@ -310,6 +310,8 @@ net.bias.grad = torch.full((1,), 4.0) if dist.get_rank() == 0 else None
 _average_gradients(dict(net.named_parameters()), dist.get_world_size())
 gradients = {name: p.grad.tolist() for name, p in net.named_parameters()}
 (out / f"{dist.get_rank()}.json").write_text(json.dumps(gradients))
+while not (out / f"{1 - dist.get_rank()}.json").exists():  # nobody leaves while the other still listens
+    time.sleep(0.05)
 """
 
 
