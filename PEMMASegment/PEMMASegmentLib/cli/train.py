@@ -3,7 +3,6 @@
 import argparse
 import os
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,19 +30,14 @@ def add_to(commands) -> None:
 
 
 def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
-    from tqdm import tqdm
-
     from .. import training
-    from .terminal import warning_in_words
 
     check_out(options.out)
     speaks = os.environ.get("RANK", "0") == "0"  # torchrun starts one process a device; one of them writes and speaks
 
     def told(name: str, warnings: tuple) -> None:
-        if speaks and warnings:
-            with tqdm.external_write_mode(sys.stderr):  # at once, above the bar: the training takes hours
-                for warning in warnings:
-                    terminal.say(f"{name}: {warning_in_words(warning)}")
+        if speaks:
+            terminal.warnings(warnings, name)
 
     validate = _on_selection_patients(options.config)
     with terminal.progress("train") as progress:
