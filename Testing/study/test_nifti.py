@@ -141,6 +141,35 @@ def test_only_volumes_are_read(case, image):
         nifti.load(case)
 
 
+@pytest.mark.parametrize("name, other, how", [("pet", "ct", lambda v: v * 5000), ("ct", "pet", lambda v: v / 4000)])
+def test_an_image_that_is_not_needed_does_not_stop_the_other(case, name, other, how):
+    change(case / f"{name}.nii.gz", how)
+    with pytest.raises(PemmaError, match=f"--inputs {other}"):
+        load(case)
+    with pytest.raises(PemmaError):
+        load(case, need=name)
+    study = load(case, need=other)
+    assert getattr(study, name) is None and getattr(study, other) is not None
+    assert f"{name}-left-out" in [w.code for w in study.warnings]
+    assert [c.chosen for c in study.candidates if c.description == f"{name}.nii.gz"] == [False]
+
+
+@pytest.mark.parametrize("need, left", [("ct", "pet"), ("pet", "ct")])
+def test_an_image_that_lies_elsewhere_does_not_stop_the_one_that_is_needed(case, need, left):
+    moved(case / "pet.nii.gz", 400.0)
+    study = load(case, need=need)
+    assert getattr(study, left) is None and [w.code for w in study.warnings] == [f"{left}-left-out"]
+
+
+def test_of_two_bad_images_the_needed_one_is_told(case):
+    for name in ("ct", "pet"):
+        change(case / f"{name}.nii.gz", lambda v: v * np.nan)
+    for name in ("ct", "pet"):
+        with pytest.raises(PemmaError) as refusal:
+            load(case, need=name)
+        assert refusal.value.place == f"{name}.nii.gz" and "--inputs" not in refusal.value.way_out
+
+
 @pytest.mark.parametrize("content", [b"", b"no image", None], ids=["empty", "text", "cut"])
 def test_damaged_files_are_named(case, content):
     file = case / "ct.nii.gz"

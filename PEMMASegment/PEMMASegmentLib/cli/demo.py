@@ -28,7 +28,6 @@ def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
     from ..core import metrics
     from ..study import annotation
     from . import work
-    from .evaluate import label_of_lesions
     from .segment import nothing_stale
 
     results.check_out(options.out)
@@ -40,7 +39,7 @@ def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
             truth, _ = annotation.read(annotation.find(Path(folder)), done.study)
         record = work.write(options.out, done, options)
     work.warn_of(terminal, record)
-    dice = metrics.dice(label_of_lesions(done), truth)
+    dice = metrics.dice(work.label_of_lesions(done, options), truth)
     words = f"{results.as_text(done.lesions)}\nDice against the expert's contour: {dice:.2f}\nwritten to {options.out}"
     terminal.result({"study": PATIENT, "dice": dice, "out": str(options.out)}, words)
     return True

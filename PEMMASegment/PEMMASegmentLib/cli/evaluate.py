@@ -67,7 +67,7 @@ def evaluate_one(study: Path, model: "Model", options: argparse.Namespace, termi
     with terminal.progress(name) as progress:
         done = work.segment(study, model, options, progress)
         truth, notes = annotation.read(file, done.study, roi_name=options.annotation_roi)
-        found = label_of_lesions(done)
+        found = work.label_of_lesions(done, options)
         figures = compare(found, truth)
     warnings = [*work.warnings_of(done), *notes, *_of_a_model(file)]
     terminal.warnings(warnings, name_among(options.studies, study))
@@ -84,18 +84,6 @@ def _of_a_model(file: Path) -> "list[StudyWarning]":
         return []
     return [StudyWarning("annotation-of-a-model", f"the annotation began as the output of {author.model.name}: agreement with it "
                          "proves nothing", "compare with a contour drawn from scratch: --annotation FILE")]
-
-
-def label_of_lesions(done) -> "sitk.Image":
-    """The label of what `segment` would write: without components that are too small for a lesion."""
-    import numpy as np
-
-    from ..core.images import like
-    from ..results.components import components
-
-    numbers, _ = components(done.segmentation.label)
-    kept = [lesion.number for lesion in done.lesions]
-    return like(np.isin(numbers, kept).astype(np.uint8), done.segmentation.label)
 
 
 def compare(found: "sitk.Image", truth: "sitk.Image") -> dict:

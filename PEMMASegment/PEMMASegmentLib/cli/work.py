@@ -8,10 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import SimpleITK as sitk
+
 from .. import adapters, inference, results
 from ..adaptation import installed
 from ..core import Lesion, Progress, Segmentation, Step
 from ..core.progress import part
+from ..inference.acting import without_small
 from ..network import files
 from ..study.types import PetCtStudy, StudyWarning
 from .reading import load_study
@@ -89,6 +92,11 @@ def write(out: Path, done: Segmented, options: argparse.Namespace) -> dict:
 def smallest_ml(found: Segmentation, options: argparse.Namespace) -> float:
     """The smallest lesion in ml: as typed, else as the adapter states it, else the usual one."""
     return found.smallest_ml if options.min_volume is None else options.min_volume
+
+
+def label_of_lesions(done: Segmented, options: argparse.Namespace) -> sitk.Image:
+    """The label (uint8) of what `segment` would write: without components too small for a lesion."""
+    return without_small(done.segmentation.label, smallest_ml(done.segmentation, options))
 
 
 def of_result(found: Segmentation, options: argparse.Namespace) -> dict:

@@ -11,7 +11,7 @@ from . import geometry, tags
 from .pairing import overlap, same
 from .series import Series
 from .tags import EXPORT_AGAIN
-from .types import Candidate, StudyWarning
+from .types import Candidate, StudyWarning, left_out
 
 #: kernels for soft tissue: of GE and United Imaging by a word, of Philips by a letter, of Canon by a number below 20, of
 #: Siemens by the number after one or two letters (B31f, Br40d, I30f), which rises with sharpness
@@ -106,11 +106,6 @@ def _of_modality(
             return None
         other_usable = any(s.usable and s.modality != modality for s in found)
         raise _with_way_out(problem, modality, other_usable) from None
-
-
-def left_out(which: str, problem: PemmaError) -> StudyWarning:
-    """Says that the CT or PET of the study is not used, and why."""
-    return StudyWarning(f"{which}-left-out", f"the {which.upper()} was left out: {problem.sentence}", problem.way_out)
 
 
 def _best(

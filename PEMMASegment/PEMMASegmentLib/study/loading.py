@@ -16,7 +16,7 @@ from ..core.progress import part
 from . import choosing, nifti, pairing, pixels, registration, tags, times
 from .scan import File, Scan, scan
 from .series import Series, judge, modality_of
-from .types import Candidate, PetCtStudy, StudyWarning, Typed
+from .types import Candidate, PetCtStudy, StudyWarning, Typed, left_out
 
 P, R = ParamSpec("P"), TypeVar("R")
 
@@ -50,7 +50,7 @@ def load(
     """
     folder = Path(folder)
     if nifti.is_nifti_study(folder):
-        study = _checked(nifti.load(folder), need)
+        study = _checked(nifti.load(folder, need), need)
         return replace(study, warnings=(*study.warnings, *_unused(ct_series, pet_series, typed)))
     return _load_dicom(folder, ct_series, pet_series, typed, need, progress)
 
@@ -144,7 +144,7 @@ def _leave_out(choice: choosing.Choice, which: str, problem: PemmaError, told: l
     series = getattr(choice, which)
     choice.reasons[id(series)] = f"left out: {problem.sentence}"
     setattr(choice, which, None)
-    told.append(choosing.left_out(which, problem))
+    told.append(left_out(which, problem))
 
 
 def _image(

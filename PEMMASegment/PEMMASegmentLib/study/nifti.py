@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from ..core import PemmaError
 from ..core.images import extent_mm
 from . import registration
-from .types import Candidate, PetCtStudy, StudyWarning, Suv
+from .types import Candidate, PetCtStudy, StudyWarning, Suv, left_out
 
 CT_FILE, PET_FILE, MASK_FILE = "ct.nii.gz", "pet.nii.gz", "mask.nii.gz"
 
@@ -41,32 +41,64 @@ def refuse_others(folder: Path, place: str) -> None:
                          place)
 
 
-def load(folder: Path) -> PetCtStudy:
-    """The study in a folder for which `is_nifti_study` holds. Raises PemmaError with the file's name."""
+def load(folder: Path, need: str | None = None) -> PetCtStudy:
+    """The study in a folder for which `is_nifti_study` holds; `need` as in `from_files`.
+
+    Raises PemmaError with the file's name.
+    """
     ct, pet = (Path(folder) / name for name in (CT_FILE, PET_FILE))
-    return from_files(ct if ct.is_file() else None, pet if pet.is_file() else None)
+    return from_files(ct if ct.is_file() else None, pet if pet.is_file() else None, need)
 
 
-def from_files(ct_file: Path | None, pet_file: Path | None) -> PetCtStudy:
+def from_files(ct_file: Path | None, pet_file: Path | None, need: str | None = None) -> PetCtStudy:
     """A study of one or two image files that SimpleITK reads: CT in HU, PET in SUVbw; at least one is given.
 
-    Raises PemmaError for files that can't be read, aren't volumes, hold impossible values, or lie apart in space.
+    need: "ct", "pet" or "ct+pet"; with one of them the other may be unusable, it is left out with a warning. Raises
+    PemmaError for files that can't be read, aren't volumes, hold impossible values, or lie apart in space.
     """
-    files = [file for file in (ct_file, pet_file) if file is not None]
+    files = {which: file for which, file in (("ct", ct_file), ("pet", pet_file)) if file is not None}
     if not files:
         raise PemmaError("study-empty", "neither a CT nor a PET is there", "give a folder with at least one of them")
-    ct, ct_notes = _read_ct(ct_file) if ct_file else (None, ())
-    pet, pet_notes = _read_pet(pet_file) if pet_file else (None, ())
-    pair_notes = (*_overlap(ct, pet), *registration.check(ct, pet)) if ct is not None and pet is not None else ()
+    told: list[StudyWarning] = []
+    images, problems = _read(files, told)
+    if len(images) == 2:
+        try:
+            told += (*_overlap(**images), *registration.check(**images))
+        except PemmaError as problem:
+            problems["pet" if need == "ct" else "ct"] = problem
+    for which in sorted(problems, key=lambda one: one != need):  # of two, the one that can't be done without is told
+        other = "ct" if which == "pet" else "pet"
+        if need != other or other not in images:
+            raise _with_way_out(problems[which], other) if set(images) == {other} else problems[which]
+        images.pop(which, None)
+        told.append(left_out(which, problems[which]))
     return PetCtStudy(
-        ct=ct,
-        pet=pet,
-        suv=Suv("SUVbw as the file gives it", 1.0) if pet is not None else None,
-        warnings=(*ct_notes, *pet_notes, *pair_notes),
-        candidates=tuple(_candidate(f, "CT" if f == ct_file else "PT", ct if f == ct_file else pet) for f in files),
-        study_key=_key(ct, pet),
+        ct=images.get("ct"),
+        pet=images.get("pet"),
+        suv=Suv("SUVbw as the file gives it", 1.0) if "pet" in images else None,
+        warnings=tuple(told),
+        candidates=tuple(_candidate(which, file, images, problems) for which, file in files.items()),
+        study_key=_key(images.get("ct"), images.get("pet")),
         kind="nifti",
     )
+
+
+def _read(
+    files: dict[str, Path], told: list[StudyWarning]
+) -> tuple[dict[str, sitk.Image], dict[str, PemmaError]]:
+    """The images that can be used, and why the others can't."""
+    images, problems = {}, {}
+    for which, file in files.items():
+        try:
+            images[which], notes = _read_ct(file) if which == "ct" else _read_pet(file)
+            told += notes
+        except PemmaError as problem:
+            problems[which] = problem
+    return images, problems
+
+
+def _with_way_out(problem: PemmaError, other: str) -> PemmaError:
+    return PemmaError(problem.code, problem.sentence, f"{problem.way_out}, or use --inputs {other}", problem.place)
 
 
 def read_volume(file: Path, pixel_type: int) -> sitk.Image:
@@ -200,7 +232,7 @@ def _overlap(ct: sitk.Image, pet: sitk.Image) -> tuple[StudyWarning, ...]:
         raise PemmaError(
             "ct-pet-apart",
             "CT and PET do not lie in the same place",
-            "check both images' geometry, or leave one out",
+            "check both images' geometry, or use --inputs ct or pet",
             PET_FILE,
         )
     if share < 0.8:
@@ -208,8 +240,11 @@ def _overlap(ct: sitk.Image, pet: sitk.Image) -> tuple[StudyWarning, ...]:
     return ()
 
 
-def _candidate(file: Path, modality: str, image: sitk.Image) -> Candidate:
-    return Candidate("", modality, file.name, image.GetSize()[2], True, "named so in the folder")
+def _candidate(which: str, file: Path, images: dict[str, sitk.Image], problems: dict[str, PemmaError]) -> Candidate:
+    modality = "CT" if which == "ct" else "PT"
+    if which not in images:
+        return Candidate("", modality, file.name, 0, False, f"left out: {problems[which].sentence}")
+    return Candidate("", modality, file.name, images[which].GetSize()[2], True, "named so in the folder")
 
 
 def _key(*images: sitk.Image | None) -> str:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import SimpleITK as sitk
 
+from ..core import PemmaError
+
 if TYPE_CHECKING:
     from pydicom import Dataset
 
@@ -16,6 +18,11 @@ class StudyWarning:
     code: str
     sentence: str
     way_out: str = ""
+
+
+def left_out(which: str, problem: PemmaError) -> StudyWarning:
+    """Says that the "ct" or "pet" of a study is not used, and why."""
+    return StudyWarning(f"{which}-left-out", f"the {which.upper()} was left out: {problem.sentence}", problem.way_out)
 
 
 @dataclass(frozen=True)

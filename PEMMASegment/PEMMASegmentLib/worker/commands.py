@@ -93,7 +93,7 @@ def inspect(request: dict, progress: "Progress") -> dict:
 
     options = parse(request)
     if "volumes" in request:
-        return describe(_volumes(request))
+        return describe(_volumes(request, options.inputs))
     return seen_of(study_folder(request), options, progress)[0]
 
 
@@ -159,7 +159,7 @@ def loader(request: dict, options: argparse.Namespace) -> "Callable[[Progress], 
     from ..cli.work import load
 
     if "volumes" in request:
-        return lambda progress: _volumes(request)
+        return lambda progress: _volumes(request, options.inputs)
     folder = study_folder(request)
     return lambda progress: load(folder, options, progress)
 
@@ -173,7 +173,7 @@ def study_folder(request: dict) -> Path:
     return folder
 
 
-def _volumes(request: dict) -> "PetCtStudy":
+def _volumes(request: dict, inputs: str) -> "PetCtStudy":
     """CT in HU and PET in SUVbw from the private folder."""
     from ..core import PemmaError
     from ..study import nifti
@@ -182,7 +182,8 @@ def _volumes(request: dict) -> "PetCtStudy":
     names = [volumes.get(key) for key in ("ct", "pet")] if isinstance(volumes, dict) else [""]
     if any(name is not None and (not isinstance(name, str) or Path(name).name != name) for name in names):
         raise PemmaError("bad-request", "`volumes` must name files of the private folder as ct and pet")
-    return nifti.from_files(*(folder / name if name else None for name in names))
+    files = (folder / name if name else None for name in names)
+    return nifti.from_files(*files, need=None if inputs == "auto" else inputs)
 
 
 def private_folder(request: dict) -> Path:
