@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import SimpleITK as sitk
-
 from .. import adapters, inference, results
 from ..adaptation import installed
 from ..core import Lesion, Progress, Segmentation, Step
@@ -21,6 +19,8 @@ from .reading import load_study
 from .terminal import Terminal
 
 if TYPE_CHECKING:
+    import SimpleITK as sitk
+
     from ..adapters import Adapter
     from ..network.files import Model
 
@@ -94,7 +94,7 @@ def smallest_ml(found: Segmentation, options: argparse.Namespace) -> float:
     return found.smallest_ml if options.min_volume is None else options.min_volume
 
 
-def label_of_lesions(done: Segmented, options: argparse.Namespace) -> sitk.Image:
+def label_of_lesions(done: Segmented, options: argparse.Namespace) -> "sitk.Image":
     """The label (uint8) of what `segment` would write: without components too small for a lesion."""
     return without_small(done.segmentation.label, smallest_ml(done.segmentation, options))
 
