@@ -298,12 +298,26 @@ def test_all_that_can_be_typed_is_told_at_once():
     assert made.summary.factor == pytest.approx(FACTOR)
 
 
-@pytest.mark.parametrize("typed", [Typed(), Typed(weight_kg=70.0, dose_bq=350e6, injection_time="110000")])
-def test_half_life_that_no_option_gives_is_told_first(typed):
-    with pytest.raises(PemmaError, match=r"\(0054,0016\).* dose, .* no option gives the half-life") as refusal:
-        plan(typed, PatientWeight="", RadiopharmaceuticalInformationSequence=[])
-    assert refusal.value.code == "half-life-missing"
-    assert "--dose-bq" not in refusal.value.way_out and "--inputs ct" in refusal.value.way_out
+EMPTIED = {"PatientWeight": "", "RadiopharmaceuticalInformationSequence": []}
+
+
+def test_of_an_emptied_tracer_all_can_be_typed():
+    with pytest.raises(PemmaError, match=r"\(0054,0016\).* dose, injection time and half-life") as refusal:
+        plan(**EMPTIED)
+    options = ("--weight-kg", "--dose-bq", "--injection-time", "--isotope", "--inputs ct")
+    assert all(option in refusal.value.way_out for option in options)
+    made = plan(Typed(weight_kg=70.0, dose_bq=350e6, injection_time="110000", isotope="18F"), **EMPTIED)
+    assert made.summary.factor == pytest.approx(FACTOR) and made.summary.typed == ("weight", "dose", "isotope", "injection time")
+
+
+@pytest.mark.parametrize("isotope, code", [("Ga-68", "tracer-not-fdg"), ("iron", None)])
+def test_a_typed_isotope_is_judged(isotope, code):
+    typed = Typed(weight_kg=70.0, dose_bq=350e6, injection_time="110000", isotope=isotope)
+    if code is None:
+        with pytest.raises(PemmaError, match="typed isotope"):
+            plan(typed, **EMPTIED)
+    else:
+        assert code in codes(plan(typed, **EMPTIED))
 
 
 def test_nothing_is_told_of_a_weight_that_was_not_used():
@@ -311,9 +325,9 @@ def test_nothing_is_told_of_a_weight_that_was_not_used():
 
 
 def test_typed_value_never_overrules_the_header():
-    made = plan(Typed(weight_kg=35.0, dose_bq=1e8, injection_time="080000"))
+    made = plan(Typed(weight_kg=35.0, dose_bq=1e8, injection_time="080000", isotope="Ga-68"))
     assert made.summary.factor == pytest.approx(FACTOR) and made.summary.typed == ()
-    assert codes(made) == ["typed-value-unused"] * 3
+    assert codes(made) == ["typed-value-unused"] * 4
 
 
 def test_impossible_typed_value_is_refused():

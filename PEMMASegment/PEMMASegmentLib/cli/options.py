@@ -27,10 +27,13 @@ def add_study_options(parser: argparse.ArgumentParser) -> None:
     typed.add_argument("--height-m", type=positive, metavar="M", help="patient's height")
     typed.add_argument("--dose-bq", type=positive, metavar="BQ", help="injected activity")
     typed.add_argument("--injection-time", type=moment, metavar="TIME", help="HHMMSS or YYYYMMDDHHMMSS")
+    typed.add_argument("--isotope", metavar="NAME", help="F-18, Ga-68, ...: gives the half-life")
 
 
 #: What says something of one study and would be wrong for the next.
-OF_ONE_STUDY = ("--ct-series", "--pet-series", "--weight-kg", "--height-m", "--dose-bq", "--injection-time", "--annotation")
+OF_ONE_STUDY = (
+    "--ct-series", "--pet-series", "--weight-kg", "--height-m", "--dose-bq", "--injection-time", "--isotope", "--annotation",
+)  # fmt: skip
 
 
 def refuse_for_several(options: argparse.Namespace) -> None:

@@ -23,7 +23,7 @@ CHOICES = {
 class Parameters:
     """Members are bound to the widgets whose property SlicerParameterName names them. Zero or "": not given.
 
-    weightKg: kg; heightM: m; doseMBq: MBq; injectionTime: HHMMSS; minVolumeMl: ml; petLowest, petHighest: SUV;
+    weightKg: kg; heightM: m; doseMBq: MBq; injectionTime: HHMMSS; isotope: F-18; minVolumeMl: ml; petLowest, petHighest: SUV;
     model, adapter: folders.
     """
 
@@ -34,6 +34,7 @@ class Parameters:
     heightM: Annotated[float, WithinRange(0, 3), Default(0.0)]
     doseMBq: Annotated[float, WithinRange(0, 20000), Default(0.0)]
     injectionTime: str = ""
+    isotope: str = ""
     petColour: Annotated[str, Choice(CHOICES["petColour"]), Default("colour")]
     petWindow: Annotated[str, Choice(CHOICES["petWindow"]), Default("SUV 0 to 10")]
     petLowest: Annotated[float, WithinRange(0, 100), Default(0.0)]
@@ -66,6 +67,7 @@ def typed_of(chosen: Parameters) -> Typed:
         height_m=chosen.heightM or None,
         dose_bq=chosen.doseMBq * 1e6 or None,
         injection_time=chosen.injectionTime.strip() or None,
+        isotope=chosen.isotope.strip() or None,
     )
 
 

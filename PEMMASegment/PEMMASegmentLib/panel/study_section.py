@@ -12,7 +12,7 @@ from .words import in_panel
 #: code of an error -> the field that helps
 _FIELDS = {
     "weight": "weightSpinBox", "height": "heightSpinBox", "dose": "doseSpinBox", "injection": "injectionTimeEdit",
-    "typed-time": "injectionTimeEdit",
+    "typed-time": "injectionTimeEdit", "half-life": "isotopeEdit",
 }  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def _ids(nodes: list) -> set[str]:
 
 def _key(chosen: "parameters.Parameters") -> tuple:
     """Changes whenever the study would be another one."""
-    typed = (chosen.weightKg, chosen.heightM, chosen.doseMBq, chosen.injectionTime, chosen.petIsSuv)
+    typed = (parameters.typed_of(chosen), chosen.petIsSuv)
     return (typed, *(_state(node) for node in (chosen.ct, chosen.pet)))
 
 

@@ -27,7 +27,8 @@ MOVE_THE_BOX = _("move the box in the views over the tumour and press Segment ag
 #: option of the command line -> where it is in the panel
 _OPTIONS = {
     "--weight-kg": _("Weight"), "--height-m": _("Height"), "--dose-bq": _("Injected dose"),
-    "--injection-time": _("Injection time"), "--inputs": _("Inputs"), "--device": _("Device"), "--roi": _("a region"),
+    "--injection-time": _("Injection time"), "--isotope": _("Isotope"), "--inputs": _("Inputs"), "--device": _("Device"),
+    "--roi": _("a region"),
     "--whole-study": _("Whole study"), "--threshold": _("the threshold"), "--model": _("Model"),
     "--adapter": _("Adapter"), "--ct-series": _("the CT selector"), "--pet-series": _("the PET selector"),
     "--out": _("the folder"), "--library": _("the library"), "--annotation": _("the contour"),

@@ -93,11 +93,11 @@ def named(item: Dataset) -> list[str]:
     """
     found = []
     for code in items(item, "RadionuclideCodeSequence"):
-        found += [CODES.get(text(code, "CodeValue").upper()), _in_words(text(code, "CodeMeaning"))]
+        found += [CODES.get(text(code, "CodeValue").upper()), in_words(text(code, "CodeMeaning"))]
     return list(dict.fromkeys(isotope for isotope in found if isotope))
 
 
-def _in_words(meaning: str) -> str | None:
+def in_words(meaning: str) -> str | None:
     """ "^68^Gallium", "18F" or "Fluorine-18" as "Ga-68" or "F-18"."""
     mass = "".join(re.findall(r"\d+", meaning))
     element = "".join(re.findall(r"[A-Za-z]+", meaning)).lower()

@@ -13,6 +13,7 @@ DOSE_BQ = (1e6, 5e9)
 DOSE_MBQ = (1.0, 5000.0)
 WEIGHT_KG = (2.0, 400.0)
 HEIGHT_M = (0.3, 2.5)
+ISOTOPE = "--isotope"
 
 
 def radiopharmaceutical(work: Conversion) -> Dataset:
@@ -145,7 +146,27 @@ def sex(work: Conversion) -> str:
 
 
 def half_life(work: Conversion, item: Dataset) -> float:
-    """Half-life in s, from the header or, if absent, from the isotope's code. Refuses one that no such isotope has."""
+    """Half-life in s, from the header, from the isotope's code or from a typed isotope. Refuses one that no isotope has."""
+    try:
+        return _stated_half_life(work, item)
+    except PemmaError as problem:
+        if work.typed.isotope is None:
+            raise ToBeTyped(problem.code, problem.sentence, _type_isotope(work, item), problem.place) from None
+    isotope = isotopes.in_words(work.typed.isotope)
+    if isotope is None:
+        known = ", ".join(isotopes.HALF_LIFE_S)
+        raise PemmaError("typed-value-implausible", "the typed isotope is none of PET", f"type one of {known}", ISOTOPE)
+    work.flag_typed("isotope")
+    return isotopes.HALF_LIFE_S[isotope]
+
+
+def _type_isotope(work: Conversion, item: Dataset) -> str:
+    """Where nothing is known of the tracer its time is asked for too: without a half-life it can't be judged."""
+    way = type_it("isotope", ISOTOPE)
+    return way if len(item) or work.typed.injection_time else f"give the injection time with --injection-time, {way}"
+
+
+def _stated_half_life(work: Conversion, item: Dataset) -> float:
     stated, named = tags.number(item, "RadionuclideHalfLife"), isotopes.named(item)
     if stated is None:
         return _half_life_of_code(work, item, named)
@@ -153,10 +174,7 @@ def half_life(work: Conversion, item: Dataset) -> float:
     if stated <= 0 or not any(isotopes.fits(stated, isotope) for isotope in allowed):
         whose = " or ".join(named) or "a PET isotope"
         raise PemmaError(
-            "half-life-wrong",
-            f"Radionuclide Half Life (0018,1075) is not that of {whose} in seconds",
-            USE_CT,
-            "(0018,1075)",
+            "half-life-wrong", f"Radionuclide Half Life (0018,1075) is not that of {whose} in seconds", place="(0018,1075)"
         )
     if len(named) > 1:
         work.warn(
@@ -172,12 +190,11 @@ def _half_life_of_code(work: Conversion, item: Dataset, named: list[str]) -> flo
     if len(named) != 1:
         raise PemmaError(
             "half-life-missing",
-            "Radionuclide Half Life (0018,1075) is missing, no code names one isotope, and no option gives it"
+            "Radionuclide Half Life (0018,1075) is missing, and no code names one isotope"
             if len(item)
             else "Radiopharmaceutical Information Sequence (0054,0016) is missing or empty: dose, injection time and half-life "
-            "are unknown, and no option gives the half-life",
-            USE_CT,
-            "(0018,1075)",
+            "are unknown",
+            place="(0018,1075)",
         )
     work.warn(
         "half-life-from-code",

@@ -188,6 +188,7 @@ def _tell_unused(work: Conversion) -> None:
         "height": work.typed.height_m,
         "dose": work.typed.dose_bq,
         "injection time": work.typed.injection_time,
+        "isotope": work.typed.isotope,
     }
     for name, value in typed.items():
         if value is not None and name not in work.used:
@@ -199,9 +200,10 @@ def _tell_unused(work: Conversion) -> None:
 
 def _tell_tracer(work: Conversion) -> None:
     found = tags.items(work.first, "RadiopharmaceuticalInformationSequence")
-    if any(isotopes.other_tracer(item) for item in found):
+    typed = "isotope" in work.used and isotopes.in_words(work.typed.isotope) != "F-18"
+    if typed or any(isotopes.other_tracer(item) for item in found):
         work.warn(
             "tracer-not-fdg",
-            "the header names a tracer other than FDG; the models shipped here know FDG only",
+            f"the {'typed isotope' if typed else 'header'} names a tracer other than FDG; the models shipped here know FDG only",
             "look at the result with care",
         )

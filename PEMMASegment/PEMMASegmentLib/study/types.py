@@ -29,13 +29,15 @@ def left_out(which: str, problem: PemmaError) -> StudyWarning:
 class Typed:
     """Values that a user typed because the headers lack them; each one used is flagged in all results.
 
-    weight_kg: kg; height_m: m; dose_bq: administered activity in Bq; injection_time: "HHMMSS" or "YYYYMMDDHHMMSS".
+    weight_kg: kg; height_m: m; dose_bq: administered activity in Bq; injection_time: "HHMMSS" or "YYYYMMDDHHMMSS";
+    isotope: "F-18", which gives the half-life.
     """
 
     weight_kg: float | None = None
     height_m: float | None = None
     dose_bq: float | None = None
     injection_time: str | None = None
+    isotope: str | None = None
 
 
 @dataclass(frozen=True)
