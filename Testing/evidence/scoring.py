@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from PEMMASegmentLib.adaptation.types import label_of_lesions
 from PEMMASegmentLib.core.images import to_grid_of
 from PEMMASegmentLib.core.metrics import bootstrap_interval, dice
 from PEMMASegmentLib.inference import segment
@@ -56,12 +57,12 @@ def suv_threshold(patients: list[Case], suv: float = 2.5) -> list[float]:
 
 
 def model_dice(model: Model, patients: list[Case], inputs: str) -> list[float]:
-    """Dice of a model on each case with these inputs and its own threshold."""
-    return [dice(segment(c.study, model, inputs=inputs, device="auto").label, c.label) for c in patients]
+    """Dice of a model's lesions on each case with these inputs and its own threshold, as `evaluate` gives it."""
+    return [dice(label_of_lesions(segment(c.study, model, inputs=inputs, device="auto")), c.label) for c in patients]
 
 
 def row(title: str, values: list[float]) -> str:
-    """One line of a Markdown table: mean, 95 % interval over patients, and each patient."""
+    """One line of a Markdown table: mean, 95 % interval over patients (BCa bootstrap), and each patient."""
     low, high = bootstrap_interval(values)
     return f"| {title} | {np.mean(values):.3f} | {low:.3f} to {high:.3f} | {' '.join(f'{v:.2f}' for v in values)} |"
 

@@ -23,7 +23,7 @@ def main() -> None:
     for group in options.group:
         patients = cases(model.card.provenance["split"][group])
         print(f"\n{group}: {len(patients)} patients, one-sided cuts\n")
-        print("| what | mean Dice | 95 % interval | each patient |\n|---|---|---|---|")
+        print("| what | mean Dice | 95 % interval (bootstrap) | each patient |\n|---|---|---|---|")
         print(row("blind ellipsoid", blind(patients)))
         print(row("SUV at least 2.5", suv_threshold(patients)))
         for inputs in ("ct+pet", "ct", "pet"):

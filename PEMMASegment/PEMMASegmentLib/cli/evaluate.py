@@ -101,7 +101,7 @@ def compare(found: "sitk.Image", truth: "sitk.Image") -> dict:
 
 
 def summary(cases: list[dict]) -> dict:
-    """The cases with their mean Dice and its interval over patients (None for a single one)."""
+    """The cases with their mean Dice and its BCa bootstrap interval over patients (None for a single one)."""
     from ..core.metrics import bootstrap_interval
 
     dice = [case["dice"] for case in cases]
@@ -115,7 +115,7 @@ def in_words(answer: dict) -> str:
 
     rows = [[_cell(case[key]) for key in TITLES] for case in answer["cases"]]
     interval = answer["interval_95"]
-    spread = f" (95 % interval {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
+    spread = f" (95 % bootstrap interval {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
     count = len(answer["cases"])
     left_out = f"; {len(answer['failed'])} failed and are left out" if answer["failed"] else ""
     mean = f"mean Dice {answer['mean_dice']:.3f}{spread}, {count} {'study' if count == 1 else 'studies'}{left_out}"
