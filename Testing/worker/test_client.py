@@ -126,23 +126,30 @@ def test_a_silent_start_is_ended(script, start, monkeypatch):
 
 
 def test_private_folders_are_private_and_go_with_the_answer(script, start, temporary):
-    answer = '@PEMMA {"id": 1, "result": {}}'
-    worker = start(script(f"{hello()}; read line; echo '{answer}'; read line"))
-    folder = worker.private_folder()
-    assert os.name == "nt" or stat.S_IMODE(folder.stat().st_mode) == 0o700
-    worker.request("segment", folder=folder, volumes={"ct": "ct.nrrd"})
-    assert until(worker, lambda event: isinstance(event, Result))[-1].folder == folder and folder.is_dir()
-    worker.poll()
-    assert not folder.exists()
+    """One whose files are kept goes with the process (fixture `temporary`)."""
+    answers = "".join(f"""read line; echo '@PEMMA {{"id": {id}, "result": {{}}}}'; """ for id in (1, 2))
+    worker = start(script(f"{hello()}; {answers} read line"))
+    for keep in (False, True):
+        folder = worker.private_folder()
+        assert os.name == "nt" or stat.S_IMODE(folder.stat().st_mode) == 0o700
+        worker.request("segment", folder=folder, volumes={"ct": "ct.nrrd"})
+        assert until(worker, lambda event: isinstance(event, Result))[-1].folder == folder and folder.is_dir()
+        if keep:
+            worker.keep(folder)
+        worker.poll()
+        assert folder.exists() == keep
 
 
 def test_folders_of_an_application_that_was_killed_go_after_a_day(tmp_path):
     old, new, foreign = folders.new_folder(tmp_path), folders.new_folder(tmp_path), tmp_path / "thesis"
     foreign.mkdir()
-    for folder in (old, foreign):
+    worker = client.Worker(temporary=tmp_path)
+    in_use = worker.private_folder()  # into which nothing was written for long
+    for folder in (old, foreign, in_use):
         os.utime(folder, (time.time() - 2 * folders.STALE_S,) * 2)
+    worker.poll()
     folders.remove_stale(tmp_path)
-    assert sorted(tmp_path.iterdir()) == sorted([new, foreign])
+    assert sorted(tmp_path.iterdir()) == sorted([new, foreign, in_use])
 
 
 def test_an_unfinished_result_goes_and_the_earlier_one_comes_back(tmp_path):

@@ -168,7 +168,13 @@ class Training:
         if self._estimating is not None:
             self.worker.cancel(self._estimating)  # which may end the process; its answer lets the training begin
         else:
-            self._request()
+            self._begin()
+
+    def _begin(self) -> None:
+        """Sends the request; without a place for its files it has ended already."""
+        self._host.guarded(self._request)
+        if self._asked.id is None:
+            self._end(self._asked)
 
     def _request(self) -> None:
         asked = self._asked
@@ -201,9 +207,7 @@ class Training:
             return
         self._estimating = None
         if self._asked is not None:
-            self._host.guarded(self._request)
-            if self._asked.id is None:
-                self._end(self._asked)
+            self._begin()
         elif self._chosen is None or self._estimated != self._of_cases(self._fields()):  # changed meanwhile
             self.look()
         elif isinstance(event, Result):
@@ -251,13 +255,10 @@ class Training:
             self.plot.show_loss(asked.steps, asked.losses, what.removeprefix("the adapter is there; "))
 
     def _keep_labels(self, answer: Result) -> dict[str, dict[str, Path]]:
-        """Takes the held-out cases' labels out of the answer's folder, which is gone at the next poll."""
-        self._kept = self._host.private_folder(worker=self.worker)
-        files = answer.fields.get("held_out") or {}
-        for names in files.values():
-            for name in names.values():
-                shutil.move(answer.folder / name, self._kept / name)
-        return {case: {when: self._kept / name for when, name in names.items()} for case, names in files.items()}
+        """Keeps the held-out cases' labels where the answer has them; nothing is written, the disk may be full."""
+        self.worker.keep(answer.folder)
+        self._kept, files = answer.folder, answer.fields.get("held_out") or {}
+        return {case: {when: answer.folder / name for when, name in names.items()} for case, names in files.items()}
 
     def _forget_labels(self) -> None:
         if self._kept is not None:

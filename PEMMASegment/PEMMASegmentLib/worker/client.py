@@ -9,6 +9,7 @@
 
 import contextlib
 import itertools
+import math
 import os
 import sys
 import tempfile
@@ -69,6 +70,7 @@ class Worker:
         self._told: list[Event] = []
         self._folders: set[Path] = set()
         self._read_folders: set[Path] = set()
+        self._touched = -math.inf
         self._last_log: deque[str] = deque(maxlen=DETAIL_LINES)
 
     @property
@@ -121,9 +123,14 @@ class Worker:
         if self._child is not None and self._handshake is not None:
             self._child.send(protocol.request_line({"id": id, "do": "cancel"}))
 
+    def keep(self, folder: Path) -> None:
+        """Leaves the files of a Result where they are after the next `poll`, until the caller removes them, or `stop`."""
+        self._read_folders.discard(folder)
+
     def poll(self) -> list[Event]:
-        """What has happened since the last call. The files of a Result are there until the next call."""
+        """What has happened since the last call. The files of a Result are there until the next call, see `keep`."""
         self._remove(self._read_folders)
+        self._touch()
         events, self._told = self._told, []
         if self._child is None:
             return events
@@ -253,6 +260,12 @@ class Worker:
     def _close(self) -> None:
         self._child.close()
         self._child, self._handshake = None, None
+
+    def _touch(self) -> None:
+        if time.monotonic() - self._touched > folders.TOUCH_S:
+            self._touched = time.monotonic()
+            for folder in self._folders:
+                folders.touch(folder)
 
     def _remove(self, given: set[Path]) -> None:
         """Removes folders; those in which a file is still held are tried again at the next call of `poll`."""

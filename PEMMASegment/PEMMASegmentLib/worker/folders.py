@@ -1,5 +1,6 @@
 """Private folders of requests, and what a killed process left beside a result. Standard library only."""
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -9,6 +10,7 @@ from pathlib import Path
 from .protocol import FOLDER_PREFIX
 
 STALE_S = 24 * 3600.0
+TOUCH_S = STALE_S / 24  # between two calls of `touch`
 
 
 def new_folder(inside: Path) -> Path:
@@ -20,6 +22,12 @@ def remove(folder: Path) -> bool:
     """Removes a private folder; False when something still holds a file in it, as Windows does."""
     shutil.rmtree(folder, ignore_errors=True)
     return not folder.exists()
+
+
+def touch(folder: Path) -> None:
+    """Tells other applications that the folder is in use, see `remove_stale`; a training writes nothing into it for days."""
+    with contextlib.suppress(OSError):  # its owner has removed it
+        os.utime(folder)
 
 
 def remove_stale(inside: Path) -> None:
