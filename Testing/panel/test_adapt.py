@@ -1,5 +1,6 @@
 """Adapt locally, with clicks: real cases, the real background processes, a tiny network and few steps of training."""
 
+import errno
 import hashlib
 import json
 import os
@@ -90,7 +91,7 @@ def site(app, inside, three, tmp_path) -> Path:
     return library
 
 
-def test_from_cases_to_an_adapter_in_use(app, module, inside, site, home, asked):
+def test_from_cases_to_an_adapter_in_use(app, module, inside, site, home, asked, monkeypatch):
     """Estimate, training with its curve, the adapter before its proof, verdict, comparison, use, manager, base."""
     ui, main, panel = inside.ui, module.panel.ui, module.panel
     wait(app, lambda: "on this computer" in ui.estimateLabel.text)
@@ -119,6 +120,7 @@ def test_from_cases_to_an_adapter_in_use(app, module, inside, site, home, asked)
     assert inside.training.out == out, "the proof should still run"
     assert panel.run.segmentation.adapter.name == "salt-3-cases", main.messageLabel.text
     assert "another kind" in main.messageLabel.text and "tracer FDG (there FLT)" in main.messageLabel.text
+    full_disk(monkeypatch, inside.training.worker)  # the proof is shown all the same
     wait(app, lambda: inside.training.out is None, 300)
     looks_right_after_the_proof(module, inside)
     compares(app, module, inside)
@@ -194,9 +196,7 @@ def manages(app, module, inside, home, asked) -> None:
     assert all(card["id"] in ui.adapterCardText.toPlainText() for card in inside.cases.cards)
     click(ui.useSelectedButton)
     assert panel.chosen.adapter.endswith("salt-3-cases")
-    ui.adapterNameEdit.text = "ours"
-    click(ui.renameAdapterButton)
-    wait(app, lambda: "is called ours" in message.text)
+    renamed(app, inside, "ours", message)
     assert panel.chosen.adapter == str(home / "adapters" / "ours")
     cell(ui.adapterTable, 0)
     ui.adapterNoteEdit.text = "of the first three"
@@ -391,7 +391,7 @@ def test_the_current_study_becomes_a_case(app, module, inside, tmp_path, sts_008
     main.thresholdSlider.value = 0.5
     click(main.segmentButton)
     wait(app, lambda: main.segmentButton.text == "Segment")
-    inside.use(panel.chosen)
+    panel._adapt_section.use_contour(panel.chosen.result)
     ui.caseNoteEdit.text = "this is STS_008"
     click(ui.addCaseButton)
     wait(app, lambda: "names the patient" in main.messageLabel.text)
@@ -404,6 +404,7 @@ def test_the_current_study_becomes_a_case(app, module, inside, tmp_path, sts_008
     assert "corrected from tiny" in ui.caseList.item(0).text() and "0 of them count" in ui.casesLabel.text
     click(ui.addCaseButton)
     wait(app, lambda: "already" in main.messageLabel.text)
+    refuses_what_is_not_of_the_study(panel, inside)
     given = tmp_path / "cases.zip"
     choosing(given, new=True)
     click(ui.exportCasesButton)
@@ -431,6 +432,23 @@ def test_the_current_study_becomes_a_case(app, module, inside, tmp_path, sts_008
     assert b"STS_008" not in text and left_behind(module) == []
 
 
+def refuses_what_is_not_of_the_study(panel, inside) -> None:
+    """A result is no contour of another patient's volumes; what could not be written whole is taken away."""
+    from PEMMASegmentLib.core import PemmaError
+    from PEMMASegmentLib.panel import adapt_contours, volumes
+
+    ours, said = panel.chosen.ct, panel.ui.messageLabel
+    panel.ui.ctSelector.setCurrentNode(volumes.volume_of(volumes.image_of(ours), "of another patient"))
+    click(inside.ui.addCaseButton)
+    assert "result of other volumes" in said.text and inside.ui.addCaseButton.enabled
+    panel.ui.ctSelector.setCurrentNode(ours)
+    study, folder = panel._study(), panel.worker.private_folder()
+    (folder / "pet-header.dcm").mkdir()  # the last of its files can't be written
+    with pytest.raises(PemmaError, match="headers can't be written"):
+        adapt_contours.request_fields(study, study.ct, folder)
+    assert not folder.exists()
+
+
 def drawn(ct):
     """A segmentation that a person drew: a box in the middle."""
     import slicer
@@ -448,13 +466,8 @@ def test_the_box_of_adapters_tells_verdicts_and_asks(module, inside, home, tiny,
     """As Use does: an adapter that is not accepted is in use after a yes; back to the base is one click."""
     import slicer
 
-    from PEMMASegmentLib.adapters import AdapterCard, save
-    from PEMMASegmentLib.network.files import load_model
-
-    for name, verdict, sentence in (("good", "accepted", "helps"), ("worse", "harm seen", "harm seen on a patient")):
-        card = AdapterCard(name, "1", None, "", (), load_model(tiny).identity, "ct+pet", threshold=0.45, verdict=verdict,
-                           scores={"sentence": sentence})  # fmt: skip
-        save(home / "adapters" / name, {}, card)
+    saved(home / "adapters" / "good", tiny, "accepted", "helps")
+    saved(home / "adapters" / "worse", tiny, "harm seen", "harm seen on a patient")
     panel, box = module.panel, module.panel.ui.adapterComboBox
     panel.chosen.adapter = str(home / "adapters" / "worse")  # as a scene may say
     panel.use(panel.chosen)
@@ -524,6 +537,110 @@ def test_what_is_said_of_the_proof_and_of_how_long_it_takes(app):
     assert "need three patients" in adapt_training._in_words(few, "ladder")
     card = {"name": "a", "check": "ok", "verdict": "", "training": {"case_ids": ["0a1b", "2c3d"]}, "scores": {}, "origin": {}}
     assert "Cases: 0a1b, 2c3d" in adapt_adapters._card(card) and "Cases:" not in adapt_adapters._card(card | {"training": {}})
+
+
+def test_what_is_decided_is_done_and_no_held_out_case_stays_in_the_views(
+    app, module, inside, site, home, tiny, asked, tmp_path, monkeypatch
+):
+    """Used, kept, renamed, deleted in the manager, discarded while its result was under way; refused on a full disk."""
+    import SimpleITK as sitk
+
+    from PEMMASegmentLib.adaptation.library import CaseLibrary
+
+    ui, panel, said = inside.ui, module.panel, module.panel.ui.messageLabel
+    case, one = inside.cases.cards[0]["id"], home / "adapters" / "one"
+    files = {when: tmp_path / f"{when}.nrrd" for when in ("before", "after")}
+    for file in files.values():
+        sitk.WriteImage(CaseLibrary(site).read(case).label, str(file))
+    figures = {f"{name}{when}": 1.0 for name in ("missed_ml", "extra_ml", "surface_dice_5mm") for when in ("", "_before")}
+    row = {"case": case, "patient": "P-1", "before": 0.5, "after": 0.6} | figures
+    record = {"verdict": "accepted", "sentence": "s", "mean_gain": 0.1, "interval_95": [0.0, 0.2], "cases": [row],
+              "reference": {"cases": [], "sentence": "r"}, "note": "n", "held_out": {case: files}}  # fmt: skip
+
+    def compare() -> None:
+        cell(ui.proofTable, 0)
+        wait(app, lambda: "in orange" in ui.comparisonLabel.text)
+        assert held_out()
+
+    saved(one, tiny, "accepted", "helps")
+    inside.proof.show(one, record)
+    compare()
+    panel.ui.adaptSection.collapsed = True
+    assert not held_out() and "A click on a case" in ui.comparisonLabel.text
+    panel.ui.adaptSection.collapsed = False
+    compare()
+    panel._adapt_section.clear_comparison()
+    assert not held_out()
+    cell(ui.proofTable, 0)
+    panel._adapt_section.clear_comparison()  # before the case was read
+    wait(app, lambda: not panel.worker.busy)
+    assert not held_out()
+    compare()
+    click(ui.useAdapterButton)
+    assert panel.chosen.adapter == str(one) and asked == [] and not held_out()
+    compare()
+    click(ui.keepAdapterButton)
+    assert "one is kept" in said.text and "is in use" in said.text and not held_out()
+
+    ui.adaptersGroupBox.collapsed = False
+    wait(app, lambda: ui.adapterTable.rowCount == 1)
+    inside.proof.show(one, record)
+    renamed(app, inside, "two", said)
+    click(ui.discardAdapterButton)
+    wait(app, lambda: "Discarded: two" in said.text)
+    assert panel.chosen.adapter == "" and not list((home / "adapters").iterdir())
+    saved(one, tiny, "accepted", "helps")
+    inside.adapters.refresh()
+    wait(app, lambda: ui.adapterTable.rowCount == 1)
+    inside.proof.show(one, record)
+    cell(ui.adapterTable, 0)
+    click(ui.deleteAdapterButton)
+    wait(app, lambda: "Deleted" in said.text)
+    assert not ui.keepAdapterButton.enabled and not ui.discardAdapterButton.enabled
+
+    saved(one, tiny, "accepted", "helps")
+    inside._discarding = one
+    inside._on_done(one, record)
+    wait(app, lambda: "Discarded: one" in said.text)
+    assert not one.exists() and not ui.useAdapterButton.enabled
+    unfinished = home / "adapters" / ".another.unfinished"
+    unfinished.mkdir()
+    inside._on_stopped(home / "adapters" / "another", False)
+    assert unfinished.is_dir() and "goes on where it stopped" in ui.verdictText.toPlainText()
+
+    wait(app, lambda: "on this computer" in ui.estimateLabel.text)
+    full_disk(monkeypatch, inside.training.worker)
+    click(ui.adaptButton)
+    assert inside.training.out is None and "o temporary folder can be made" in said.text
+
+
+def full_disk(monkeypatch, worker) -> None:
+    """From now on no private folder can be made."""
+    monkeypatch.setattr(worker, "private_folder", lambda: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left on device")))
+
+
+def saved(folder: Path, model: Path, verdict: str, sentence: str) -> None:
+    """An adapter that changes nothing."""
+    from PEMMASegmentLib.adapters import AdapterCard, save
+    from PEMMASegmentLib.network.files import load_model
+
+    save(folder, {}, AdapterCard(folder.name, "1", None, "", (), load_model(model).identity, "ct+pet", threshold=0.45,
+                                 verdict=verdict, scores={"sentence": sentence}))  # fmt: skip
+
+
+def renamed(app, inside, name: str, said) -> None:
+    """The first adapter of the manager."""
+    cell(inside.ui.adapterTable, 0)
+    inside.ui.adapterNameEdit.text = name
+    click(inside.ui.renameAdapterButton)
+    wait(app, lambda: f"is called {name}" in said.text)
+
+
+def held_out() -> list:
+    """Nodes of a held-out case in the scene."""
+    import slicer
+
+    return [node for node in slicer.util.getNodesByClass("vtkMRMLNode") if (node.GetName() or "").startswith("Held-out case")]
 
 
 def test_an_adapter_that_is_gone_when_its_proof_ends_is_not_offered(inside, tmp_path):

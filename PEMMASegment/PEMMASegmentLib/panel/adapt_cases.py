@@ -51,7 +51,11 @@ class CaseList:
         """The scene's choices; its result is the contour to add, until another is chosen."""
         self._chosen = chosen
         if chosen is not None and chosen.result is not None:
-            self._ui.caseContourSelector.setCurrentNode(chosen.result)
+            self.use_contour(chosen.result)
+
+    def use_contour(self, node) -> None:
+        """Chooses the contour to add: a segmentation node."""
+        self._ui.caseContourSelector.setCurrentNode(node)
 
     def close(self) -> None:
         """The panel is not used any more."""
@@ -94,10 +98,11 @@ class CaseList:
         chosen, node = self._chosen, self._ui.caseContourSelector.currentNode()
         if node is None:
             raise PemmaError("no-contour", "no contour is chosen", "segment and correct the study, or choose a segmentation")
+        adapt_contours.refuse_other_study(node, chosen.ct, chosen.pet)
         study = self._host.study()
-        label = adapt_contours.label_of(node, chosen.ct or chosen.pet, study.grid)
+        label, origin = adapt_contours.label_of(node, chosen.ct or chosen.pet, study.grid), adapt_contours.origin_of(node)
         fields = adapt_contours.request_fields(study, label, self._host.private_folder())
-        self._ask("add", self._added, on_error=self._not_added, **fields, **adapt_contours.origin_of(node), **self._about())
+        self._ask("add", self._added, on_error=self._not_added, **fields, **origin, **self._about())
         self._ui.addCaseButton.enabled = False
 
     def _add_folder(self) -> None:

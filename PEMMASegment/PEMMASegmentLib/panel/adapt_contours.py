@@ -1,6 +1,7 @@
 """A segmentation node as the contour of a new case: its voxels, and whose contour it is, told by where it began."""
 
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
@@ -33,6 +34,20 @@ def label_of(node, reference, grid: sitk.Image) -> sitk.Image:
     return like(marked, grid)
 
 
+def refuse_other_study(node, ct, pet) -> None:
+    """Raises PemmaError "contour-other-study" for a result that was made on other volumes (nodes) than those chosen.
+
+    A volume that the result was made without, or that is not chosen, tells nothing; one at least must be the same.
+    """
+    if not node.GetAttribute(runs.RECORD):
+        return
+    both = [(node.GetNodeReference(role), volume) for role, volume in ((runs.CT, ct), (runs.PET, pet))]
+    known = [made_on is volume for made_on, volume in both if made_on is not None and volume is not None]
+    if not known or not all(known):
+        sentence = "the contour is a result of other volumes than the chosen ones"
+        raise PemmaError("contour-other-study", sentence, "choose the CT and PET that it was made on, or another contour")
+
+
 def origin_of(node) -> dict:
     """Fields of a request that say whose contour it is: `made_by` when a model began it, else `origin`.
 
@@ -59,17 +74,32 @@ def origin_of(node) -> dict:
 def request_fields(study: PetCtStudy, label: sitk.Image, folder: Path) -> dict:
     """Writes study and contour into a private folder; the fields of a request to add them as a case.
 
-    A header of each series goes along: it tells patient (for the pseudonym), scanner and tracer.
+    A header of each series goes along: it tells patient (for the pseudonym), scanner and tracer. Raises PemmaError
+    "cannot-write" when the disk is full; the folder is gone then, since no request takes it away.
     """
+    try:
+        return _written(study, label, folder)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _written(study: PetCtStudy, label: sitk.Image, folder: Path) -> dict:
     fields = logic.request_fields(study, folder, {})
     logic.write_image(label, folder / LABEL_FILE)
-    headers = {}
-    for name, given in (("ct", study.ct_headers), ("pet", study.pet_headers)):
-        if given:
-            given[0].save_as(folder / HEADER_FILES[name])
-            headers[name] = HEADER_FILES[name]
+    headers = {name: HEADER_FILES[name] for name in HEADER_FILES if getattr(study, f"{name}_headers")}
+    for name, file in headers.items():
+        _save_header(getattr(study, f"{name}_headers")[0], folder / file)
     typed = list(study.suv.typed) if study.suv else []
     return {**fields, "label": LABEL_FILE, "headers": headers or None, "suv_typed": typed or None}
+
+
+def _save_header(header, path: Path) -> None:
+    try:
+        header.save_as(path)
+    except OSError as error:
+        way_out = "free some space on the disk of the temporary folder"
+        raise PemmaError("cannot-write", "the headers can't be written to the temporary folder", way_out) from error
 
 
 def _file_of(node) -> Path | None:

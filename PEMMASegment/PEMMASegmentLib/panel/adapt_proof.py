@@ -21,32 +21,50 @@ COLUMNS = (
 #: Codes of a proof that ended when its adapter had been taken away.
 _NO_LONGER_THERE = ("adapter-missing", "adapter-replaced")
 NO_PROOF = _("no proof")  # in the place of a verdict
+_HINT = _("A click on a case shows the base's and the adapter's segmentation.")
 _DIGITS = {"missed_ml": 1, "extra_ml": 1, "surface_dice_5mm": 3}
 
 
 class ProofSection:
-    """plot: for the pairs of dots. use(folder), discard(folder): what is decided. library(): the folder of the cases."""
+    """plot: for the pairs of dots. library(): the folder of the cases. use(folder), keep(folder), discard(folder): what is
+    decided.
+    """
 
-    def __init__(self, ui, host: Host, plot, library: Callable[[], Path], use: Callable, discard: Callable):
+    def __init__(self, ui, host: Host, plot, library: Callable[[], Path], use: Callable, keep: Callable, discard: Callable):
         self._ui, self._host, self._plot, self._library = ui, host, plot, library
         self._out: Path | None = None
         self._rows: list[dict] = []
         self._files: dict[str, dict[str, Path]] = {}
         self._comparison = Comparison()
+        self._comparing = ""  # the case that is shown, or read to be shown
         table = ui.proofTable
         table.setColumnCount(len(COLUMNS))
         table.setHorizontalHeaderLabels(list(COLUMNS))
         table.verticalHeader().hide()
         table.horizontalHeader().setStretchLastSection(True)
         table.connect("cellClicked(int,int)", lambda row, _column: host.guarded(self._compare, row))
-        ui.useAdapterButton.connect("clicked(bool)", lambda _checked=False: host.guarded(use, self._out))
-        ui.keepAdapterButton.connect("clicked(bool)", lambda _checked=False: self._keep())
-        ui.discardAdapterButton.connect("clicked(bool)", lambda _checked=False: host.guarded(discard, self._out))
+        for button, act in (
+            (ui.useAdapterButton, use), (ui.keepAdapterButton, keep), (ui.discardAdapterButton, discard),
+        ):  # fmt: skip
+            button.connect("clicked(bool)", lambda _checked=False, act=act: host.guarded(act, self._out))
         self.clear()
 
     def clear(self) -> None:
         """No adapter to decide on."""
         self._show(None, "", [])
+
+    def moved(self, old: str, new: str) -> None:
+        """An adapter has another folder now, "" when it was deleted and there is nothing to decide any more."""
+        if self._out == Path(old) and new:
+            self._out = Path(new)
+        elif self._out == Path(old):
+            self.clear()
+
+    def clear_comparison(self) -> None:
+        """Takes the case that is shown out of the scene: its contours would lie over what is looked at next."""
+        self._comparing = ""
+        self._comparison.clear()
+        self._ui.comparisonLabel.text = _HINT if self._files else ""
 
     def show_there(self, out: Path) -> None:
         """The adapter can be used, its proof has just begun."""
@@ -70,7 +88,7 @@ class ProofSection:
         self._show(out if made else None, in_words(record), [*record["cases"], *reference])
         self._files = record["held_out"]
         if self._files:
-            self._ui.comparisonLabel.text = _("A click on a case shows the base's and the adapter's segmentation.")
+            self._ui.comparisonLabel.text = _HINT
         if record["cases"]:
             pairs = [(row["before"], row["after"]) for row in record["cases"]]
             title = _("Held-out cases: base in orange, adapter in blue")
@@ -79,7 +97,7 @@ class ProofSection:
     def _show(self, out: Path | None, words: str, rows: list[dict]) -> None:
         ui, self._out, self._rows, self._files = self._ui, out, rows, {}
         ui.verdictText.setPlainText(words or _("Train an adapter first."))
-        ui.comparisonLabel.text = ""
+        self.clear_comparison()
         for button in (ui.useAdapterButton, ui.keepAdapterButton, ui.discardAdapterButton):
             button.enabled = out is not None
         ui.proofTable.setRowCount(len(rows))
@@ -90,16 +108,13 @@ class ProofSection:
                 ui.proofTable.setItem(at, column, item)
         ui.proofTable.resizeColumnsToContents()
 
-    def _keep(self) -> None:
-        self._host.say(_("{name} is kept among your adapters. It is off.").format(name=self._out.name))
-        self.clear()
-
     def _compare(self, row: int) -> None:
         case = self._rows[row]["case"]
         reason = self._why_not(self._rows[row])
         if reason:
             self._ui.comparisonLabel.text = reason
             return
+        self._comparing = case
         folder = self._host.private_folder()
         on_answer = partial(self._show_case, case, self._files[case])
         self._host.ask("cases", on_answer, action="read", library=self._library(), cases=[case], folder=folder)
@@ -120,6 +135,8 @@ class ProofSection:
         return ""
 
     def _show_case(self, case: str, files: dict[str, Path], answer: Result) -> None:
+        if case != self._comparing:  # another was clicked since, or none is wanted any more
+            return
         images = {name: answer.folder / file for name, file in answer.fields.items()}
         self._comparison.show(images, files, self._host)
         words = _("{case}: base model in orange, adapter (trained without this patient) in blue, contour in white.")

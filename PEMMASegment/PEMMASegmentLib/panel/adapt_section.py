@@ -34,6 +34,16 @@ class AdaptSection:
         if self.inside is not None:
             self.inside.use(chosen)
 
+    def use_contour(self, segmentation_node) -> None:
+        """A new result of the chosen study: the contour to add, until another is chosen."""
+        if self.inside is not None:
+            self.inside.cases.use_contour(segmentation_node)
+
+    def clear_comparison(self) -> None:
+        """Takes a held-out case out of the views, which show something else from now on."""
+        if self.inside is not None:
+            self.inside.proof.clear_comparison()
+
     def close(self) -> None:
         """The panel is not used any more."""
         if self.inside is not None:
@@ -41,6 +51,7 @@ class AdaptSection:
 
     def _on_folded(self, folded: bool) -> None:
         if folded:
+            self.clear_comparison()
             return
         if self.inside is None:
             widget = slicer.util.loadUI(self._host.resource_path("UI/AdaptLocally.ui"))
@@ -64,7 +75,7 @@ class AdaptLocally:
             ui, host, lambda: self.cases.library, lambda: self.cases.cards, self._on_there, self._on_done, self._on_stopped
         )
         self.proof = ProofSection(
-            ui, host, self.training.plot, lambda: self.cases.library, self._use_folder, self._discard
+            ui, host, self.training.plot, lambda: self.cases.library, self._use_folder, self._keep, self._discard
         )
         self.adapters = AdapterList(ui, host, self._use_row, lambda: self.training.out, self._on_moved)
         ui.baseButton.connect("clicked(bool)", self._on_base)
@@ -75,6 +86,8 @@ class AdaptLocally:
     def use(self, chosen: "parameters.Parameters | None") -> None:
         """As `AdaptSection.use`."""
         self._chosen = chosen
+        if chosen is None:
+            self.proof.clear_comparison()
         self.cases.use(chosen)
         self.training.use(chosen)
         self._show_in_use()
@@ -93,15 +106,24 @@ class AdaptLocally:
         self.adapters.refresh(_("The adapter {name} is there; its proof runs.").format(name=out.name))
 
     def _on_done(self, out: Path, record: dict) -> None:
+        if self._discarding == out:  # the answer was under way already
+            self._throw_away(out)
+            return
         self.proof.show(out, record)
         self.adapters.refresh(_("The proof of {name} is done: {verdict}.").format(name=out.name, verdict=record["verdict"]))
 
     def _on_stopped(self, out: Path, there: bool) -> None:
-        if self._discarding is not None:
+        if self._discarding == out:
             self._throw_away(out)
         else:
             self.proof.show_stopped(out, there)
             self._host.refill()
+
+    def _keep(self, out: Path) -> None:
+        words = _("{name} is kept among your adapters. It is in use.") if self._in_use == str(out) else \
+            _("{name} is kept among your adapters. It is off.")
+        self._host.say(words.format(name=out.name))
+        self.proof.clear()
 
     def _discard(self, out: Path) -> None:
         """Stops what is under way and deletes the adapter; the cases stay."""
@@ -139,6 +161,7 @@ class AdaptLocally:
         if model is None or adapter.sha256 != model.sha256:
             raise PemmaError("adapter-base", f"{adapter.name} was made for another model", "choose its model first")
         if confirm(adapter.name, verdict, sentence):
+            self.proof.clear_comparison()
             self._choose(str(adapter.folder))
             self._host.say(_("{name} is in use from the next Segment on.").format(name=adapter.name))
 
@@ -152,11 +175,17 @@ class AdaptLocally:
         self._show_in_use()
 
     def _on_moved(self, old: str, new: str) -> None:
-        if self._chosen is not None and self._chosen.adapter == old:
+        self.proof.moved(old, new)
+        if self._in_use == old:
             self._choose(new)
 
+    @property
+    def _in_use(self) -> str:
+        """The folder of the adapter, "" for none."""
+        return self._chosen.adapter if self._chosen is not None else ""
+
     def _show_in_use(self, _at=None) -> None:
-        folder = self._chosen.adapter if self._chosen is not None else ""
+        folder = self._in_use
         name = library.named(folder).title if folder else _("none, the base model")
         self.ui.inUseLabel.text = _("Adapter in use: {name}").format(name=name)
         self.ui.baseButton.enabled = bool(folder)
