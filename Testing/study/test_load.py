@@ -2,19 +2,21 @@
 
 import copy
 import threading
+import types
 
 import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
 from pydicom import Dataset
-from pydicom.encaps import encapsulate
+from pydicom.encaps import encapsulate, generate_frames
+from pydicom.pixels import get_decoder
 from pydicom.uid import JPEGLosslessSV1
 
 from PEMMASegmentLib import study
 from PEMMASegmentLib.core import Cancelled, PemmaError
 from PEMMASegmentLib.core.images import array
-from PEMMASegmentLib.study import choosing, scan
+from PEMMASegmentLib.study import choosing, pixels, scan
 
 from .phantom import FACTOR, ROOT, SLICES, Pair, enhanced_ct, series, stored
 
@@ -233,25 +235,41 @@ def test_apart_in_space_but_only_ct_needed(tmp_path):
 # Encodings
 
 
-def test_lossless_jpeg_is_exact(tmp_path):
-    """Encoded by SimpleITK, for want of an encoder in pydicom; the most common compression in archives."""
+def lossless_jpeg(header: Dataset, frames: np.ndarray, file) -> None:
+    """Compresses (frames, rows, columns) by SimpleITK, for want of an encoder in pydicom; `file` is for its use."""
+    encoded = []
+    for values in frames:
+        image = sitk.GetImageFromArray(values[None])
+        sitk.WriteImage(image, str(file), useCompression=True, compressor="JPEG", imageIO="GDCMImageIO")
+        one = pydicom.dcmread(file)
+        assert one.file_meta.TransferSyntaxUID == JPEGLosslessSV1
+        encoded += generate_frames(one.PixelData, number_of_frames=1)
+    file.unlink()
+    header.PixelData, header["PixelData"].is_undefined_length = encapsulate(encoded), True
+    header.file_meta.TransferSyntaxUID = JPEGLosslessSV1
+
+
+@pytest.mark.parametrize("decoder", ["of pydicom", "of SimpleITK"])
+def test_lossless_jpeg_is_exact(decoder, tmp_path, unpack, monkeypatch):
+    """The most common compression in archives: slices, also inverted ones, and frames with slopes of their own."""
+    if decoder == "of SimpleITK":
+        monkeypatch.setattr(pixels, "get_decoder", lambda syntax: types.SimpleNamespace(is_available=False))
+    elif not get_decoder(JPEGLosslessSV1).is_available:
+        pytest.skip("needs python-gdcm")
     pair = Pair()
     for header in pair.all:
-        image = sitk.GetImageFromArray(stored(header)[None])
-        writer = sitk.ImageFileWriter()
-        writer.SetImageIO("GDCMImageIO")
-        writer.SetUseCompression(True)
-        writer.SetCompressor("JPEG")
-        writer.SetFileName(str(tmp_path / "encoded.dcm"))
-        writer.Execute(image)
-        encoded = pydicom.dcmread(tmp_path / "encoded.dcm")
-        assert encoded.file_meta.TransferSyntaxUID == JPEGLosslessSV1
-        header.PixelData, header["PixelData"].is_undefined_length = encoded.PixelData, True
-        header.file_meta.TransferSyntaxUID = JPEGLosslessSV1
-    (tmp_path / "encoded.dcm").unlink()
+        lossless_jpeg(header, stored(header)[None], tmp_path / "encoded.dcm")
+    for header in pair.ct:
+        header.PhotometricInterpretation = "MONOCHROME1"
     loaded = study.load(pair.write(tmp_path / "study"))
     assert array(loaded.ct)[:, 8, 10].tolist() == [40 + k for k in range(SLICES)]
     assert np.allclose(array(loaded.pet)[:, 3, 4], [20000 * (1 + k / 10) * FACTOR for k in range(SLICES)])
+    [source] = (folder := unpack("suv/e01_enhanced_pet.zip") / "PT").iterdir()
+    whole = pydicom.dcmread(source)
+    lossless_jpeg(whole, whole.pixel_array, tmp_path / "encoded.dcm")
+    (tmp_path / "frames").mkdir()
+    whole.save_as(tmp_path / "frames/pet.dcm")
+    assert np.array_equal(array(study.load(tmp_path / "frames").pet), array(study.load(folder).pet))
 
 
 @pytest.mark.parametrize("compressed", [False, True])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MOST_PIXELS = 4096 * 4096  # of one slice
 MOST_VOXELS = 1 << 31
 LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless)
-#: no pydicom decoder without an optional wheel; SimpleITK's own GDCM reads these
+#: read through the GDCM in SimpleITK where there is no decoder of pydicom for them
 BY_SIMPLEITK = (JPEGLossless, JPEGLosslessSV1)
 OTHER_PET = "choose another series with --pet-series, or use --inputs ct"
 

@@ -1,5 +1,6 @@
 """Pixel data: stored values slice by slice, HU and SUV volumes of them, and whether these can be true."""
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,11 +8,14 @@ import numpy as np
 import pydicom
 import SimpleITK as sitk
 from pydicom import Dataset
+from pydicom.encaps import encapsulate, get_frame
+from pydicom.pixels import get_decoder
 from pydicom.pixels import pixel_array as decode
+from pydicom.uid import SecondaryCaptureImageStorage
 
 from ..core import PemmaError, Progress
 from . import tags
-from .pixelformat import BY_SIMPLEITK, OTHER_PET, frame_bytes
+from .pixelformat import OTHER_PET, frame_bytes
 from .scan import READ_ERRORS, File, unreachable
 from .tags import EXPORT_AGAIN
 from .types import StudyWarning
@@ -43,10 +47,10 @@ def stored_values(one: "Slice", opened: dict[Path, Dataset]) -> np.ndarray:
     try:
         if one.file.pixels is not None and not one.file.pixels.encapsulated:
             values = _plain(one)
-        elif one.file.syntax in BY_SIMPLEITK:
-            values = _by_simpleitk(one)
-        else:
+        elif get_decoder(one.file.syntax).is_available:
             values = decode(_opened(one.file, opened), index=one.frame or 0, raw=True)
+        else:
+            values = _by_simpleitk(_opened(one.file, opened), one.frame or 0)
     except FileNotFoundError as problem:
         raise unreachable(problem, one.file.name) from None
     except (RuntimeError, OSError, *READ_ERRORS):
@@ -81,14 +85,25 @@ def _plain(one: "Slice") -> np.ndarray:
     return np.frombuffer(data, f"{order}u{size // (rows * columns)}").reshape(rows, columns)
 
 
-def _by_simpleitk(one: "Slice") -> np.ndarray:
-    """Stored values through SimpleITK's GDCM, which returns them rescaled."""
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(one.file.path))
-    rescaled = sitk.GetArrayFromImage(reader.Execute()).astype(np.float64)
-    slope, intercept = tags.number(one.header, "RescaleSlope"), tags.number(one.header, "RescaleIntercept") or 0.0
-    return np.rint((rescaled[one.frame or 0] - intercept) / slope).astype(np.int64)
+def _by_simpleitk(whole: Dataset, frame: int) -> np.ndarray:
+    """Stored values of one frame through SimpleITK's GDCM.
+
+    It would rescale all frames by the first one's slope and turn MONOCHROME1 round: it is shown the frame without either.
+    """
+    bare = Dataset()
+    bare.SOPClassUID, bare.SOPInstanceUID = SecondaryCaptureImageStorage, "2.25.1"
+    bare.SamplesPerPixel, bare.PhotometricInterpretation = 1, "MONOCHROME2"
+    for keyword in ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation"):
+        bare[keyword] = whole[keyword]
+    bare.HighBit = bare.BitsStored - 1
+    count = int(tags.number(whole, "NumberOfFrames") or 1)
+    bare.PixelData = encapsulate([get_frame(whole.PixelData, frame, number_of_frames=count)])
+    bare.file_meta = pydicom.dataset.FileMetaDataset()
+    bare.file_meta.TransferSyntaxUID = whole.file_meta.TransferSyntaxUID
+    with tempfile.TemporaryDirectory() as folder:
+        file = str(Path(folder) / "frame.dcm")
+        bare.save_as(file, enforce_file_format=True)
+        return sitk.GetArrayFromImage(sitk.ReadImage(file, imageIO="GDCMImageIO"))[0]
 
 
 def _masked(values: np.ndarray, header: Dataset) -> np.ndarray:
