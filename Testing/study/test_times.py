@@ -139,6 +139,19 @@ def test_acquisition_time_without_its_date(change, code):
     assert codes(made) == ["acquisition-date-missing", *([code] if code else [])]
 
 
+@pytest.mark.parametrize("injection_date_time", ["", "20240310225500"])
+def test_beds_on_both_sides_of_midnight_with_one_date(injection_date_time):
+    def beds(header):
+        header.AcquisitionTime = "000100" if header.InstanceNumber > 1 else "235500"
+
+    night = {"SeriesTime": "235500", "RadiopharmaceuticalStartTime": "225500",
+             "RadiopharmaceuticalStartDateTime": injection_date_time}  # fmt: skip
+    made = plan(each=beds, **night)
+    assert made.summary.factor == pytest.approx(FACTOR) and codes(made) == ["acquisition-after-midnight"]
+    made = plan(each=beds, DecayCorrection="NONE", CorrectedImage=["ATTN"], **night)
+    assert made.factors[1] / made.factors[0] == pytest.approx(2 ** (360 / 6586.2))
+
+
 def test_late_series_without_acquisition_time():
     made = plan(SeriesTime="180000", AcquisitionTime="", each=ge("20240310120000"))
     assert made.summary.factor == pytest.approx(FACTOR) and codes(made) == ["series-time-late"]

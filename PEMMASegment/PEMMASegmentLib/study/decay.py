@@ -72,7 +72,7 @@ def acquisitions(headers: Sequence[Dataset], warn: Warn) -> list[Moment] | None:
     """When each slice was acquired, on one clock; None if any lacks that."""
     dated = times.on_one_clock([times.acquisition(header) for header in headers])
     if dated is not None:
-        return dated
+        return _over_midnight(dated, warn)
     found = times.on_one_clock([times.acquisition(h) or times.acquisition_by_series(h) for h in headers])
     if found is not None:
         warn(
@@ -81,6 +81,20 @@ def acquisitions(headers: Sequence[Dataset], warn: Warn) -> list[Moment] | None:
             CHECK_CONSOLE,
         )
     return found
+
+
+def _over_midnight(acquired: list[Moment], warn: Warn) -> list[Moment]:
+    """The same, those after midnight on the next day where their date stayed behind: no scan takes most of a day."""
+    lasts = {moment.local.date(): moment.local for moment in sorted(acquired, key=lambda one: one.local)}
+    early = [lasts[moment.local.date()] - moment.local >= times.AFTER_MIDNIGHT for moment in acquired]
+    if any(early):
+        warn(
+            "acquisition-after-midnight",
+            "Acquisition Date (0008,0022) is one for all slices, which were acquired on both sides of midnight; "
+            "those after it were taken to be of the next day",
+            CHECK_CONSOLE,
+        )
+    return [moment + DAY if late else moment for moment, late in zip(acquired, early, strict=True)]
 
 
 def minutes(gap: timedelta) -> int:
