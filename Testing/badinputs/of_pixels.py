@@ -102,7 +102,7 @@ def metal(pair):
         header.PixelData = values.tobytes()
 
 
-@case(75, "R", "pet-empty")
+@case(75, "W", "pet-empty")
 def empty_pet(pair):
     for header in pair.pet:
         header.PixelData = bytes(len(header.PixelData))

@@ -72,6 +72,7 @@ def check_values(loaded: study.PetCtStudy, one: Case) -> None:
         "uptake_of_five_minutes",
         "uptake_of_nine_hours",
         "ends_missing",
+        "empty_pet",
     }
     if loaded.ct is not None and one.spoil.__name__ not in spoilt:
         body = sitk.GetArrayFromImage(loaded.ct)[:, 8, 10]

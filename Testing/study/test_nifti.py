@@ -75,7 +75,8 @@ def test_one_image_is_a_study(case, missing):
     "name, how, code",
     [
         ("pet", lambda v: v * np.nan, "image-not-finite"),
-        ("pet", lambda v: v * 5000, "pet-suv-implausible"),
+        ("pet", lambda v: v * 5000, "suv-implausible"),
+        ("pet", lambda v: np.where(v > 0.5, v * 1000, 20), "suv-implausible"),  # Bq/ml, noise in the air
         ("ct", lambda v: v / 4000, "ct-not-hu"),
         ("ct", lambda v: np.where(v < -900, np.inf, v), "image-not-finite"),
     ],
@@ -92,6 +93,7 @@ def test_values_that_cannot_be_are_refused(case, name, how, code):
     [
         ("pet", lambda v: v * 0, "pet-empty"),
         ("pet", lambda v: v - 1, "pet-negative"),
+        ("pet", lambda v: np.where(v == v.max(), 650, v), "suv-implausible"),  # a syringe in view
         ("ct", lambda v: np.clip((v + 160) * 255 / 400, 0, 255), "ct-hu-doubtful"),
     ],
 )

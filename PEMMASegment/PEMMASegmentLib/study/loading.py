@@ -13,7 +13,8 @@ from pydicom import Dataset
 
 from ..core import PemmaError, Progress, no_progress
 from ..core.progress import part
-from . import choosing, nifti, pairing, pixels, registration, tags, times
+from . import choosing, nifti, pairing, pixels, plausible, registration, tags, times
+from .pixelformat import OTHER_PET
 from .scan import File, Scan, scan
 from .series import Series, judge, modality_of
 from .types import Candidate, PetCtStudy, StudyWarning, Typed, left_out
@@ -155,10 +156,10 @@ def _image(
     if series is None:
         return None
     span = (0.4, 0.8) if which == "ct" else (0.8, 1.0)
-    check = pixels.check_ct_values if which == "ct" else pixels.check_pet_values
     try:
         voxels = pixels.volume(series, part(progress, *span))
-        told += [*series.warnings, *check(voxels)]
+        odd = plausible.check_ct(voxels) if which == "ct" else plausible.check_pet(voxels, OTHER_PET, "(0018,1074)")
+        told += [*series.warnings, *odd]
     except PemmaError as problem:
         if need is None or which in need.split("+"):
             raise

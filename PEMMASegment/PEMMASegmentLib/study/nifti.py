@@ -10,15 +10,13 @@ import SimpleITK as sitk
 
 from ..core import PemmaError
 from ..core.images import extent_mm
-from . import registration
+from . import plausible, registration
 from .types import Candidate, PetCtStudy, StudyWarning, Suv, left_out
 
 CT_FILE, PET_FILE, MASK_FILE = "ct.nii.gz", "pet.nii.gz", "mask.nii.gz"
 
 _MOST_VOXELS = 2**31  # a 512 x 512 x 2000 CT has a quarter of this
-_HIGHEST_SUV = 500.0
-_HIGHEST_BODY_MEDIAN = 50.0
-_SUV_FACTOR = "the PET must be SUVbw: convert it, or load the DICOM series"
+_OTHER_PET = "give a PET in SUVbw, or the DICOM series"
 
 
 def is_nifti_study(folder: Path) -> bool:
@@ -193,23 +191,7 @@ def as_int16(image: sitk.Image) -> sitk.Image:
 def _read_pet(file: Path) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
     image = read_volume(file, sitk.sitkFloat32)
     voxels = _finite(image, file)
-    return image, _place_unknown(file) + suv_notes(voxels, file.name)
-
-
-def suv_notes(voxels: np.ndarray, place: str) -> tuple[StudyWarning, ...]:
-    """What is odd about SUVbw values (any shape). Raises PemmaError when they can't be SUVbw."""
-    low, high = float(voxels.min()), float(voxels.max())
-    if low == high:
-        sentence = f"every voxel of the PET is {low:g}; a missing PET is not a PET of zeros"
-        return (StudyWarning("pet-empty", sentence, "leave the PET out if there is none"),)
-    body = voxels[voxels > 0.1 * min(high, 5.0)]
-    median = float(np.median(body)) if body.size else 0.0
-    if high > _HIGHEST_SUV or median > _HIGHEST_BODY_MEDIAN:
-        sentence = f"the PET's values are no SUV (highest {high:.4g}, median in the body {median:.4g})"
-        raise PemmaError("pet-suv-implausible", sentence, _SUV_FACTOR, place)
-    if low < 0:
-        return (StudyWarning("pet-negative", f"the PET has negative values (lowest {low:.3g}); they are kept"),)
-    return ()
+    return image, (*_place_unknown(file), *plausible.check_pet(voxels, _OTHER_PET, file.name))
 
 
 def _place_unknown(file: Path) -> tuple[StudyWarning, ...]:

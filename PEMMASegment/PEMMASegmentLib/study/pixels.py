@@ -1,4 +1,4 @@
-"""Pixel data: stored values slice by slice, HU and SUV volumes of them, and whether these can be true."""
+"""Pixel data: stored values slice by slice, and the HU and SUV volumes of them."""
 
 import tempfile
 from pathlib import Path
@@ -15,10 +15,9 @@ from pydicom.uid import SecondaryCaptureImageStorage
 
 from ..core import PemmaError, Progress
 from . import tags
-from .pixelformat import OTHER_PET, frame_bytes
+from .pixelformat import frame_bytes
 from .scan import READ_ERRORS, File, unreachable
 from .tags import EXPORT_AGAIN
-from .types import StudyWarning
 
 if TYPE_CHECKING:
     from .series import Series, Slice
@@ -155,36 +154,3 @@ def _hounsfield(values: np.ndarray, header: Dataset, pad: np.ndarray | None) -> 
     if pad is not None:
         hounsfield[pad] = AIR_HU
     return hounsfield.astype(np.int16)
-
-
-def check_ct_values(voxels: np.ndarray) -> list[StudyWarning]:
-    if voxels.min() < 0:
-        return []
-    return [
-        StudyWarning(
-            "not-hounsfield",
-            "the CT has no value below 0 HU, no fat and no air: it may not be in HU",
-            "check the series",
-        )
-    ]
-
-
-def check_pet_values(voxels: np.ndarray) -> list[StudyWarning]:
-    """Refuses an empty PET and SUV that no body has; warns of what is unlikely."""
-    top = float(voxels.max())
-    if top <= 0 or top == float(voxels.min()):
-        raise PemmaError("pet-empty", "the PET is empty: all values are equal", OTHER_PET)
-    usual = float(np.median(voxels[voxels > 0]))
-    if usual > 50:
-        raise PemmaError(
-            "suv-implausible",
-            f"the median SUV above 0 is {usual:.3g}, which no body has: dose, weight, injection time or units must be wrong",
-            OTHER_PET,
-            "(0018,1074)",
-        )
-    found = []
-    if top > 500 or top < 0.2:
-        found.append(StudyWarning("suv-implausible", f"the highest SUV is {top:.3g}", "check dose, weight and units"))
-    if voxels.min() < 0:
-        found.append(StudyWarning("pet-negative", "the PET has negative values, which were kept"))
-    return found
