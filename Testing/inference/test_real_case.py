@@ -48,6 +48,15 @@ def test_ct_alone_is_the_same_with_and_without_a_pet_in_the_study(case, untraine
     assert np.array_equal(_voxels(first.probability), _voxels(second.probability))
 
 
+@pytest.mark.parametrize("stored", ["RAI", "PSR", "LSA"])
+def test_the_order_in_which_voxels_are_stored_does_not_matter(case, untrained, stored):
+    """Coronal and sagittal series, NIfTI of any kind: the network sees the body as in training, the label keeps their grid."""
+    turned = study.PetCtStudy(sitk.DICOMOrient(case.ct, stored), case.pet)
+    first, second = segment(case, untrained).probability, segment(turned, untrained).probability
+    assert second.IsSameImageGeometryAs(turned.ct)
+    assert np.abs(_voxels(first) - _voxels(sitk.DICOMOrient(second, "LPS"))).max() < 1e-4 < np.ptp(_voxels(first)) / 100
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_cuda_marks_what_the_cpu_marks(case):
     model = load_model(find_model())

@@ -52,17 +52,29 @@ def normalise_pet(suv: Tensor, preprocessing: Preprocessing) -> Tensor:
 
 
 def network_grid(image: sitk.Image, preprocessing: Preprocessing) -> sitk.Image:
-    """An empty uint8 image of the model's spacing that covers all of `image`, in its direction, centred on it."""
+    """An empty uint8 image of the model's spacing that covers all of `image`, centred on it, along its axes.
+
+    The axes come in the order and sense of LPS, however the voxels are stored: the network knows bodies no other way round.
+    """
     spacing = np.array(preprocessing.spacing_mm)
-    length = np.array(image.GetSize()) * np.array(image.GetSpacing())
+    direction, order = _as_lps(image)
+    length = (np.array(image.GetSize()) * np.array(image.GetSpacing()))[order]
     size = np.maximum(np.ceil(length / spacing - 1e-6), 1).astype(int)
     grid = sitk.Image([int(n) for n in size], sitk.sitkUInt8)
     grid.SetSpacing(spacing.tolist())
-    grid.SetDirection(image.GetDirection())
+    grid.SetDirection(direction.ravel().tolist())
     middle = image.TransformContinuousIndexToPhysicalPoint([(n - 1) / 2 for n in image.GetSize()])
-    half = np.array(image.GetDirection()).reshape(3, 3) @ ((size - 1) / 2 * spacing)
+    half = direction @ ((size - 1) / 2 * spacing)
     grid.SetOrigin((np.array(middle) - half).tolist())
     return grid
+
+
+def _as_lps(image: sitk.Image) -> tuple[np.ndarray, np.ndarray]:
+    """Direction (3, 3) of the image's axes put in the order and sense nearest to LPS, and which of its axes each one is."""
+    one = sitk.Image([1, 1, 1], sitk.sitkUInt8)  # the geometry tells; a whole body need not be turned
+    one.SetDirection(image.GetDirection())
+    direction = np.array(sitk.DICOMOrient(one, "LPS").GetDirection()).reshape(3, 3)
+    return direction, np.abs(direction.T @ np.array(image.GetDirection()).reshape(3, 3)).argmax(axis=1)
 
 
 def resample(image: sitk.Image, grid: sitk.Image, outside: float) -> sitk.Image:
