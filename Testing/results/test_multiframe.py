@@ -1,4 +1,7 @@
-"""The DICOM-SEG of an Enhanced CT: in place although its frames are stored in any order, or in several files."""
+"""The DICOM-SEG of an Enhanced CT: in place although its frames are stored in any order, or in several files, with geometry
+frame by frame or stated wrongly."""
+
+import copy
 
 import numpy as np
 import pydicom
@@ -13,12 +16,32 @@ from .test_seg import points, read_by_dcmqi, write
 SHUFFLED = [3, 0, 6, 1, 7, 2, 5, 4]
 
 
-@pytest.fixture(params=[[SHUFFLED], [SHUFFLED[:3], SHUFFLED[3:]]], ids=["one file", "two files"])
-def files(request) -> list[pydicom.Dataset]:
-    return [enhanced_ct(order, number) for number, order in enumerate(request.param, start=60)]
+def as_it_is(file):
+    pass
 
 
-def test_dcmqi_reads_it_in_place_and_references_point_to_the_frames(files, tmp_path):
+def each_frame_its_own(file):
+    shared = file.SharedFunctionalGroupsSequence[0]
+    for keyword in ("PlaneOrientationSequence", "PixelMeasuresSequence"):
+        for frame in file.PerFrameFunctionalGroupsSequence:
+            setattr(frame, keyword, copy.deepcopy(shared[keyword].value))
+        del shared[keyword]
+
+
+def wrong_step(file):
+    measures = file.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    measures.SpacingBetweenSlices = 9
+    del measures.SliceThickness
+
+
+@pytest.mark.parametrize("change, orders", [
+    (as_it_is, [SHUFFLED]), (as_it_is, [SHUFFLED[:3], SHUFFLED[3:]]), (each_frame_its_own, [SHUFFLED[:3], SHUFFLED[3:]]),
+    (wrong_step, [SHUFFLED]),
+])  # fmt: skip
+def test_dcmqi_reads_it_in_place_and_references_point_to_the_frames(change, orders, tmp_path):
+    files = [enhanced_ct(order, number) for number, order in enumerate(orders, start=60)]
+    for file in files:
+        change(file)
     (tmp_path / "study").mkdir()
     for n, file in enumerate(files):
         file.save_as(tmp_path / "study" / f"{n}.dcm", enforce_file_format=True)

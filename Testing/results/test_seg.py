@@ -108,6 +108,31 @@ def resampled(study, label):
     return replace(study, ct=sitk.Resample(study.ct, grid)), on_grid(label, grid)
 
 
+def stated_twice_as_far(study, label):
+    return _headers_with(study, SpacingBetweenSlices=6.6), label
+
+
+def stated_from_head_to_feet(study, label):
+    """As it is written in nuclear medicine."""
+    return _headers_with(study, SpacingBetweenSlices=-3.3), label
+
+
+def rounded(study, label):
+    """A slice a little out of step, others turned by a last digit, and a thickness that is not the step."""
+    changed = _headers_with(study, SliceThickness=5)
+    header = changed.ct_headers[9]
+    header.ImagePositionPatient = [*header.ImagePositionPatient[:2], f"{header.ImagePositionPatient[2] + 0.08:.6f}"]
+    header.ImageOrientationPatient = [1, 0, 0, 0, 1, "0.000001"]
+    return changed, label
+
+
+def _headers_with(study, **values):
+    headers = tuple(map(copy.deepcopy, study.ct_headers))
+    for header in headers:
+        header.update(values)
+    return replace(study, ct_headers=headers)
+
+
 def _moved(study, label, turn: np.ndarray, shift: np.ndarray):
     images = [sitk.Image(image) for image in (study.ct, study.pet, label)]
     for image in images:
@@ -122,7 +147,9 @@ def _moved(study, label, turn: np.ndarray, shift: np.ndarray):
     return replace(study, ct=images[0], pet=images[1], ct_headers=tuple(headers)), images[2]
 
 
-@pytest.mark.parametrize("change", [as_it_is, half_a_voxel_on, oblique, flipped, resampled])
+@pytest.mark.parametrize("change", [
+    as_it_is, half_a_voxel_on, oblique, flipped, resampled, stated_twice_as_far, stated_from_head_to_feet, rounded,
+])  # fmt: skip
 def test_dcmqi_reads_it_back_voxel_exact_and_in_place(study, label, tmp_path, change):
     study, label = change(study, label)
     write(tmp_path / "seg.dcm", study, label)

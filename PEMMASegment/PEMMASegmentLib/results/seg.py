@@ -20,7 +20,7 @@ from ..study.annotation.author import SOFTWARE, algorithm_name
 from ..study.types import PetCtStudy
 from .components import lesion_numbers
 from .measure import rule_in_words
-from .sources import clean_sources, match_slices, why_no_seg
+from .sources import clean_sources, is_multiframe, match_slices, own_planes, why_no_seg
 from .table import kept
 from .uids import uid_of
 
@@ -104,9 +104,9 @@ def segment_numbers(numbers: np.ndarray, lesions: Sequence[Lesion], segments: st
 def _build(study, segmentation, lesions, segments, numbers, parameters) -> "hd.seg.Segmentation":
     import highdicom as hd
 
-    sources = clean_sources(study.grid_headers, study.grid.GetSpacing()[2])
+    sources = clean_sources(study.grid_headers, study.grid)
     # highdicom takes one multi-frame image as the source; more files of a series are referenced as further ones
-    first = 1 if "PerFrameFunctionalGroupsSequence" in sources[0] else len(sources)
+    first = 1 if is_multiframe(sources[0]) else len(sources)
     content = _content_key(study, segmentation, lesions, segments, parameters, numbers)
     seg = hd.seg.Segmentation(
         source_images=sources[:first],
@@ -125,7 +125,7 @@ def _build(study, segmentation, lesions, segments, numbers, parameters) -> "hd.s
         content_label="TUMOUR",
         content_description=f"Lesions: {len(lesions)}. Not verified, research use only",
         series_description=SERIES_DESCRIPTION,
-        **({} if match_slices(study.grid, study.grid_headers) else _own_planes(study.grid)),
+        **({} if match_slices(study.grid, study.grid_headers) else own_planes(study.grid)),
     )
     _fix_organization_uid(seg, uid_of("organization", *content))
     if "BodyPartExamined" in sources[0]:
@@ -205,24 +205,6 @@ def _named(adapter: Identity | None) -> str:
 def _plain(text: str, most: int = 64) -> str:
     """As a short DICOM text of any character set holds it; most: letters."""
     return text.encode("ascii", "replace").decode("ascii").replace("\\", "/")[:most]
-
-
-def _own_planes(grid: sitk.Image) -> dict:
-    """Geometry of a grid that is not slice for slice the source's (resampled for uneven gaps, multi-frame sources)."""
-    import highdicom as hd
-
-    cosines = np.reshape(grid.GetDirection(), (3, 3))
-    column_step, row_step, plane_step = grid.GetSpacing()
-    return {
-        "plane_positions": [
-            hd.PlanePositionSequence("PATIENT", grid.TransformIndexToPhysicalPoint((0, 0, k)))
-            for k in range(grid.GetSize()[2])
-        ],
-        "plane_orientation": hd.PlaneOrientationSequence("PATIENT", cosines[:, :2].T.ravel().tolist()),
-        "pixel_measures": hd.PixelMeasuresSequence(
-            pixel_spacing=(row_step, column_step), slice_thickness=plane_step, spacing_between_slices=plane_step
-        ),
-    }
 
 
 def _fix_organization_uid(seg: "Dataset", uid: str) -> None:

@@ -39,31 +39,81 @@ def why_no_seg(headers: Sequence["Dataset"]) -> str:
     return ""
 
 
-def clean_sources(headers: Sequence["Dataset"], slice_step: float) -> list["Dataset"]:
+def clean_sources(headers: Sequence["Dataset"], grid: sitk.Image) -> list["Dataset"]:
     """The same in order, but the first, whose values a new object takes over, as a copy that is valid in every value.
 
     Text that is too long is cut, numbers are rounded to what fits; what is invalid otherwise is emptied (type 2) or left
-    out. slice_step: mm, stands in for a Slice Thickness that is missing.
+    out. The slice step becomes that of `grid`, the study's: readers place slices by it, and what headers say of it is untested.
     """
     from pydicom import config
 
     with config.disable_value_validation():  # reading an invalid value warns, and the warning may quote it
-        sources = _with_frame_of_reference(headers)
+        sources = _agreeing(headers)
         _clean(sources[0])
-        if not sources[0].get("SliceThickness"):
-            sources[0].SliceThickness = f"{slice_step:.8g}"
+        _state_step(_shared_measures(sources[0], grid) if is_multiframe(sources[0]) else sources[0], grid)
     return sources
 
 
-def _with_frame_of_reference(headers: Sequence["Dataset"]) -> list["Dataset"]:
-    """The first copied; all copied when some lack a frame of reference: that of the others, or a common one that is made."""
+def is_multiframe(header: "Dataset") -> bool:
+    """Whether it is of an Enhanced image, whose frames have geometry in functional groups."""
+    return "PerFrameFunctionalGroupsSequence" in header
+
+
+def own_planes(grid: sitk.Image) -> dict:
+    """Geometry of a grid that is not slice for slice the source's (resampled for uneven gaps, multi-frame sources)."""
+    import highdicom as hd
+
+    cosines = np.reshape(grid.GetDirection(), (3, 3))
+    column_step, row_step, plane_step = grid.GetSpacing()
+    return {
+        "plane_positions": [
+            hd.PlanePositionSequence("PATIENT", grid.TransformIndexToPhysicalPoint((0, 0, k)))
+            for k in range(grid.GetSize()[2])
+        ],
+        "plane_orientation": hd.PlaneOrientationSequence("PATIENT", cosines[:, :2].T.ravel().tolist()),
+        "pixel_measures": hd.PixelMeasuresSequence(
+            pixel_spacing=(row_step, column_step), slice_thickness=plane_step, spacing_between_slices=plane_step
+        ),
+    }
+
+
+def _agreeing(headers: Sequence["Dataset"]) -> list["Dataset"]:
+    """The first copied; all copied when not all state one frame of reference and, to the last digit, one orientation.
+
+    These then take the frame of reference of the others, or a common one that is made, and the first one's orientation:
+    highdicom refuses slices that rounding turned apart.
+    """
     stated = [header.FrameOfReferenceUID for header in headers if header.get("FrameOfReferenceUID")]
-    lack = len(stated) < len(headers)
-    sources = [copy.deepcopy(header) if k == 0 or lack else header for k, header in enumerate(headers)]
-    if lack:
-        for source in sources:
+    orientation = headers[0].get("ImageOrientationPatient")
+    lack, turned = len(stated) < len(headers), any(h.get("ImageOrientationPatient") != orientation for h in headers)
+    sources = [copy.deepcopy(header) if k == 0 or lack or turned else header for k, header in enumerate(headers)]
+    for source in sources:
+        if lack:
             source.FrameOfReferenceUID = stated[0] if stated else uid_of("frame", source.SeriesInstanceUID)
+        if turned:
+            source.ImageOrientationPatient = orientation
     return sources
+
+
+def _state_step(measures: "Dataset", grid: sitk.Image) -> None:
+    step = f"{grid.GetSpacing()[2]:.8g}"  # mm
+    measures.SpacingBetweenSlices = step
+    if not measures.get("SliceThickness"):
+        measures.SliceThickness = step
+
+
+def _shared_measures(source: "Dataset", grid: sitk.Image) -> "Dataset":
+    """The pixel measures of all frames: made, like their orientation, where each frame has its own, which highdicom ignores."""
+    from pydicom import Dataset
+
+    if not source.get("SharedFunctionalGroupsSequence"):
+        source.SharedFunctionalGroupsSequence = [Dataset()]
+    [shared, *_], planes = source.SharedFunctionalGroupsSequence, own_planes(grid)
+    if not shared.get("PlaneOrientationSequence"):
+        shared.PlaneOrientationSequence = planes["plane_orientation"]
+    if not shared.get("PixelMeasuresSequence"):
+        shared.PixelMeasuresSequence = planes["pixel_measures"]
+    return shared.PixelMeasuresSequence[0]
 
 
 def _clean(source: "Dataset") -> None:
