@@ -1,7 +1,10 @@
 """Folders come into their place whole, also where a mounted one can't be renamed, or the disk refuses."""
 
+import errno
 import os
+import resource
 import shutil
+import stat
 from pathlib import Path, PureWindowsPath
 
 import pytest
@@ -9,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from PEMMASegmentLib.core import PemmaError
-from PEMMASegmentLib.core.files import place_folder
+from PEMMASegmentLib.core.files import place_folder, write_text
 from PEMMASegmentLib.core.folders import can_replace, is_plain_name, recover_folder, replace_folder, unfinished_folder
 from PEMMASegmentLib.network.library import import_model
 
@@ -75,6 +78,52 @@ def test_the_folder_that_a_program_works_in_keeps_its_place(tmp_path, monkeypatc
     assert sorted(out.iterdir()) == [work, out / "2"] and list(tmp_path.iterdir()) == [out]
     shutil.rmtree(out)
     assert unfinished_folder(tmp_path / "other").parent == tmp_path  # also from a folder that was deleted
+
+
+def test_a_network_folder_without_permissions_and_flushing_takes_files_and_folders(tmp_path, monkeypatch):
+    """GNOME's SMB knows no chmod; VirtualBox and older CIFS flush no folder."""
+    flush = os.fsync
+
+    def no_chmod(path, *_, **__):
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported", str(path))
+
+    def no_folder(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "chmod", no_chmod)
+    monkeypatch.setattr(os, "fsync", no_folder)
+    write_text(tmp_path / "file", "text")
+    place_folder(tmp_path / "placed", lambda folder: folder.mkdir())
+    assert can_replace(tmp_path / "out") and sorted(os.listdir(tmp_path)) == ["file", "placed"]
+
+
+def test_whether_a_folder_can_be_replaced_is_tried(tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    replace_folder(out, lambda new: write_text(new / "a", "1"), "a")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))  # like a full disk
+    try:
+        assert not can_replace(out)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert can_replace(out)
+    hold_open(out, monkeypatch)
+    assert not can_replace(out)
+    assert (out / "a").read_text() == "1" and list(tmp_path.iterdir()) == [out]
+
+
+def hold_open(out, monkeypatch):
+    """As on Windows when another program has a file of the folder open."""
+    rename = os.rename
+
+    def refused(source, target):
+        if Path(source) == out:
+            raise PermissionError(errno.EACCES, "Access is denied", str(source))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", refused)
 
 
 def test_where_nothing_can_be_placed_the_reason_is_told(tmp_path):

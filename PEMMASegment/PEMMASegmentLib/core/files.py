@@ -26,7 +26,7 @@ def write_atomically(target: Path, write: Callable[[Path], None]) -> None:
     temporary = Path(name)
     try:
         write(temporary)
-        os.chmod(temporary, 0o666 & ~umask())
+        give_usual_mode(temporary)
         flush(temporary)
         os.replace(temporary, target)
     except BaseException:
@@ -67,6 +67,12 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def give_usual_mode(path: Path) -> None:
+    """Gives a file or folder that was made for this user alone the permissions of any new one, on disks that keep them."""
+    with suppress(OSError):
+        path.chmod((0o777 if path.is_dir() else 0o666) & ~umask())
+
+
 def umask() -> int:
     """The permissions that new files of this process do without."""
     mask = os.umask(0)
@@ -75,13 +81,17 @@ def umask() -> int:
 
 
 def flush(path: Path) -> None:
-    """Has a file, or the names in a folder, written to the disk, so that a power cut loses nothing."""
+    """Has a file, or the names in a folder, written to the disk, so that a power cut loses nothing.
+
+    Many network and shared folders can't do the second; what was written there stays all the same.
+    """
     if not path.is_dir():
         with open(path, "rb+") as stream:
             os.fsync(stream.fileno())
     elif os.name != "nt":  # a folder can't be opened for fsync on Windows; names are journalled there
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        with suppress(OSError):
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)

@@ -5,11 +5,11 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .files import STALE_S
+from .files import STALE_S, write_text
 
 WRITING = ".writing-"  # then the process's id, a dash and anything; `worker.folders` knows these names
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}")
@@ -27,18 +27,13 @@ def replace_folder(out: Path, fill: Callable[[Path], None], last: str) -> list[s
     out: absolute; new, or a folder of plain files, which are gone afterwards. last: the file without which the others are
     nothing, where `out` stays in its place and is only filled. Raises what `fill` raises; `out` is as it was then.
     """
-    beside = _beside(out)
-    beside.mkdir(parents=True, exist_ok=True)
-    ours = Path(tempfile.mkdtemp(prefix=f"{WRITING}{os.getpid()}-", dir=beside))
-    try:
+    _beside(out).mkdir(parents=True, exist_ok=True)
+    with _working_in(_beside(out), out) as ours:
         new = ours / "new"
         new.mkdir()
         fill(new)
         names = sorted(file.name for file in new.iterdir())
         _move_files(new, out, last) if _stays(out) else _swap(new, out)
-    finally:
-        if out.exists() or not _aside(ours, out).exists():  # else the old files are left there: not ours to throw away
-            shutil.rmtree(ours, ignore_errors=True)
     return names
 
 
@@ -59,9 +54,22 @@ def recover_folder(out: Path) -> None:
 
 
 def can_replace(out: Path) -> bool:
-    """Whether `out` (absolute) may be replaced, as far as the permissions of where that is done tell."""
+    """Whether `out` (absolute) may be replaced: tried with a file, and by moving an old folder aside and back.
+
+    Permissions do not tell it all: a disk is full, a share takes no files, a folder of which a program has a file open
+    can't be moved on Windows and on its servers.
+    """
     place = next((folder for folder in (_beside(out), *out.parents) if folder.exists()), None)  # None: a drive that isn't there
-    return place is not None and place.is_dir() and os.access(place, os.W_OK | os.X_OK)
+    if place is None or not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        return False
+    try:
+        with _working_in(place, out) as ours:
+            write_text(ours / "tried", "tried")
+            if out.exists() and not _stays(out):
+                os.rename(_put_aside(ours, out), out)
+    except OSError:
+        return False
+    return True
 
 
 def unfinished_folder(out: Path) -> Path:
@@ -82,21 +90,36 @@ def _stays(out: Path) -> bool:
     return False
 
 
+@contextmanager
+def _working_in(place: Path, out: Path) -> Iterator[Path]:
+    """A folder of this program in `place` for work on `out`, which goes afterwards."""
+    ours = Path(tempfile.mkdtemp(prefix=f"{WRITING}{os.getpid()}-", dir=place))
+    try:
+        yield ours
+    finally:
+        if out.exists() or not _aside(ours, out).exists():  # else the old files are left there: not ours to throw away
+            shutil.rmtree(ours, ignore_errors=True)
+
+
 def _aside(ours: Path, out: Path) -> Path:
     """Where the old folder stands while the new one takes its place; its name tells whose it is."""
     return ours / "old" / out.name
 
 
+def _put_aside(ours: Path, out: Path) -> Path:
+    aside = _aside(ours, out)
+    aside.parent.mkdir()
+    os.rename(out, aside)
+    return aside
+
+
 def _swap(new: Path, out: Path) -> None:
     """Renames `new` to `out`; an old one steps aside first and comes back if that fails."""
-    aside = _aside(new.parent, out)
-    if out.exists():
-        aside.parent.mkdir()
-        os.rename(out, aside)
+    aside = _put_aside(new.parent, out) if out.exists() else None
     try:
         os.rename(new, out)
     except OSError:
-        if aside.exists():
+        if aside is not None:
             os.rename(aside, out)
         raise
 
