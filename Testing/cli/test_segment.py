@@ -12,6 +12,11 @@ import torch
 
 from PEMMASegmentLib import inference
 from PEMMASegmentLib.cli import main
+from PEMMASegmentLib.cli.segment import nothing_stale
+from PEMMASegmentLib.core import PemmaError
+from PEMMASegmentLib.results import SCHEMA
+
+from ..core.test_folders import hold_open
 
 LIBRARY = Path(inference.__file__).resolve().parents[2]
 FILES = {"segmentation.dcm", "lesions.csv", "preview.png", "result.json"}
@@ -141,6 +146,25 @@ def test_a_refusal_leaves_no_stale_result(patient, even, tmp_path):
     shutil.copytree(kept, several / "STS_008")
     assert main(["segment", str(patient), str(broken), "--out", str(several), "--model", "nosuch", "--quiet"]) == 1
     assert names(several / "STS_008") == set()
+
+
+def test_an_earlier_result_held_open_stays_whole_and_the_refusal_names_it(tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in FILES:
+        (out / name).write_text(json.dumps({"schema": SCHEMA, "files": [{"name": file} for file in FILES]}))
+    hold_open(out, monkeypatch)
+    refused = PemmaError("pet-units", "no SUV", "choose --inputs ct")
+    for error in (refused, OSError("a bug")):
+        with pytest.raises(type(error)) as told, nothing_stale(out):
+            raise error
+        assert told.value is error and names(out) == FILES
+    stale = "close the files of the earlier result in out in other programs: it is still there"
+    assert refused.way_out == f"choose --inputs ct; {stale}"
+    monkeypatch.undo()
+    with pytest.raises(OSError), nothing_stale(out):
+        raise error
+    assert names(out) == set() and os.listdir(tmp_path) == ["out"]
 
 
 def test_ctrl_c_exits_130_and_keeps_the_earlier_result(patient, even, tmp_path, monkeypatch, capsys):

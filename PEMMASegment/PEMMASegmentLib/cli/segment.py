@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,24 +91,20 @@ def segment_one(study: Path, out: Path, model: "Model", options: argparse.Namesp
 
 @contextlib.contextmanager
 def nothing_stale(*places: Path) -> Iterator[None]:
-    """What fails inside leaves no earlier result in these places; what the user stops leaves it as it is."""
-    from ..core import Cancelled
+    """What fails inside leaves no earlier result in these places: it would pass for the refused study's.
+
+    What the user stops leaves it as it is. One that can't be removed is named in the refusal.
+    """
+    from .. import results
+    from ..core import Cancelled, PemmaError
 
     try:
         yield
     except Cancelled:
         raise
-    except Exception:
-        for place in places:
-            drop_earlier(place)
+    except Exception as error:
+        left = [place.name for place in places if not results.drop(place)]
+        if left and isinstance(error, PemmaError):
+            stale = f"close the files of the earlier result in {', '.join(left)} in other programs: it is still there"
+            error.way_out = f"{error.way_out}; {stale}" if error.way_out else stale
         raise
-
-
-def drop_earlier(out: Path) -> None:
-    """Removes an earlier result from `out`, the record last: after a refusal it would pass for the refused study's."""
-    from .. import results
-
-    results.check_out(out)
-    if out.is_dir():
-        for entry in sorted(out.iterdir(), key=lambda entry: entry.name == "result.json"):
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()

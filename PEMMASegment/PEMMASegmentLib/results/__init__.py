@@ -6,13 +6,14 @@ from .record import SCHEMA, write_json
 from .seg import write_label_nifti, write_seg
 from .table import as_text, write_csv
 from .uids import result_key
-from .write import check_out, write_all
+from .write import check_out, drop, write_all
 
 __all__ = [
     "MTV_RULES",
     "SCHEMA",
     "as_text",
     "check_out",
+    "drop",
     "measure",
     "measure_edited",
     "result_key",

@@ -61,7 +61,22 @@ def check_out(out: Path) -> None:
         raise PemmaError("cannot-write", "the results can't be written there", _WAY_OUT, out.name)
 
 
-_WAY_OUT = "free some space, or name a folder with --out that you may write to"
+def drop(out: Path) -> bool:
+    """Removes an earlier result of ours from `out`, whole or not at all; whether none is left there."""
+    out = Path(out).resolve()
+    recover_folder(out)
+    try:
+        if not out.is_dir() or not any(out.iterdir()):
+            return True
+        if not _foreign(out):
+            replace_folder(out, lambda folder: None, last=RECORD)
+            return True
+    except OSError:  # Windows: a file of it is open in another program
+        pass
+    return False
+
+
+_WAY_OUT = "free some space, close the files of an earlier result, or name a folder with --out that you may write to"
 
 
 def _foreign(out: Path) -> str:
