@@ -200,14 +200,17 @@ class PEMMASegmentLogic(ScriptedLoadableModuleLogic):
     def segment(self, ct, pet, **options):
         """Segments and waits; returns the run (`PEMMASegmentLib.panel.runs.Run`). Raises PemmaError.
 
-        ct, pet: volume nodes, either may be None. options: the command line's by name (`model`, `device`, `roi` ...).
+        ct, pet: volume nodes, either may be None. options: the command line's by name (`model`, `device`, `roi` ...), also
+        what the PET's headers lack (`weight_kg`, `dose_bq` ..., see `PEMMASegmentLib.study.types.Typed`).
         """
         from PEMMASegmentLib.core import PemmaError
         from PEMMASegmentLib.panel import logic, studies
+        from PEMMASegmentLib.study.types import Typed
         from PEMMASegmentLib.worker.client import Worker
         from PEMMASegmentLib.worker.events import Error, Result
 
-        study = studies.read_study(ct, pet)
+        typed = Typed(**{name: options.pop(name) for name in Typed.__dataclass_fields__ if name in options})
+        study = studies.read_study(ct, pet, typed=typed)
         worker = Worker(temporary=Path(slicer.app.temporaryPath))
         try:
             id = worker.request("segment", **logic.request_fields(study, worker.private_folder(), options))

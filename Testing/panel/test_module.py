@@ -65,6 +65,16 @@ def test_a_script_is_told_what_is_wrong(file, asked):
         file.PEMMASegmentLogic().segment(ct, None, inputs="pet")
 
 
+def test_a_script_gives_what_the_headers_lack(file, asked, monkeypatch):
+    from PEMMASegmentLib.panel import studies
+
+    (_ct, pet), read, seen = file.load_sample(), studies.read_study, []
+    monkeypatch.setattr(studies, "read_study", lambda *nodes, **typed: seen.append(read(*nodes, **typed)) or seen[-1])
+    with pytest.raises(PemmaError, match="inputs"):
+        file.PEMMASegmentLogic().segment(None, pet, inputs="ct", weight_kg=70.0)
+    assert "typed-value-unused" in {told.code for told in seen[0].warnings}  # these headers have a weight
+
+
 def test_the_sample_has_a_thumbnail_and_the_module_an_icon(file):
     import SimpleITK as sitk
 
