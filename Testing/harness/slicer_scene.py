@@ -76,7 +76,10 @@ class FolderDatabase:
         return str(element.value) if element is not None else ""
 
     def insert(self, path: str) -> None:
+        """One that is closed takes nothing, and says nothing."""
         self.inserted.append(path)
+        if self.isOpen:
+            self._files[str(pydicom.dcmread(path, specific_tags=["SOPInstanceUID"]).SOPInstanceUID)] = path
 
 
 def start():

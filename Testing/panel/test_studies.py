@@ -78,6 +78,52 @@ def test_the_status_tells_sizes_route_and_alignment(case):
     assert studies.sizes(case.ct, None) == "CT 141 x 137 x 51 voxels of 0.977 x 0.977 x 3.27 mm"
 
 
+def transformed(node, matrix) -> None:
+    """As the Transforms module hardens a matrix (4, 4)."""
+    import slicer
+
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
+    node.SetAndObserveTransformNodeID(transform.GetID())
+    node.HardenTransform()
+
+
+def test_a_volume_that_was_moved_is_told_and_gets_no_seg(case, answer, tmp_path):
+    """One that was cropped, resampled or reoriented lies where it did; a PET that was moved onto the CT may have to be."""
+    from PEMMASegmentLib.core.images import like
+    from PEMMASegmentLib.panel import logic
+
+    source = studies._source(case.ct)
+
+    def lies(image) -> bool:
+        return studies._lies_in_files(studies.Source(image, source.headers))
+
+    fine = sitk.Resample(source.image, (276, 267, 167), sitk.Transform(), sitk.sitkLinear, source.image.GetOrigin(),
+                         (0.5, 0.5, 1.0), source.image.GetDirection())  # fmt: skip
+    cropped = source.image[20:100, 10:, 5:20]
+    off_the_voxels = sitk.Resample(cropped, sitk.TranslationTransform(3, (0.3, 0.3, 0.9)))
+    assert all(lies(image) for image in (fine, cropped, off_the_voxels, sitk.DICOMOrient(source.image, "RAI"), source.image))
+    for shift in ((0.0, 0.0, 3.27), (0.6, 0.0, 0.0), (0.0, -30.0, 0.0)):
+        away = like(sitk.GetArrayFromImage(source.image), source.image)
+        away.SetOrigin((np.array(source.image.GetOrigin()) + shift).tolist())
+        assert not lies(away)
+    shift, turn = np.eye(4), np.eye(4)
+    shift[0, 3] = 30.0
+    turn[:2, :2] = [[np.cos(0.05), -np.sin(0.05)], [np.sin(0.05), np.cos(0.05)]]
+    transformed(case.pet, shift)
+    study = studies.read_study(case.ct, case.pet)
+    assert "pet-moved" in {told.code for told in study.warnings}
+    assert studies.why_moved(study) == "" != studies.why_moved(studies.read_study(None, case.pet))
+    transformed(case.ct, turn)
+    study = studies.read_study(case.ct, case.pet)
+    assert "was moved since it was loaded" in studies.in_words(study)
+    run = logic.show_result(study, answer, case.ct, case.pet, {})
+    assert "the CT was moved" in logic.why_not_export(run)
+    with pytest.raises(PemmaError, match="seg-moved"):
+        logic.export_seg(run, tmp_path)
+    assert list(tmp_path.glob("*.dcm")) == []
+
+
 class Headers:
     """The DICOM database of made-up series: what differs from a good one, by series."""
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import slicer
 from slicer.i18n import tr as _
 
 from ..core import PemmaError
@@ -30,7 +29,7 @@ class ExportSection:
     def _export_seg(self) -> None:
         into_database = self._ui.intoDatabaseCheckBox.checked
         folder = self._folder(or_none=into_database)
-        path = logic.export_seg(self._run, folder or Path(slicer.app.temporaryPath), into_database=into_database)
+        path = logic.export_seg(self._run, folder, into_database=into_database)
         self._tell(path, _("DICOM-SEG with {number} lesion(s)"), folder, into_database)
 
     def _export_table(self) -> None:

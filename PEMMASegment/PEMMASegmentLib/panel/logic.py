@@ -1,11 +1,13 @@
 """What the panel does without its widgets: volumes to a request, the answer to nodes, lesions to DICOM. For scripts too."""
 
 import contextlib
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pydicom
 import SimpleITK as sitk
 import slicer
 
@@ -15,7 +17,7 @@ from ..core.images import save
 from ..core.types import SMALLEST_ML
 from ..study import PetCtStudy
 from ..worker.events import Result
-from . import runs, segments, volumes
+from . import runs, segments, studies, volumes
 
 CT_FILE, PET_FILE = "ct.nrrd", "pet.nrrd"
 SEG_FILE, TABLE_FILE = "PEMMASegment.dcm", "PEMMASegment.csv"
@@ -26,12 +28,16 @@ def request_fields(study: PetCtStudy, folder: Path, options: Mapping[str, Any]) 
     """Writes the study's volumes into a private folder; returns the fields of a segment request.
 
     options: the command line's by name (`model`, `inputs`, `device`, `roi` ...), None for what is not given.
-    Raises PemmaError "cannot-write" when the disk is full.
+    Raises PemmaError "cannot-write" when the disk is full; the folder is gone then, since no request takes it away.
     """
     files = {"ct": (study.ct, CT_FILE), "pet": (study.pet, PET_FILE)}
-    for image, name in files.values():
-        if image is not None:
-            write_image(image, folder / name)
+    try:
+        for image, name in files.values():
+            if image is not None:
+                write_image(image, folder / name)
+    except PemmaError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     volumes = {key: name for key, (image, name) in files.items() if image is not None}
     return {"folder": folder, "volumes": volumes, **options}
 
@@ -53,14 +59,26 @@ def show_result(study: PetCtStudy, answer: Result, ct_node, pet_node, options: M
 def export_seg(run: runs.Run, folder: Path | None, *, into_database: bool = False) -> Path:
     """Writes the kept lesions as DICOM-SEG under a name that is free in the folder, which may be None for the database.
 
-    Raises PemmaError with the reason: no lesion kept, no DICOM headers, no such folder, a full disk.
+    Raises PemmaError with the reason: no lesion kept, no DICOM headers, a volume that was moved, no such folder, a full disk,
+    a database that does not take it.
     """
+    if why := studies.why_moved(run.study):
+        raise PemmaError("seg-moved", why, studies.LOAD_AGAIN)
     with _place(folder) as place:
         path = _free_name(place / SEG_FILE)
         _to_disk(run.write_seg, path)
         if into_database:
-            slicer.dicomDatabase.insert(str(path))  # which takes a copy
+            _into_database(path)
         return path
+
+
+def _into_database(path: Path) -> None:
+    """A copy of it. The database itself only logs when it could not take the file."""
+    database, uid = slicer.dicomDatabase, pydicom.dcmread(path, specific_tags=["SOPInstanceUID"]).SOPInstanceUID
+    database.insert(str(path))
+    if not database.fileForInstance(uid):
+        sentence = "the DICOM database did not take the DICOM-SEG"
+        raise PemmaError("database", sentence, "open the database in the module DICOM, free some space, or choose a folder")
 
 
 def export_table(run: runs.Run, folder: Path) -> Path:
@@ -102,7 +120,7 @@ def why_not_export(run: runs.Run | None) -> str:
         return "no lesion is kept"
     if not run.study.grid_headers:
         return "the volume was not loaded from DICOM"
-    return ""
+    return studies.why_moved(run.study)
 
 
 def centre_ras(run: runs.Run, number: int) -> tuple[float, float, float]:

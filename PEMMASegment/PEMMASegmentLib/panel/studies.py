@@ -19,6 +19,8 @@ from . import volumes
 UIDS = "DICOM.instanceUIDs"
 SUV_UNITS = ("{SUVbw}g/ml", "g/ml{SUVbw}")
 LOAD_AGAIN = "load the study again from the DICOM module"
+_MOVED = "{}-moved"  # code of a warning
+_PLANE = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns")
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ def read_study(ct_node, pet_node, *, typed: Typed = Typed(), pet_is_suv: bool = 
     if ct_node is pet_node:
         raise PemmaError("study-same", "CT and PET are the same volume", "choose two volumes, or one and none")
     ct, pet = (_source(node) if node is not None else None for node in (ct_node, pet_node))
-    told = _pair(ct, pet)
+    told = (*_moved("CT", ct), *_moved("PET", pet), *_pair(ct, pet))
     suv_image, route, notes = (None, None, ()) if pet is None else _as_suv(pet, pet_node, typed, pet_is_suv)
     ct_headers, pet_headers = (_public(source) for source in (ct, pet))
     hu_image = None if ct is None else nifti.as_int16(ct.image)
@@ -79,6 +81,43 @@ def _source(node) -> Source:
 def _slice_index(image: sitk.Image, header: pydicom.Dataset) -> float:
     position = [float(value) for value in header.ImagePositionPatient]
     return image.TransformPhysicalPointToContinuousIndex(position)[2]
+
+
+def why_moved(study: PetCtStudy) -> str:
+    """Why a DICOM-SEG would lie elsewhere than the series that it references, in a sentence; "" if it would not."""
+    code = _MOVED.format("ct" if study.ct is not None else "pet")
+    return next((told.sentence for told in study.warnings if told.code == code), "")
+
+
+def _moved(kind: str, source: Source | None) -> tuple[StudyWarning, ...]:
+    """Tells of a volume that no longer lies where its files say: a transform was hardened, or its geometry was edited."""
+    if source is None or _lies_in_files(source):
+        return ()
+    sentence = f"the {kind} was moved since it was loaded: it does not lie where its DICOM files say"
+    return (StudyWarning(_MOVED.format(kind.lower()), sentence, LOAD_AGAIN),)
+
+
+def _lies_in_files(source: Source) -> bool:
+    """Whether the axes are those of the files, in any order, and no voxel lies outside the box of their voxels.
+
+    What was cropped or resampled has not moved; that may end up to a voxel outside. Multi-frame files state their planes
+    elsewhere: not judged.
+    """
+    image, headers = source.image, source.headers
+    if not headers or not all(header.get(name) for header in headers for name in _PLANE):
+        return True
+    first = headers[0]
+    row, column = np.reshape([float(value) for value in first.ImageOrientationPatient], (2, 3))
+    axes = np.stack([row, column, np.cross(row, column)])
+    if not np.allclose(np.abs(axes @ np.reshape(image.GetDirection(), (3, 3))).max(axis=1), 1.0, rtol=0, atol=1e-6):
+        return False
+    planes = np.array([[float(value) for value in header.ImagePositionPatient] for header in headers]) @ axes.T
+    step = np.array([*(float(value) for value in first.PixelSpacing[::-1]), np.ptp(planes[:, 2]) / max(len(headers) - 1, 1)])
+    size = np.array([first.Columns, first.Rows, len(headers)])
+    low, high = planes.min(0), planes.max(0) + step * (size - 1) * (1, 1, 0)
+    ends = [image.TransformIndexToPhysicalPoint(index) for index in ((0, 0, 0), [n - 1 for n in image.GetSize()])]
+    corners, away = np.array(ends) @ axes.T, step * (0.5 if image.GetSize() == tuple(size.tolist()) else 1.0) + 1e-3
+    return bool((corners.min(0) >= low - away).all() and (corners.max(0) <= high + away).all())
 
 
 def _as_suv(pet: Source, node, typed: Typed, pet_is_suv: bool) -> tuple[sitk.Image, Suv, tuple[StudyWarning, ...]]:
