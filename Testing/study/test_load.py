@@ -1,6 +1,7 @@
 """Studies as they come: real patients, choice of series, multi-frame and compressed files, the facts a SEG needs."""
 
 import copy
+import shutil
 import threading
 import types
 
@@ -336,6 +337,13 @@ def test_file_and_folder_that_the_drive_gives_no_more(tmp_path):
     with pytest.raises(PemmaError) as refusal:
         list(scan._walk(folder / "gone", set()))
     assert refusal.value.code == "series-changed"
+
+
+def test_archive_is_to_be_unpacked(tmp_path):
+    archive = shutil.make_archive(str(tmp_path / "archives/study"), "zip", Pair().write(tmp_path / "study"))
+    for given, sentence in ((archive, "not a folder"), (tmp_path / "archives", "none of the 1 files")):
+        with pytest.raises(PemmaError, match=f"{sentence}.*unpack the archive"):
+            study.load(given)
 
 
 def test_describe(tmp_path):

@@ -46,6 +46,8 @@ READ_ERRORS = (
 )
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".bz2")
 DICOM_NAMES = (".dcm", ".dicom", ".ima")
+ONE_FOLDER = "give the folder of one study"
+UNPACK = "unpack the archive and give its folder"
 #: tags that must not stand twice in one file, since either value could be meant
 CRITICAL = (
     (0x0028, 0x0010),
@@ -102,7 +104,7 @@ def scan(folder: Path, progress: Progress) -> Scan:
         raise PemmaError(
             "no-folder",
             "there is no such folder" if not folder.exists() else "this is a file, not a folder",
-            "give the folder of one study",
+            UNPACK if _is_archive(folder) else ONE_FOLDER,
             printable(folder.name),
         )
     paths, dead_links = _paths(folder)
@@ -120,7 +122,7 @@ def scan(folder: Path, progress: Progress) -> Scan:
         raise PemmaError(
             "nothing-to-load",
             f"none of the {len(paths)} files in the folder is a DICOM image" if paths else "the folder is empty",
-            "give the folder of one study",
+            UNPACK if any(map(_is_archive, others)) else ONE_FOLDER,
             printable(folder.name),
         )
     return found
@@ -142,7 +144,7 @@ def _paths(folder: Path) -> tuple[list[Path], int]:
             raise PemmaError(
                 "too-many-files",
                 f"the folder holds more than {MOST_FILES} files",
-                "give the folder of one study",
+                ONE_FOLDER,
                 printable(folder.name),
             )
     return sorted(found), dead
@@ -206,11 +208,20 @@ def _about_skipped(others: list[Path], dead_links: int) -> list[StudyWarning]:
                 "check that the export is complete",
             )
         )
-    if any(path.suffix.lower() in ARCHIVES and not path.name.endswith(".nii.gz") for path in others):
+    if any(map(_is_archive, others)):
         found.append(StudyWarning("archive-ignored", "an archive in the folder was ignored", "unpack it first"))
     if dead_links:
         found.append(StudyWarning("dead-link", f"{dead_links} links that lead nowhere were skipped"))
     return found
+
+
+def _is_archive(path: Path) -> bool:
+    return path.is_file() and path.suffix.lower() in ARCHIVES and not path.name.lower().endswith(".nii.gz")
+
+
+def begins_as_dicom(start: bytes) -> bool:
+    """Whether a file's first 132 bytes are a preamble, or those of a file without one."""
+    return start[128:] == b"DICM" or start[:2] in FIRST_TAGS
 
 
 def _read(path: Path) -> File | None:
@@ -218,7 +229,7 @@ def _read(path: Path) -> File | None:
     try:
         with path.open("rb") as stream:
             start = stream.read(132)
-            if start[128:] != b"DICM" and start[:2] not in FIRST_TAGS:
+            if not begins_as_dicom(start):
                 return None
             stream.seek(0)
             return _parse(path, stream, start[128:] != b"DICM")
