@@ -130,6 +130,16 @@ def file_twice(pair):
     return lambda folder: (folder / "copy.dcm").write_bytes((folder / "pet/003.dcm").read_bytes())
 
 
+@case(16, "W", "duplicates-ignored")
+def file_twice_by_another_writer(pair):
+    def copy(folder):
+        data = pydicom.dcmread(folder / "pet/003.dcm")
+        data.preamble, data.file_meta.ImplementationVersionName = b"II*\0" * 32, "OTHER"
+        data.save_as(folder / "copy.dcm")
+
+    return copy
+
+
 @case(17, "R", "conflicting-duplicates")
 def one_uid_two_contents(pair):
     twin = clone(pair.pet[3], pair.pet[3].SOPInstanceUID)

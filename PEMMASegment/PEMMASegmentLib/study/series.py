@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from pydicom import Dataset
+from pydicom import Dataset, filereader
 from pydicom.uid import (
     CTImageStorage,
     EnhancedCTImageStorage,
@@ -269,7 +269,7 @@ def _drop_duplicates(series: Series) -> None:
             raise PemmaError(
                 "conflicting-duplicates",
                 "two files have the same SOP Instance UID (0008,0018) and different contents",
-                EXPORT_AGAIN,
+                "keep one of the two files",
                 f"{first.name}, {file.name}",
             )
     extra = len(series.files) - len(kept)
@@ -287,8 +287,12 @@ def _in_order(slices: list[Slice]) -> list[Slice]:
 
 
 def _digest(file: File) -> bytes:
+    """sha256 of the data set with its pixels; the preamble and group 0002 before it only tell who wrote the file."""
     try:
-        return hashlib.sha256(file.path.read_bytes()).digest()
+        with file.path.open("rb") as stream:
+            filereader.read_preamble(stream, force=True)
+            filereader._read_file_meta_info(stream)
+            return hashlib.sha256(stream.read()).digest()
     except OSError as problem:
         raise unreachable(problem, file.name) from None
 
