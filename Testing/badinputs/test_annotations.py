@@ -80,10 +80,16 @@ def no_frame(dataset):
     del dataset.StructureSetROISequence[0].ReferencedFrameOfReferenceUID
 
 
-def test_frame_of_reference_must_be_the_studys(outcome, truth):
+def test_frame_of_reference_must_be_the_studys(sample, outcome, truth):
     assert refused(outcome, other_frame) == "annotation-frame"
     label, codes = outcome(no_frame)
     assert codes == ["annotation-frame-unknown"] and (label == truth).all()
+    headers = copy.deepcopy(sample[0].ct_headers)
+    for header in headers:
+        del header.FrameOfReferenceUID
+    for patch in (other_frame, no_frame):
+        label, codes = outcome(patch, study=dataclasses.replace(sample[0], ct_headers=headers))
+        assert codes == ["annotation-frame-unknown"] and (label == truth).all()
 
 
 def test_contours_outside_the_volume(outcome):

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydicom.filereader import read_partial
 from pydicom.tag import Tag
 
-from ..scan import READ_ERRORS
+from ..scan import READ_ERRORS, begins_as_dicom
 
 KEYWORDS = ["SOPClassUID", "SOPInstanceUID", "PatientID"]
 _TAGS = [Tag(keyword) for keyword in KEYWORDS]
@@ -25,8 +25,7 @@ def header_of(file: Path) -> dict[str, str] | None:
     """The values of `KEYWORDS`; None for a file that is no DICOM. A file without preamble can be one."""
     try:
         with open(file, "rb") as stream:
-            start = stream.read(132)
-            if start[128:] != b"DICM" and start[:2] not in (b"\x08\x00", b"\x02\x00"):
+            if not begins_as_dicom(stream.read(132)):
                 return None
             stream.seek(0)
             # no farther than needed: what lies behind may be long, or damaged without touching what the file is

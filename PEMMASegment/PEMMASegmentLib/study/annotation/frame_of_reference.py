@@ -9,11 +9,12 @@ def check_frames(stated: frozenset[str], study: PetCtStudy) -> tuple[StudyWarnin
 
     stated: Frame of Reference UIDs that the annotation claims. A NIfTI study has none, so that nothing is checked.
     """
-    grid, all_frames = _frames(study.grid_headers), _frames(study.ct_headers) | _frames(study.pet_headers)
-    if not all_frames:
+    if study.kind == "nifti":
         return ()
-    if not stated:
-        sentence = "the annotation names no frame of reference; its coordinates are taken as the study's"
+    grid, all_frames = _frames(study.grid_headers), _frames(study.ct_headers) | _frames(study.pet_headers)
+    if not stated or not all_frames:
+        which = "annotation" if not stated else "study"
+        sentence = f"the {which} names no frame of reference; the annotation's coordinates are taken as the study's"
         return (StudyWarning("annotation-frame-unknown", sentence, "look at the contour on the images"),)
     if not stated <= all_frames:
         raise PemmaError(
