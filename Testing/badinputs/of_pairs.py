@@ -29,13 +29,13 @@ def other_frame_of_reference(pair):
     for_all(pair.ct, FrameOfReferenceUID=ROOT + ".55")
 
 
-@case(106, "R", "no-overlap")
+@case(106, "R", "ct-pet-apart")
 def elsewhere(pair):
     for header in pair.ct:
         header.ImagePositionPatient[2] += 500
 
 
-@case(107, "W", "partial-overlap")
+@case(107, "W", "ct-pet-overlap")
 def half_a_ct(pair):
     del pair.ct[4:]
 

@@ -106,7 +106,7 @@ def test_images_must_lie_in_one_place(case):
     moved(case / "pet.nii.gz", 60.0)
     assert "ct-pet-overlap" in [w.code for w in nifti.load(case).warnings]
     moved(case / "pet.nii.gz", 400.0)
-    with pytest.raises(PemmaError, match="same place"):
+    with pytest.raises(PemmaError, match="do not overlap"):
         nifti.load(case)
 
 

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 
 from ..core import PemmaError
 from ..core.images import extent_mm
-from . import plausible, registration
+from . import pairing, plausible, registration
 from .types import Candidate, PetCtStudy, StudyWarning, Suv, left_out
 
 CT_FILE, PET_FILE, MASK_FILE = "ct.nii.gz", "pet.nii.gz", "mask.nii.gz"
@@ -61,7 +61,8 @@ def from_files(ct_file: Path | None, pet_file: Path | None, need: str | None = N
     images, problems = _read(files, told)
     if len(images) == 2:
         try:
-            told += (*_overlap(**images), *registration.check(**images))
+            told += pairing.check_overlap(extent_mm(images["ct"]), extent_mm(images["pet"]), PET_FILE)
+            told += registration.check(**images)
         except PemmaError as problem:
             problems["pet" if need == "ct" else "ct"] = problem
     for which in sorted(problems, key=lambda one: one != need):  # of two, the one that can't be done without is told
@@ -202,23 +203,6 @@ def _place_unknown(file: Path) -> tuple[StudyWarning, ...]:
     if codes and all(code == "0" for code in codes):
         sentence = f"{file.name} does not say where in space it lies (qform and sform code 0)"
         return (StudyWarning("image-place-unknown", sentence, "write it with its qform or sform"),)
-    return ()
-
-
-def _overlap(ct: sitk.Image, pet: sitk.Image) -> tuple[StudyWarning, ...]:
-    """Rules of DICOM pairing: less than a quarter of the PET's length on the CT is refused, less than 80 % is said."""
-    a, b = extent_mm(ct), extent_mm(pet)
-    shared = np.minimum(a[:, 1], b[:, 1]) - np.maximum(a[:, 0], b[:, 0])
-    share = shared[2] / (b[2, 1] - b[2, 0])
-    if (shared <= 0).any() or share < 0.25:
-        raise PemmaError(
-            "ct-pet-apart",
-            "CT and PET do not lie in the same place",
-            "check both images' geometry, or use --inputs ct or pet",
-            PET_FILE,
-        )
-    if share < 0.8:
-        return (StudyWarning("ct-pet-overlap", f"only {share:.0%} of the PET's length lies on the CT"),)
     return ()
 
 
