@@ -192,16 +192,17 @@ class _MRMLWidget(QtWidgets.QWidget):
 class _NodeComboBox(QtWidgets.QWidget):
     """Nodes of `nodeTypes` in the scene, looked up by ID each time, so that a closed scene leaves nothing behind."""
 
-    currentNodeChanged = Signal(object)
-    CXX_SIGNALS = {"currentNodeChanged": "currentNodeChanged(vtkMRMLNode*)"}
+    currentNodeChanged, nodeActivated = Signal(object), Signal(object)
+    CXX_SIGNALS = {name: f"{name}(vtkMRMLNode*)" for name in ("currentNodeChanged", "nodeActivated")}
 
     def __init__(self, parent=None):
         super().__init__(parent)
         row = QtWidgets.QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        self.__dict__.update(box=QtWidgets.QComboBox(), types=[], scene=None)
+        self.__dict__.update(box=QtWidgets.QComboBox(), types=[], scene=None, attribute="")
         row.addWidget(self.__dict__["box"])
         self.__dict__["box"].currentIndexChanged.connect(lambda _: self.currentNodeChanged.emit(self.currentNode()))
+        self.__dict__["box"].activated.connect(lambda _: self.nodeActivated.emit(self.currentNode()))  # by the user
 
     nodeTypes = Property(
         "QStringList", lambda self: self.__dict__["types"], lambda self, v: self.__dict__.__setitem__("types", list(v))
@@ -214,6 +215,10 @@ class _NodeComboBox(QtWidgets.QWidget):
         for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndCloseEvent):
             scene.AddObserver(event, lambda *_: self._refill())
         self._refill()
+
+    def addAttribute(self, kind, name):
+        """Only nodes with it are listed: those that have it when they come into the scene."""
+        self.__dict__["attribute"] = name
 
     def currentNode(self):
         node_id = self.__dict__["box"].currentData()
@@ -231,7 +236,8 @@ class _NodeComboBox(QtWidgets.QWidget):
         box.addItem("None", "")
         nodes = [n for kind in self.__dict__["types"] for n in _nodes(scene, kind) if not n.GetHideFromEditors()]
         for node in nodes:
-            box.addItem(node.GetName(), node.GetID())
+            if not self.__dict__["attribute"] or node.GetAttribute(self.__dict__["attribute"]) is not None:
+                box.addItem(node.GetName(), node.GetID())
         box.setCurrentIndex(max(box.findData(wanted), 0))
         box.blockSignals(False)
         if box.currentData() != before:

@@ -16,7 +16,7 @@ import SimpleITK as sitk
 
 from PEMMASegmentLib.core import PemmaError
 
-from .conftest import at, click, picture, put_crosshair, voxels, wait
+from .conftest import FIELDS, at, click, picture, put_crosshair, voxels, wait
 
 pytest.importorskip("slicer", reason="needs the package slicer-core", exc_type=ImportError)
 pytest.importorskip("PyQt5.QtWidgets", reason="needs the package PyQt5", exc_type=ImportError)
@@ -309,6 +309,20 @@ def test_strokes_of_the_segment_editor_change_figures_type_and_review_state(run)
     assert run.node.GetSegmentation().GetSegment(segments.ids(run.node)[2]).GetName() == "mine"
 
 
+def test_a_segment_that_was_copied_from_another_result_is_a_lesion_of_its_own(run, case, generous):
+    other = new_run(case.study, generous, case.ct, case.pet)
+    other.add(at(other.segmentation.probability, SEEN))
+    other.keep(2, False)
+    run.add(at(run.segmentation.probability, ONLY_PET))
+    before, uids = numbers_of(run), [lesion.tracking_uid for lesion in run.lesions]
+    run.node.GetSegmentation().CopySegmentFromSegmentation(other.node.GetSegmentation(), segments.ids(other.node)[2])
+    assert run.take_edits() and not run.take_edits()
+    assert [lesion.number for lesion in run.lesions] == [1, 2, 3] and run.lesions[2].kept
+    assert np.array_equal(numbers_of(run) == 3, numbers_of(other) == 2)
+    assert np.array_equal(np.where(numbers_of(run) == 3, 0, numbers_of(run)), before)
+    assert [lesion.tracking_uid for lesion in run.lesions][:2] == uids
+
+
 def test_a_segment_of_another_geometry_is_read_where_it_lies(run):
     """As after "Specify geometry" with twice the resolution in the Segment Editor."""
     import slicer
@@ -486,6 +500,93 @@ def test_the_slider_and_the_rule_redraw_at_once(app, panel):
     assert ui.thresholdSlider.value == pytest.approx(0.8)
     assert ui.lesionTable.item(0, 1).text() == f"{millilitres(panel.run, 0.8):.2f}"
     assert panel.run.mtv_rule == "suv4"
+
+
+def finished(panel, folder):
+    """A segmentation that was asked for and is answered, by the probability of the result that is shown."""
+    import time
+
+    from PEMMASegmentLib.panel.remaining import Remaining
+    from PEMMASegmentLib.panel.widget import _Asked
+    from PEMMASegmentLib.worker.events import Result
+
+    chosen, study = panel.chosen, panel._study()
+    sitk.WriteImage(panel.run.segmentation.probability, str(folder / "probability.nrrd"))
+    ids = chosen.ct.GetID(), chosen.pet.GetID()
+    asked = _Asked(7, study, *ids, time.monotonic(), Remaining(time.monotonic), {"adapter": None})
+    answer = Result(7, "segment", FIELDS | {"probability": "probability.nrrd"}, folder)
+    return lambda: panel._guarded(panel._finish, asked, answer)
+
+
+def test_a_result_outlives_its_ct(app, module, panel, tmp_path):
+    """Cropped in place, and deleted: what was shown goes on; what can't be shown again is said, also in mid-run."""
+    import pydicom
+    import slicer
+    import vtk
+
+    ui, ct, node, finish = panel.ui, panel.chosen.ct, panel.run.node, finished(panel, tmp_path)
+    figures = cells(ui.lesionTable, 1)
+    crop = vtk.vtkExtractVOI()
+    crop.SetInputData(ct.GetImageData())
+    crop.SetVOI(0, 99, 0, 99, 0, 29)
+    crop.Update()
+    ct.SetAndObserveImageData(crop.GetOutput())
+    click(ui.reviewButton)
+    assert cells(ui.lesionTable, 7) == ["reviewed"] and not ui.messageLabel.text
+    slicer.mrmlScene.RemoveNode(ct)
+    ui.thresholdSlider.value = 0.5
+    click(ui.undoButton)
+    ui.exportPathEdit.currentPath = str(tmp_path)
+    for button in (ui.reviewButton, ui.tableButton, ui.exportButton, ui.editButton):
+        click(button)
+    assert cells(ui.lesionTable, 1) == figures and (tmp_path / "PEMMASegment.csv").is_file()
+    assert len(pydicom.dcmread(tmp_path / "PEMMASegment.dcm").SegmentSequence) == 1
+    finish()
+    assert "removed while they were segmented" in ui.messageLabel.text and panel.run.node is node
+    module._on_scene_closed(None, None)
+    assert "no longer there" in ui.messageLabel.text and panel.run is None
+
+
+def test_the_former_result_comes_back_and_files_that_are_back_too(app, module, panel, tmp_path, monkeypatch):
+    import slicer
+
+    ui, first = panel.ui, panel.run.node
+    put_crosshair(panel, SEEN)
+    click(ui.addButton)
+    finished(panel, tmp_path)()
+    second = panel.run.node
+    assert ui.resultSelector.currentNode() is second is panel.chosen.result is not first
+    assert [one.GetDisplayNode().GetVisibility() for one in (first, second)] == [0, 1]
+    ui.resultSelector.setCurrentNode(first)
+    ui.resultSelector.nodeActivated.emit(first)
+    assert panel.run.node is panel.chosen.result is first and cells(ui.lesionTable, 0) == ["1", "2"]
+    assert [one.GetDisplayNode().GetVisibility() for one in (first, second)] == [1, 0]
+    with monkeypatch.context() as patch:  # as in a scene that is opened on another computer
+        patch.setattr(slicer, "dicomDatabase", type(slicer.dicomDatabase)())
+        module._on_scene_closed(None, None)
+        assert "no longer there" in ui.messageLabel.text and panel.run is None
+    click(ui.studyButton)
+    assert panel.run.node is first and not ui.messageLabel.text
+    parts = [first.GetNodeReferenceID(role) for role in (runs.PROBABILITY, runs.TABLE)]
+    slicer.mrmlScene.RemoveNode(first)  # in the module Data
+    click(ui.removeButton)
+    assert [slicer.mrmlScene.GetNodeByID(part) for part in parts] == [None, None] and panel.run is None
+
+
+def test_the_database_alone_keeps_the_seg_and_tells_when_it_does_not(panel, monkeypatch):
+    from pathlib import Path
+
+    import slicer
+
+    ui = panel.ui
+    ui.intoDatabaseCheckBox.checked = True
+    click(ui.exportButton)
+    assert "written: the DICOM database" in ui.exportLabel.text and len(slicer.dicomDatabase.inserted) == 1
+    assert list(Path(slicer.app.temporaryPath).rglob("*.dcm")) == []
+    ui.thresholdSlider.value = 0.5
+    monkeypatch.setattr(slicer.dicomDatabase, "isOpen", False)
+    click(ui.exportButton)
+    assert "did not take" in ui.messageLabel.text
 
 
 def test_a_result_that_the_user_took_out_of_the_scene_is_said(app, panel):

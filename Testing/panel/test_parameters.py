@@ -28,6 +28,43 @@ def test_choices_follow_the_widgets_and_the_widgets_the_choices(module):
     assert chosen.pet is None and ui.petSelector.currentNode() is None
 
 
+def user_chooses(selector, node) -> None:
+    selector.setCurrentNode(node)
+    selector.nodeActivated.emit(node)
+
+
+def test_what_was_typed_holds_for_one_pet(app, module, sts_008):
+    """Not for another that the user chooses, or that is chosen once it is loaded; the choices of a scene come back."""
+    import slicer
+    import slicer_app
+
+    panel, ui, chosen = module.panel, module.panel.ui, module.panel.chosen
+    first, other = chosen.pet, slicer_app.slicer_scene.load_series(sts_008 / "PET", "Other")
+
+    def type_in() -> None:
+        ui.weightSpinBox.value, ui.isotopeEdit.text, ui.petIsSuvCheckBox.checked = 71.5, "Ga-68", True
+
+    type_in()
+    for node in (first, None, first):  # the same one
+        user_chooses(ui.petSelector, node)
+    module._on_scene_closed(None, None)  # as after a scene was added
+    assert (chosen.weightKg, chosen.isotope, chosen.petIsSuv) == (71.5, "Ga-68", True) and not ui.messageLabel.text
+    user_chooses(ui.petSelector, None)
+    user_chooses(ui.petSelector, other)
+    assert (chosen.weightKg, chosen.isotope, chosen.petIsSuv) == (0.0, "", False) and ui.isotopeEdit.text == ""
+    assert "cleared" in ui.messageLabel.text and chosen.pet is other
+    type_in()
+    for node in (first, other):
+        slicer.mrmlScene.RemoveNode(node)
+    module.exit()
+    again = slicer_app.slicer_scene.load_series(sts_008 / "PET", "PET")
+    module.enter()
+    assert module.panel.chosen.pet is again and ui.weightSpinBox.value == 0
+    click(ui.studyButton)
+    slicer.mrmlScene.Clear(0)
+    assert panel._study_section._study is None
+
+
 def test_what_can_not_be_is_refused(module):
     chosen = module.panel.chosen
     for name, value in (("petOpacity", 1.5), ("device", "tpu"), ("wholeStudy", 1), ("weightKg", "70"), ("model", None)):

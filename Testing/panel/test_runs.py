@@ -167,6 +167,30 @@ def test_request_writes_what_the_process_reads(case, tmp_path):
     assert sitk.Hash(read.ct) == sitk.Hash(case.study.ct) and sitk.Hash(read.pet) == sitk.Hash(case.study.pet)
 
 
+def test_a_disk_that_is_full_leaves_no_volume_of_the_patient(case, tmp_path):
+    folder = tmp_path / "private"
+    (folder / logic.PET_FILE).mkdir(parents=True)  # in the way of the second volume
+    with pytest.raises(PemmaError, match="cannot-write"):
+        logic.request_fields(case.study, folder, {})
+    assert not folder.exists()
+
+
+def test_the_probability_is_no_volume_of_a_study_and_must_be_there(case, run):
+    """Hidden, it would be left out by Slicer's Save dialog."""
+    import slicer
+
+    from PEMMASegmentLib.panel import candidates, study_section
+
+    kept = run.node.GetNodeReference(runs.PROBABILITY)
+    assert not kept.GetHideFromEditors() and kept.GetSaveWithScene()
+    every = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+    assert kept in every and study_section._volumes() == [case.ct, case.pet]
+    assert {one.node for one in candidates.candidates(every)} == {case.ct, case.pet}
+    kept.SetAndObserveImageData(None)
+    with pytest.raises(PemmaError, match="result-incomplete"):
+        runs.restore(run.node, case.study)
+
+
 def test_slice_and_3d_views_show_the_lesion(scene, case, run, tmp_path):
     """Pictures of Slicer's own views; to look at them give a folder in PEMMA_PICTURES."""
     import slicer

@@ -126,6 +126,35 @@ def test_the_projection_is_dark_where_the_uptake_is_high(app, module, tmp_path):
     assert not display.GetVisibility() and kept
 
 
+def test_another_study_takes_the_views_over_and_leaves_them_as_they_were(app, module, layers, sts_008):
+    """Its window is that of its own study, whatever is chosen now; no patient's projection stays beside another's."""
+    import slicer
+    import slicer_app
+
+    section, ui, ct, first = module.panel._view_section, module.panel.ui, module.panel.chosen.ct, module.panel.chosen.pet
+    other = slicer_app.slicer_scene.load_series(sts_008 / "PET", "Other")
+    study = module.panel._study()
+    slicer.util.arrayFromVolume(other)[:] *= 3
+    own = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLViewNode")
+    own.SetBackgroundColor(0.1, 0.2, 0.3)
+    own.SetRaycastTechnique(slicer.vtkMRMLViewNode.Composite)
+    logic = slicer.modules.volumerendering.logic()
+
+    def seen(*nodes) -> list[bool]:
+        return [bool(logic.GetFirstVolumeRenderingDisplayNode(node).GetVisibility()) for node in nodes]
+
+    click(ui.viewButton)
+    assert seen(first) == [True] and own.GetBackgroundColor() == (1, 1, 1) and not own.GetBoxVisible()
+    module.panel.chosen.pet = None
+    section.show_once(ct, other, study)
+    assert seen(first, other) == [False, True] and own.GetRaycastTechnique() == own.MaximumIntensityProjection
+    assert other.GetDisplayNode().GetWindowLevelMax() == pytest.approx(10 * view.per_suv(other, study.pet))
+    assert view.per_suv(other, study.pet) == pytest.approx(3 * view.per_suv(first, study.pet)) != 1
+    section.forget()
+    assert seen(first, other) == [False, False] and own.GetBackgroundColor() == pytest.approx((0.1, 0.2, 0.3))
+    assert own.GetRaycastTechnique() == own.Composite and own.GetBoxVisible()
+
+
 def test_a_slicer_without_volume_rendering_shows_the_rest_and_says_so(module, layers, monkeypatch):
     import slicer
 

@@ -8,6 +8,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..study.choosing import is_soft
+from . import own_nodes
 from .studies import UIDS
 
 ENOUGH_SLICES = 30
@@ -34,7 +35,7 @@ class Candidate:
 
 def candidates(nodes: Iterable) -> list[Candidate]:
     """All volumes, the chosen CT and PET first."""
-    seen = [_seen(node) for node in nodes if not node.GetHideFromEditors()]
+    seen = [_seen(node) for node in nodes if own_nodes.is_of_user(node)]
     pet = _best([one for one in seen if one.kind == "PET"], lambda one: one.rank)
     ct = _best([one for one in seen if one.kind == "CT"], lambda one: (_fits(one, pet), one.rank))
     if ct is not None and pet is not None and ct.patient != pet.patient:

@@ -1,7 +1,7 @@
 """One run of the network in the scene: its nodes, the lesions drawn from the kept probability, the user's edits, its end.
 
     segmentation node   one segment a lesion; attribute RECORD: what made it (JSON, nothing of the patient)
-      +-- PROBABILITY   volume node, hidden; the threshold redraws from it
+      +-- PROBABILITY   volume node; the threshold redraws from it. Not hidden: Slicer's Save dialog leaves hidden nodes out
       +-- TABLE         table node with the figures
       +-- CT, PET       the volumes it was made of
 All of it is saved with the scene; `restore` picks it up again: edited lesions from their segments.
@@ -19,9 +19,9 @@ import slicer
 
 from .. import results
 from ..core import Identity, Lesion, PemmaError, Segmentation, Step
-from ..core.images import array, like, voxels_in
+from ..core.images import array, like, on_one_grid, voxels_in
 from ..study import PetCtStudy
-from . import lesion_edits, segments, table, volumes
+from . import lesion_edits, own_nodes, segments, table, volumes
 from .drawing import Drawing, Packed, at_threshold, changed, drawn_by_network, erased_by, packed, unpacked
 
 RECORD = "PEMMASegment.Record"
@@ -36,6 +36,7 @@ class Run:
 
     segmentation: what the network said; `drawn` is what the user made of it. Every act can be undone, the last first.
     usual_min_volume_ml: the smallest volume when the user gives none: the adapter's own, else 0.5 ml.
+    part_ids: of probability and table, which outlive the segmentation node that refers to them.
     """
 
     study: PetCtStudy
@@ -44,6 +45,7 @@ class Run:
     min_volume_ml: float = 0.5
     mtv_rule: str = "41%"
     usual_min_volume_ml: float = 0.5
+    part_ids: tuple[str, ...] = ()
     lesions: list[Lesion] = field(default_factory=list)
     _drawing: Drawing | None = None
     _undo: list[tuple[str, Packed]] = field(default_factory=list)
@@ -60,7 +62,7 @@ class Run:
 
     @property
     def reference(self):
-        """The volume node on whose grid the label lies."""
+        """The volume node that the result is shown over; may be gone, and no longer lie on the label's grid."""
         return self.node.GetNodeReference(CT) or self.node.GetNodeReference(PET)
 
     @property
@@ -165,7 +167,7 @@ class Run:
         if self._drawing is None:
             return False
         drawing = self._drawing
-        numbers = segments.read(self.node, self.reference, drawing.free_number)
+        numbers = segments.read(self.node, self.segmentation.probability, drawing.free_number)
         differ = changed(drawing.numbers, numbers)
         reviewed = segments.reviewed(self.node) & {lesion.number for lesion in self.lesions}
         if not differ and reviewed == drawing.reviewed:
@@ -186,9 +188,8 @@ class Run:
         return act
 
     def remove(self) -> None:
-        """Takes the run out of the scene: this is its undo."""
-        node = self.node
-        for part in (node.GetNodeReference(PROBABILITY), node.GetNodeReference(TABLE), node):
+        """Takes the run, or what the user has left of it, out of the scene: this is its undo."""
+        for part in map(slicer.mrmlScene.GetNodeByID, (*self.part_ids, self.node_id)):
             if part is not None:
                 slicer.mrmlScene.RemoveNode(part)
 
@@ -276,35 +277,43 @@ def create(study: PetCtStudy, fields: Mapping[str, Any], probability: sitk.Image
     fields: of the background process' result, as in result.json. probability: on the grid of the CT, PET if none.
     """
     reference = ct_node or pet_node
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "PEMMASegment tumours")
+    node = slicer.vtkMRMLSegmentationNode()
+    node.SetName(slicer.mrmlScene.GetUniqueNameByString("PEMMASegment tumours"))
+    node.SetAttribute(RECORD, json.dumps({name: fields.get(name) for name in _KEPT_FIELDS}))  # selectors look when it is added
+    slicer.mrmlScene.AddNode(node)
     node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
-    node.SetAttribute(RECORD, json.dumps({name: fields.get(name) for name in _KEPT_FIELDS}))
     kept = volumes.volume_of(probability, "PEMMASegment probability")
-    kept.SetHideFromEditors(True)
+    own_nodes.only_to_keep(kept)
     lesion_table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", "PEMMASegment lesions")
     for role, part in ((PROBABILITY, kept), (TABLE, lesion_table), (CT, ct_node), (PET, pet_node)):
         node.SetNodeReferenceID(role, part.GetID() if part is not None else None)
-    run = Run(study, _segmentation(fields, probability), node.GetID(), min_volume_ml, mtv_rule, usual_min_volume_ml)
+    run = Run(study, _segmentation(fields, probability), node.GetID(), min_volume_ml, mtv_rule, usual_min_volume_ml,
+              (kept.GetID(), lesion_table.GetID()))  # fmt: skip
     run.redraw(threshold=fields["threshold"])
     run.make_surfaces()
     for part in (node, lesion_table, kept):
-        _below_study_of(reference, part)
+        own_nodes.below_study_of(reference, part)
     return run
 
 
 def restore(node, study: PetCtStudy) -> Run:
     """The run behind a segmentation node, as after loading a scene; the segments are left as they are.
 
-    Raises PemmaError "result-incomplete" when the probability is missing.
+    Raises PemmaError "result-incomplete" when the probability is missing, "reference-gone" when the study has another grid.
     """
     kept = node.GetNodeReference(PROBABILITY)
-    if kept is None or not node.GetAttribute(RECORD):
+    if kept is None or kept.GetImageData() is None or not node.GetAttribute(RECORD):
         raise PemmaError("result-incomplete", "the result was saved without its probability", "segment again")
     record = json.loads(node.GetAttribute(RECORD))
     segmentation = _segmentation(record, volumes.image_of(kept))
+    if not on_one_grid(study.grid, segmentation.probability):
+        sentence = "the volume that the result was made on is no longer there, or was cropped or moved"
+        raise PemmaError("reference-gone", sentence, "segment again; the former figures are in its table (module Data)")
     usual = record.get("usual_min_volume_ml", 0.5)
-    run = Run(study, segmentation, node.GetID(), record["min_volume_ml"], record["mtv_rule"], usual)
+    parts = tuple(part.GetID() for part in (kept, node.GetNodeReference(TABLE)) if part is not None)
+    run = Run(study, segmentation, node.GetID(), record["min_volume_ml"], record["mtv_rule"], usual, parts)
+    own_nodes.only_to_keep(kept)
     run._show(_drawing_of(run, record))
     return run
 
@@ -312,7 +321,7 @@ def restore(node, study: PetCtStudy) -> Run:
 def _drawing_of(run: Run, record: Mapping[str, Any]) -> Drawing:
     """What the segments show. Lesions that are no component of the network's label are the user's."""
     node, highest = run.node, record.get("highest", 0)
-    numbers = segments.read(node, run.reference, max([highest, *segments.ids(node)]) + 1)
+    numbers = segments.read(node, run.segmentation.probability, max([highest, *segments.ids(node)]) + 1)
     there = frozenset(np.unique(numbers[numbers > 0]).tolist())
     touched = there - drawn_by_network(numbers, run.segmentation.label)
     touched |= segments.with_tag(node, segments.ALGORITHM_TYPE, "SEMIAUTOMATIC") & there
@@ -344,14 +353,3 @@ def _segmentation(fields: Mapping[str, Any], probability: sitk.Image) -> Segment
         steps=tuple(Step(**step) for step in fields.get("steps") or ()),
         adapter_parts=tuple(fields.get("adapter_parts") or ()),
     )
-
-
-def _below_study_of(volume, node) -> None:
-    hierarchy = slicer.mrmlScene.GetSubjectHierarchyNode()
-    of_volume = hierarchy.GetItemByDataNode(volume)
-    parent = hierarchy.GetItemParent(of_volume) if of_volume else hierarchy.GetSceneItemID()
-    item = hierarchy.GetItemByDataNode(node)
-    if item:
-        hierarchy.SetItemParent(item, parent)
-    else:  # the application's plug-ins make items by themselves
-        hierarchy.CreateItem(parent, node)

@@ -81,24 +81,27 @@ def describe(node, lesions: Sequence[Lesion], model: Identity, reviewed: frozens
             segment.SetTag(name, value)
 
 
-def read(node, reference, free_number: int) -> np.ndarray:
-    """The lesion of each voxel (uint16, z y x) of `reference` (a volume node) as the segments are now.
+def read(node, grid: sitk.Image, free_number: int) -> np.ndarray:
+    """The lesion of each voxel (uint16, z y x) of `grid` as the segments are now.
 
-    A segment that the user added and drew into becomes a lesion from `free_number` on. Where segments overlap the last
-    one counts.
+    A segment that the user added and drew into becomes a lesion from `free_number` on; so does one that was copied here
+    and brings a number that another segment has. Where segments overlap the last one counts.
     """
-    numbers = np.zeros(slicer.util.arrayFromVolume(reference).shape, np.uint16)
+    numbers, known = np.zeros(grid.GetSize()[::-1], np.uint16), set()
     segmentation = node.GetSegmentation()
     for segment_id in _all_ids(segmentation):
         segment = segmentation.GetSegment(segment_id)
-        box, inside = _voxels(node, segment_id, reference)
-        if not inside.any():
-            continue
-        if not segment.HasTag(NUMBER):
-            segment.SetTag(NUMBER, str(free_number))
-            segment.SetTerminology(TERMINOLOGY)
-            free_number += 1
-        numbers[box][inside] = int(tag(segment, NUMBER))
+        if tag(segment, NUMBER) in known:
+            for name in (NUMBER, KEPT, TRACKING_ID, TRACKING_UID):
+                segment.RemoveTag(name)
+        box, inside = _voxels(node, segment_id, grid)
+        if inside.any():
+            if not segment.HasTag(NUMBER):
+                segment.SetTag(NUMBER, str(free_number))
+                segment.SetTerminology(TERMINOLOGY)
+                free_number += 1
+            numbers[box][inside] = int(tag(segment, NUMBER))
+        known |= {tag(segment, NUMBER)} - {""}
     return numbers
 
 
@@ -144,11 +147,10 @@ def _free_id(segmentation, wanted: str) -> str:
     return wanted if segmentation.GetSegment(wanted) is None else segmentation.GenerateUniqueSegmentID(wanted)
 
 
-def _voxels(node, segment_id: str, reference) -> tuple[tuple[slice, ...], np.ndarray]:
-    """A segment's voxels (bool, z y x) in a box of the volume node's grid; read as they lie there when they can be."""
-    segment = node.GetSegmentation().GetSegment(segment_id)
+def _voxels(node, segment_id: str, grid: sitk.Image) -> tuple[tuple[slice, ...], np.ndarray]:
+    """A segment's voxels (bool, z y x) in a box of `grid`; read as they lie there when they can be."""
+    segment, shape = node.GetSegmentation().GetSegment(segment_id), grid.GetSize()[::-1]
     labelmap = segment.GetRepresentation(LABELMAP)
-    shape = slicer.util.arrayFromVolume(reference).shape
     whole = tuple(slice(0, n) for n in shape)
     if labelmap is None or labelmap.IsEmpty():
         return whole, np.zeros(shape, bool)
@@ -156,11 +158,21 @@ def _voxels(node, segment_id: str, reference) -> tuple[tuple[slice, ...], np.nda
     labelmap.GetImageToWorldMatrix(matrix)
     extent = np.reshape(labelmap.GetExtent(), (3, 2))[::-1]
     fits = (extent[:, 0] >= 0).all() and (extent[:, 1] < shape).all()
-    if not fits or not np.allclose(slicer.util.arrayFromVTKMatrix(matrix), volumes.ijk_to_ras(reference), atol=1e-6):
-        return whole, slicer.util.arrayFromSegmentBinaryLabelmap(node, segment_id, reference) != 0
+    if not fits or not np.allclose(slicer.util.arrayFromVTKMatrix(matrix), volumes.matrix_of(grid), atol=1e-6):
+        return whole, _resampled(node, segment_id, grid)
     box = tuple(slice(low, high + 1) for low, high in extent.tolist())
     values = vtk_to_numpy(labelmap.GetPointData().GetScalars()).reshape([part.stop - part.start for part in box])
     return box, values == segment.GetLabelValue()
+
+
+def _resampled(node, segment_id: str, grid: sitk.Image) -> np.ndarray:
+    """A segment's voxels (bool, z y x) on all of `grid`."""
+    chosen, geometry, merged = vtk.vtkStringArray(), slicer.vtkOrientedImageData(), slicer.vtkOrientedImageData()
+    chosen.InsertNextValue(segment_id)
+    geometry.SetDimensions(*grid.GetSize())
+    geometry.SetGeometryFromImageToWorldMatrix(slicer.util.vtkMatrixFromArray(volumes.matrix_of(grid)))
+    node.GenerateMergedLabelmapForAllSegments(merged, slicer.vtkSegmentation.EXTENT_REFERENCE_GEOMETRY, geometry, chosen)
+    return vtk_to_numpy(merged.GetPointData().GetScalars()).reshape(grid.GetSize()[::-1]) != 0
 
 
 def _labelmap(numbers: np.ndarray, grid: sitk.Image):

@@ -1,12 +1,14 @@
 """The section Study: what the two volumes are, why they were chosen, what their headers lack."""
 
+from collections.abc import Callable
+
 import qt
 import slicer
 from slicer.i18n import tr as _
 
 from ..core import PemmaError
 from ..study.types import PetCtStudy
-from . import candidates, parameters, studies
+from . import candidates, own_nodes, parameters, studies, volumes
 from .words import in_panel
 
 #: code of an error -> the field that helps
@@ -16,16 +18,23 @@ _FIELDS = {
 }  # fmt: skip
 
 
+#: member of the parameters that holds for one PET -> not given
+_OF_THE_PET = {"weightKg": 0.0, "heightM": 0.0, "doseMBq": 0.0, "injectionTime": "", "isotope": "", "petIsSuv": False}
+
+
 class StudySection:
     """Shows sizes at once and the rest when the study is read; a study is read again only when something changed."""
 
-    def __init__(self, ui):
-        self._ui = ui
+    def __init__(self, ui, say: Callable[[str], None]):
+        self._ui, self._say = ui, say
+        self._chosen: parameters.Parameters | None = None
+        self._pet_id = ""  # of the PET that the typed values are for
         self._key: tuple = ()
         self._study: PetCtStudy | None = None
         self._seen: set[str] = set()  # IDs of volumes
         for selector in (ui.ctSelector, ui.petSelector):
             selector.connect("currentNodeChanged(vtkMRMLNode*)", self._on_chosen)
+        ui.petSelector.connect("nodeActivated(vtkMRMLNode*)", self.another_pet)
         ui.candidatesTable.setColumnCount(3)
         ui.candidatesTable.setHorizontalHeaderLabels([_("Volume"), _("Is"), _("Why")])
         ui.candidatesTable.horizontalHeader().setStretchLastSection(True)
@@ -33,19 +42,37 @@ class StudySection:
 
     def use(self, chosen: "parameters.Parameters") -> None:
         """The choices of a scene; where there are none the best guess."""
+        self._chosen, self._pet_id = chosen, chosen.pet.GetID() if chosen.pet is not None else ""
         self._seen = set() if chosen.ct is chosen.pet is None else _ids(_volumes())
         self.guess(chosen)
         self._on_chosen()
 
     def guess(self, chosen: "parameters.Parameters") -> None:
         """Fills empty selectors with the best guess once volumes have come that were not there the last time."""
-        volumes = _volumes()
-        if not _ids(volumes) <= self._seen:
-            ct, pet = candidates.guess(volumes)
+        found = _volumes()
+        if not _ids(found) <= self._seen:
+            ct, pet = candidates.guess(found)
             if chosen.ct in (None, ct) and chosen.pet in (None, pet):
                 chosen.ct, chosen.pet = ct, pet
+                self.another_pet()
             self._list()
-        self._seen = _ids(volumes)
+        self._seen = _ids(found)
+
+    def forget(self) -> None:
+        """The scene closes: nothing of it is kept."""
+        self._chosen, self._pet_id, self._key, self._study = None, "", (), None
+
+    def another_pet(self, _node=None) -> None:
+        """What was typed for a PET does not hold for the next, which is of another injection if not of another patient."""
+        chosen = self._chosen
+        if chosen is None or chosen.pet is None:
+            return
+        before, self._pet_id = self._pet_id, chosen.pet.GetID()
+        typed = [name for name, none in _OF_THE_PET.items() if getattr(chosen, name) != none]
+        if typed and before not in ("", self._pet_id):
+            for name in typed:
+                setattr(chosen, name, _OF_THE_PET[name])
+            self._say(_("Another PET is chosen: the values that were typed for the former one were cleared."))
 
     def read(self, chosen: "parameters.Parameters") -> PetCtStudy:
         """The chosen study, with its status shown. Raises PemmaError, and opens the fields for what headers lack."""
@@ -95,7 +122,7 @@ class StudySection:
 
 
 def _volumes() -> list:
-    return list(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"))
+    return [node for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if own_nodes.is_of_user(node)]
 
 
 def _ids(nodes: list) -> set[str]:
@@ -113,6 +140,6 @@ def _state(node) -> tuple:
         return ()
     units, transform = node.GetVoxelValueUnits(), node.GetParentTransformNode()
     return (
-        node.GetID(), node.GetImageData().GetMTime(), tuple(node.GetOrigin()), tuple(node.GetSpacing()),
+        node.GetID(), node.GetImageData().GetMTime(), volumes.ijk_to_ras(node).tobytes(),
         node.GetAttribute(studies.UIDS), units.GetCodeValue() if units else "", transform.GetID() if transform else "",
     )  # fmt: skip

@@ -1,5 +1,7 @@
 """How CT and PET are shown together: PET in colour or inverted grey over the CT, its window in SUV, its projection in 3D."""
 
+from collections.abc import Mapping
+
 import SimpleITK as sitk
 import slicer
 
@@ -14,6 +16,7 @@ COLOURS = {
 WINDOWS = {"SUV 0 to 5": (0.0, 5.0), "SUV 0 to 10": (0.0, 10.0), "free": None}
 CT_WINDOW = (-160.0, 240.0)  # HU, soft tissue
 WHITE = (1.0, 1.0, 1.0)
+_LOOK = ("RaycastTechnique", "BackgroundColor", "BackgroundColor2", "BoxVisible")  # of a 3D view
 #: of the projection: share of the window -> how dense; low uptake is a haze through which a lesion's surface is seen
 DENSITY = ((0.0, 0.0), (0.15, 0.6), (1.0, 0.95))
 FILL, THICKNESS, SURFACE = 0.12, 2, 0.45  # of lesions: the PET shines through
@@ -48,6 +51,18 @@ def lay_out(number: int) -> None:
         manager.setLayout(number)
 
 
+def looks_in_3d() -> dict[str, tuple]:
+    """How the 3D views look: ID of the view -> what `project` changes in it; back with `restore_3d`."""
+    return {node.GetID(): tuple(getattr(node, f"Get{name}")() for name in _LOOK) for node in _views_3d()}
+
+
+def restore_3d(looks: Mapping[str, tuple]) -> None:
+    """Gives the 3D views a look of `looks_in_3d`; those that are not in it stay as they are."""
+    for node in _views_3d():
+        for name, value in zip(_LOOK, looks.get(node.GetID(), ()), strict=False):
+            getattr(node, f"Set{name}")(value)
+
+
 def project(pet, window: tuple[float, float]) -> None:
     """The PET's maximum intensity projection in the 3D views, inverted grey on white, lesions before it.
 
@@ -64,11 +79,7 @@ def project(pet, window: tuple[float, float]) -> None:
     for share, dense in DENSITY:
         opacity.AddPoint(low + share * (high - low), dense)
         colour.AddRGBPoint(low + share * (high - low), *(1 - share,) * 3)
-    for node in slicer.util.getNodesByClass("vtkMRMLViewNode"):
-        node.SetRaycastTechnique(slicer.vtkMRMLViewNode.MaximumIntensityProjection)
-        node.SetBackgroundColor(*WHITE)
-        node.SetBackgroundColor2(*WHITE)
-        node.SetBoxVisible(False)
+    restore_3d(dict.fromkeys(looks_in_3d(), (slicer.vtkMRMLViewNode.MaximumIntensityProjection, WHITE, WHITE, False)))
     display.SetVisibility(True)
     _look_from_the_front()
 
@@ -109,6 +120,10 @@ def _rendering():
         sentence = "this Slicer has no module Volume Rendering, so there is no projection of the PET in 3D"
         raise PemmaError("no-volume-rendering", sentence, "the slice views show everything else")
     return slicer.modules.volumerendering.logic()
+
+
+def _views_3d() -> list:
+    return list(slicer.util.getNodesByClass("vtkMRMLViewNode"))
 
 
 def _look_from_the_front() -> None:

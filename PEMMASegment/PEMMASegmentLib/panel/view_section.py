@@ -12,14 +12,17 @@ from .words import rename
 
 class ViewSection:
     """guarded(act, *arguments): does it and says errors in the panel. say(words). study(): reads the chosen one.
-    looked_at(): called when the user has asked to see it.
+    looked_at(): called when the user has asked to see it. make_room(): called before; takes away what else is shown.
     """
 
     def __init__(self, ui, guarded: Callable, say: Callable[[str], None], study: Callable[[], PetCtStudy],
-                 looked_at: Callable[[], None]):  # fmt: skip
-        self._ui, self._guarded, self._say, self._study, self._looked_at = ui, guarded, say, study, looked_at
+                 looked_at: Callable[[], None], make_room: Callable[[], None]):  # fmt: skip
+        self._ui, self._guarded, self._say, self._study = ui, guarded, say, study
+        self._looked_at, self._make_room = looked_at, make_room
         self._shown: tuple | None = None  # CT node, PET node, what the PET's voxels hold for an SUV of 1
         self._former: int | None = None  # the layout before ours
+        self._in_3d = False  # whether the 3D views are ours too
+        self._looks: dict[str, tuple] = {}  # of the 3D views, before the projection
         ui.viewButton.connect("clicked(bool)", self._on_view)
         for selector in (ui.ctSelector, ui.petSelector):
             selector.connect("currentNodeChanged(vtkMRMLNode*)", self._name_button)
@@ -31,15 +34,20 @@ class ViewSection:
         self._on_window(ui.petWindowComboBox.currentText)
 
     def forget(self) -> None:
-        """The scene closes: nothing of it is kept."""
+        """The scene closes, or the views show something else: nothing of it is kept, and the projection goes."""
+        self._leave_3d()
         self._shown = self._former = None
         self._name_button()
 
-    def show(self, ct, pet) -> None:
-        """Lays out four views and shows these nodes there. Raises PemmaError, when all but the projection is there."""
-        study = self._study()
-        scale = view.per_suv(pet, study.pet) if study.pet is not None else 1.0
-        self._shown = ct, pet, scale
+    def show(self, ct, pet, study: PetCtStudy) -> None:
+        """Lays out four views and shows these nodes there. Raises PemmaError, when all but the projection is there.
+
+        study: of these nodes, which need not be the chosen ones.
+        """
+        self._make_room()
+        self._leave_3d()  # else the PET of another patient stays there
+        scale = view.per_suv(pet, study.pet) if pet is not None and study.pet is not None else 1.0
+        self._shown, self._in_3d = (ct, pet, scale), True
         before = view.layout()
         if before != view.FOUR_UP:
             self._former = before
@@ -47,26 +55,29 @@ class ViewSection:
         self._name_button()
         self._look(fit=True)
 
-    def show_once(self, ct, pet) -> None:
+    def show_once(self, ct, pet, study: PetCtStudy) -> None:
         """`show`, unless the user has these nodes before the eyes."""
         if self._shown is None or self._shown[:2] != (ct, pet):
-            self.show(ct, pet)
+            self.show(ct, pet, study)
 
     def _on_view(self, _checked=False) -> None:
         self._say("")
         if self._is_ours():
             view.lay_out(self._former)
+            self._leave_3d()
             self._former = None
             self._name_button()
             return
-        self._guarded(self.show, self._ui.ctSelector.currentNode(), self._ui.petSelector.currentNode())
+        self._guarded(lambda: self.show(*self._chosen(), self._study()))
         if self._shown is not None:
             self._looked_at()
 
     def _is_ours(self) -> bool:
         """Whether the chosen pair is shown in our layout, and the user's own was another."""
-        chosen = self._ui.ctSelector.currentNode(), self._ui.petSelector.currentNode()
-        return self._former is not None and view.layout() == view.FOUR_UP and self._shown[:2] == chosen
+        return self._former is not None and view.layout() == view.FOUR_UP and self._shown[:2] == self._chosen()
+
+    def _chosen(self) -> tuple:
+        return self._ui.ctSelector.currentNode(), self._ui.petSelector.currentNode()
 
     def _name_button(self, _node=None) -> None:
         rename(self._ui.viewButton, _("Back to the layout before") if self._is_ours() else _("Show PET over CT"))
@@ -96,13 +107,28 @@ class ViewSection:
     def _project(self, pet, window: tuple[float, float]) -> None:
         possible = view.has_rendering()
         if pet is not None and self._ui.petProjectionCheckBox.checked and possible:
-            view.project(pet, window)
+            if self._in_3d:
+                self._looks = view.looks_in_3d() | self._looks
+                view.project(pet, window)
         else:
-            view.hide_projection(pet)
+            self._clear_3d()
         self._ui.petProjectionCheckBox.enabled = possible
         if not possible and self._ui.petProjectionCheckBox.checked and pet is not None:
             self._ui.petProjectionCheckBox.checked = False
             raise _no_projection()
+
+    def _leave_3d(self) -> None:
+        """The 3D views are the user's own again."""
+        self._clear_3d()
+        self._in_3d = False
+
+    def _clear_3d(self) -> None:
+        """Takes the projection that is shown out of the 3D views, which then look as before."""
+        pet = self._shown[1] if self._shown is not None else None
+        if pet is not None and pet.GetScene() is not None:
+            view.hide_projection(pet)
+        view.restore_3d(self._looks)
+        self._looks = {}
 
     def _window(self) -> tuple[float, float]:
         """SUV from, to."""

@@ -10,11 +10,10 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..core import PemmaError
-from ..study import scanner
 from ..study.types import PetCtStudy
 from ..worker.client import Worker
 from ..worker.events import Ended, Error, LogLine, Progress, Result
-from . import library, logic, packages, parameters, polling, runs, view, words
+from . import logic, packages, parameters, polling, runs, told, view, words
 from .adapt_section import AdaptSection
 from .export_section import ExportSection
 from .host import Host
@@ -55,13 +54,17 @@ class Panel:
         self._lesions = LesionSection(ui, parent, self._guarded, self._say, export.follow)
         self._timer = polling.timer(parent, self.poll, POLL_MS)
         self._answers: dict[int, tuple[Callable, Callable | None]] = {}
-        self._study_section = StudySection(ui)
-        self._view_section = ViewSection(ui, self._guarded, self._say, self._study, self._warm_up)
+        self._study_section = StudySection(ui, self._say)
+        self._view_section = ViewSection(
+            ui, self._guarded, self._say, self._study, self._warm_up, lambda: self._adapt_section.clear_comparison()
+        )
         self._segment_section = SegmentSection(ui, self._guarded)
         self._setup_section = SetupSection(ui, self._ask, self._guarded, self._say, self._segment_section.refill)
         self._adapt_section = AdaptSection(self._host(parent, resource_path))
         ui.segmentButton.connect("clicked(bool)", self._on_segment)
         ui.studyButton.connect("clicked(bool)", self._on_check_study)
+        ui.resultSelector.addAttribute("vtkMRMLSegmentationNode", runs.RECORD)
+        ui.resultSelector.connect("nodeActivated(vtkMRMLNode*)", self._on_result)
         self._show_idle()
         self._setup_section.show()
 
@@ -74,6 +77,7 @@ class Panel:
         """Shows the choices of a parameter node, and the result that it names; None before a scene closes."""
         self.chosen = chosen
         self._lesions.show(None)
+        self._study_section.forget()
         if chosen is not None:
             self._bind(chosen)
             self._study_section.use(chosen)
@@ -84,6 +88,7 @@ class Panel:
     def look_for_volumes(self) -> None:
         """Chooses CT and PET that were loaded since the last look, where none is chosen."""
         self._study_section.guess(self.chosen)
+        self._pick_up_missed()
 
     def _bind(self, chosen: "parameters.Parameters") -> None:
         """Ties widgets and node. Once for each node: a scene that closes keeps it, and a second tie would fight the first."""
@@ -167,17 +172,17 @@ class Panel:
 
     def _finish(self, asked: _Asked, answer: Result) -> None:
         ct, pet = (slicer.mrmlScene.GetNodeByID(i) if i else None for i in (asked.ct_id, asked.pet_id))
-        if (ct or pet) is None:
+        if (pet if asked.study.ct is None else ct) is None:  # the one on whose grid the result lies
             raise PemmaError("volumes-gone", "the volumes were removed while they were segmented", "load them again")
         run = logic.show_result(asked.study, answer, ct, pet, {**asked.options, "mtv_rule": self.chosen.mtvRule})
-        self.chosen.result = run.node
-        self._lesions.show(run)
+        self._choose_result(run.node)
+        self._show_result(run)
         seconds = time.monotonic() - asked.started
         view.see_through(self.run.node)
-        self._guarded(self._view_section.show_once, ct, pet)
+        self._guarded(self._view_section.show_once, ct, pet, asked.study)
         if run.lesions:  # the largest: nobody should have to look for what was found
             view.jump_to(logic.centre_ras(run, run.lesions[0].number))
-        self._say("\n".join([_found(len(run.lesions), seconds), *_notes(answer, asked)]))
+        self._say("\n".join([told.found(len(run.lesions), seconds), *told.notes(answer, asked.study, asked.options)]))
 
     def _on_segment(self, _checked=False) -> None:
         if self._asked is not None:
@@ -220,6 +225,7 @@ class Panel:
     def _on_check_study(self, _checked=False) -> None:
         self._say("")
         self._guarded(self._study)
+        self._pick_up_missed()
 
     def _pick_up(self) -> None:
         """The result of a scene that was saved; one that has lost a part is told, not hidden."""
@@ -227,9 +233,36 @@ class Panel:
         if node is not None and node.GetAttribute(runs.RECORD):
             self._guarded(self._restore, node)
 
+    def _pick_up_missed(self) -> None:
+        """The same once its DICOM files are there again; not when the user looks at another study."""
+        node = self.chosen.result
+        if self.run is None and node is not None and (self.chosen.ct, self.chosen.pet) == _volumes_of(node):
+            self._pick_up()
+
     def _restore(self, node) -> None:
-        self.chosen.ct, self.chosen.pet = node.GetNodeReference(runs.CT), node.GetNodeReference(runs.PET)
-        self._lesions.show(runs.restore(node, self._study()))
+        self.chosen.ct, self.chosen.pet = _volumes_of(node)
+        self._study_section.another_pet()
+        self._show_result(runs.restore(node, self._study()))
+
+    def _show_result(self, run: runs.Run) -> None:
+        self._lesions.show(run)
+        self.ui.resultSelector.setCurrentNode(run.node)
+        self._guarded(self._adapt_section.use_contour, run.node)
+
+    def _choose_result(self, node) -> None:
+        """Another result, or None: the former one is no longer drawn over it."""
+        for one, shown in ((self.chosen.result, False), (node, True)):
+            if one is not None and one.GetDisplayNode() is not None:
+                one.GetDisplayNode().SetVisibility(shown)
+        self.chosen.result = node
+
+    def _on_result(self, node) -> None:
+        """The user goes back to an earlier result, or to none."""
+        if node is not self.chosen.result or self.run is None:
+            self._say("")
+            self._lesions.show(None)
+            self._choose_result(node)
+            self._pick_up()
 
     def _stop_run(self) -> None:
         if self._asked is not None:
@@ -288,28 +321,6 @@ class Panel:
         self.ui.progressLabel.text = ""
 
 
-def _found(number: int, seconds: float) -> str:
-    template = {
-        0: _("No lesion was found ({seconds} s). A lower threshold may show faint ones; Add at crosshair draws one."),
-        1: _("1 lesion in {seconds} s."),
-    }.get(number, _("{number} lesions in {seconds} s."))
-    return template.format(number=number, seconds=f"{seconds:.0f}")
-
-
-def _notes(answer: Result, asked: _Asked) -> list[str]:
-    """Which parts of the adapter acted, and what the run warns of; warnings of the study itself stand with the study.
-
-    The process knows the volumes alone; whether the scanner is another than that of the adapter's cases, the headers tell.
-    """
-    known = {warning.code for warning in asked.study.warnings} | {"adapter-origin"}
-    told = [note["sentence"] for note in answer.fields.get("warnings") or () if note["code"] not in known]
-    parts = answer.fields.get("adapter_parts") or ()
-    acted = answer.fields.get("adapter") is not None
-    unlike = scanner.unlike(scanner.facts(asked.study), library.origin_of(Path(asked.options["adapter"]))) if acted else []
-    if unlike:
-        told.append(_("the adapter was made on cases of another kind: here {unlike}").format(unlike="; ".join(unlike)))
-    notes = [_("Warning: {sentence}.").format(sentence=sentence) for sentence in told]
-    if parts:
-        acting = _("The adapter {name} acted: {parts}.")
-        notes.insert(0, acting.format(name=answer.fields["adapter"]["name"], parts=", ".join(parts)))
-    return [words.in_panel(note) for note in notes]
+def _volumes_of(result) -> tuple:
+    """CT and PET that a result was made of; None for one that is gone."""
+    return result.GetNodeReference(runs.CT), result.GetNodeReference(runs.PET)

@@ -1,0 +1,40 @@
+"""What the panel says of a new result: how many lesions, which parts of the adapter acted, what to beware of."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from ..study import scanner
+from ..study.types import PetCtStudy
+from ..worker.events import Result
+from . import library, words
+
+
+def found(number: int, seconds: float) -> str:
+    """How many lesions, and how long it took."""
+    template = {
+        0: _("No lesion was found ({seconds} s). A lower threshold may show faint ones; Add at crosshair draws one."),
+        1: _("1 lesion in {seconds} s."),
+    }.get(number, _("{number} lesions in {seconds} s."))
+    return template.format(number=number, seconds=f"{seconds:.0f}")
+
+
+def notes(answer: Result, study: PetCtStudy, options: Mapping[str, Any]) -> list[str]:
+    """Which parts of the adapter acted, and what the run warns of; warnings of the study itself stand with the study.
+
+    The process knows the volumes alone; whether the scanner is another than that of the adapter's cases, the headers tell.
+    """
+    known = {warning.code for warning in study.warnings} | {"adapter-origin"}
+    warned = [note["sentence"] for note in answer.fields.get("warnings") or () if note["code"] not in known]
+    parts = answer.fields.get("adapter_parts") or ()
+    acted = answer.fields.get("adapter") is not None
+    unlike = scanner.unlike(scanner.facts(study), library.origin_of(Path(options["adapter"]))) if acted else []
+    if unlike:
+        warned.append(_("the adapter was made on cases of another kind: here {unlike}").format(unlike="; ".join(unlike)))
+    lines = [_("Warning: {sentence}.").format(sentence=sentence) for sentence in warned]
+    if parts:
+        acting = _("The adapter {name} acted: {parts}.")
+        lines.insert(0, acting.format(name=answer.fields["adapter"]["name"], parts=", ".join(parts)))
+    return [words.in_panel(note) for note in lines]
