@@ -88,10 +88,13 @@ def test_nnunet_labels(nnunet_folder):
     assert (array(cases(nnunet_folder)[0].read()[1]) == array(mask)).all()
     describe(nnunet_folder, {"0": "CT", "1": "PET"}, {"background": 0, "tumor": 1, "ignore": 2})
     assert refusal(nnunet_folder) == "data-ignore-label"
+    about = nnunet_folder / "dataset.json"
     describe(nnunet_folder, {"0": "CT", "1": "PET"})
+    about.write_text(about.read_text("utf-8"), "utf-8-sig")  # as an editor on Windows saves it
+    assert len(cases(nnunet_folder)) == 2
     file.unlink()
     assert refusal(nnunet_folder) == "data-label-missing"
-    (nnunet_folder / "dataset.json").write_text("{")
+    about.write_text("{")
     assert refusal(nnunet_folder) == "data-dataset-json"
 
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from .numbers import COUNT, INDEX, NUMBER, POSITIVE, check_numbers, each
+
 Triple = tuple[int, int, int]
 
 
@@ -9,7 +11,8 @@ Triple = tuple[int, int, int]
 class Architecture:
     """Shape of a CT UNETR and of what PEMMA adds to it. Default: the published reference configuration.
 
-    window: voxels (z, y, x) of one network input; patch: edge of one token in voxels, a power of two, at least 4.
+    window: voxels (z, y, x) of one network input; patch: edge of one token in voxels, a power of two, at least 4
+    (at least 8 with "stem").
     embedding: "patch" (one strided convolution, skips from transformer layers: Hatamizadeh 2022) or "stem" (residual
     convolutions down to a quarter of the resolution, which are also the skips; then tokens of the rest of the patch).
     classes: 2, background and tumour, the only number of which the windows' answers can be made a probability.
@@ -34,9 +37,11 @@ class Architecture:
     gate: str = "mass"
 
     def __post_init__(self) -> None:
-        levels = self.levels
-        if 2**levels != self.patch or levels < 2:
-            raise ValueError(f"patch {self.patch} is not a power of two of at least 4")
+        check_numbers(self, "architecture", window=each(COUNT, 3), patch=COUNT, hidden=COUNT, depth=COUNT, heads=COUNT, mlp=COUNT,
+                      feature=COUNT, classes=COUNT, taps=each(INDEX), rank=INDEX)
+        levels, least = self.levels, 3 if self.embedding == "stem" else 2
+        if 2**levels != self.patch or levels < least:
+            raise ValueError(f"patch {self.patch} is not a power of two of at least {2**least}")
         if any(n % self.patch for n in self.window):
             raise ValueError(f"window {self.window} is not a multiple of the patch {self.patch}")
         if self.classes != 2:
@@ -45,12 +50,15 @@ class Architecture:
             raise ValueError(f"embedding {self.embedding!r} is neither 'patch' nor 'stem'")
         if self.embedding == "patch" and len(self.taps) != levels - 1:
             raise ValueError(f"patch {self.patch} needs {levels - 1} taps, got {self.taps}")
-        if self.embedding == "patch" and any(not 0 <= t < self.depth for t in self.taps):
+        if self.embedding == "patch" and any(t >= self.depth for t in self.taps):
             raise ValueError(f"taps {self.taps} reach outside {self.depth} layers")
         if self.hidden % self.heads or self.feature % 8:
             raise ValueError("hidden must be a multiple of heads and feature a multiple of 8")
         if self.gate not in ("mass", "tanh"):
             raise ValueError(f"gate {self.gate!r} is neither 'mass' nor 'tanh'")
+        decoder = [f"decoder{level + 2}" for level in range(levels)] + ["out"]
+        if not set(self.fused_decoder) <= set(decoder):
+            raise ValueError(f"fused_decoder {self.fused_decoder} names others than {', '.join(decoder)}")
 
     @property
     def levels(self) -> int:
@@ -78,5 +86,7 @@ class Preprocessing:
     pet_max: float = 100.0
 
     def __post_init__(self) -> None:
-        if min(self.spacing_mm) <= 0 or self.ct_hu[0] >= self.ct_hu[1] or self.pet_scale <= 0 or self.pet_max <= 0:
-            raise ValueError("preprocessing numbers out of range")
+        check_numbers(self, "preprocessing", spacing_mm=each(POSITIVE, 3), ct_hu=each(NUMBER, 2), pet_scale=POSITIVE,
+                      pet_max=POSITIVE)
+        if self.ct_hu[0] >= self.ct_hu[1]:
+            raise ValueError(f"preprocessing: ct_hu {self.ct_hu} does not go from low to high")

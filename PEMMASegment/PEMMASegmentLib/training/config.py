@@ -8,6 +8,10 @@ from typing import Any
 from ..core import PemmaError
 from ..network.architecture import Architecture, Preprocessing
 from ..network.files import Label, from_json, why
+from ..network.numbers import COUNT, NOT_NEGATIVE, POSITIVE, SEED, SHARE, SHARE_ABOVE_0, check_numbers
+
+#: The groups of patients that a split may name; only the first two are read here, the others stand on the model's card.
+GROUPS = ("train", "select", "site", "demo")
 
 
 @dataclass(frozen=True)
@@ -33,9 +37,9 @@ class Stage:
     anywhere: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.batch < 1 or self.rate <= 0 or not 0 < self.together <= 1:
-            raise ValueError(f"stage {self.name!r}: steps, batch, rate and together must be positive")
-        if min(self.whole, self.anywhere) < 0 or self.whole + self.anywhere > 1:
+        check_numbers(self, f"stage {self.name!r}", steps=COUNT, batch=COUNT, rate=POSITIVE, weight_decay=NOT_NEGATIVE,
+                      warm_up=SHARE, average=SHARE, together=SHARE_ABOVE_0, gate_rate=NOT_NEGATIVE, whole=SHARE, anywhere=SHARE)
+        if self.whole + self.anywhere > 1:
             raise ValueError(f"stage {self.name!r}: whole and anywhere are shares of one whole")
 
 
@@ -56,14 +60,20 @@ class Config:
     foreground: float = 0.7
     split: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        check_numbers(self, "configuration", seed=SEED, foreground=SHARE)
+
 
 def read_config(file: Path) -> Config:
-    """Reads and checks a training configuration; patients are named in the file it calls `split`, beside it."""
+    """Reads and checks a training configuration; patients are named in the file it calls `split`, beside it.
+
+    Raises PemmaError "config-missing" or "config-invalid".
+    """
     file = Path(file)
     try:
-        raw = json.loads(file.read_text("utf-8"))
-        split = json.loads((file.parent / raw["split"]).read_text("utf-8"))
-        _check(raw["stages"], split)
+        raw = _json(file)
+        split = _json(file.parent / raw["split"])
+        _check(raw["stages"], raw["labels"], split)
         return Config(
             name=str(raw["name"]),
             version=str(raw["version"]),
@@ -74,7 +84,7 @@ def read_config(file: Path) -> Config:
             region=str(raw["region"]),
             train=tuple(split["train"]),
             select=tuple(split.get("select", ())),
-            seed=int(raw.get("seed", 0)),
+            seed=raw.get("seed", 0),
             foreground=float(raw.get("foreground", 0.7)),
             split=split,
         )
@@ -86,13 +96,24 @@ def read_config(file: Path) -> Config:
                          "compare it with the one bundled beside the model", file.name) from error
 
 
-def _check(stages: list[dict], split: dict) -> None:
+def _json(file: Path) -> Any:
+    """The contents of a JSON file, also one that an editor on Windows has saved with a byte order mark."""
+    return json.loads(file.read_text("utf-8-sig"))
+
+
+def _check(stages: list[dict], labels: list[dict], split: dict) -> None:
     """Raises ValueError for what would only be noticed hours later, or never."""
     names = [stage["name"] for stage in stages]
     if names[:1] != ["ct"] or not set(names) <= {"ct", "pet"}:
         raise ValueError(f"the stages are called {names}: the first must be 'ct', each later one 'ct' or 'pet'")
+    if len(labels) != 1:
+        raise ValueError(f"{len(labels)} labels: this version tells a single one from the background, so 1")
     if "train" not in split:
         raise ValueError("the file under 'split' names no patients to 'train' with")
+    for group in GROUPS:
+        names = split.get(group, [])
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError(f"{group!r} of the split is no list of patients' names")
     both = set(split["train"]) & set(split.get("select", ()))
     if both:
         raise ValueError(f"{min(both)} is among both train and select of the split")

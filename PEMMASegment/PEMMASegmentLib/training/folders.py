@@ -142,7 +142,7 @@ def _without(name: str, pattern: str) -> str | None:
 def _dataset_json(folder: Path) -> dict:
     file = folder / "dataset.json"
     try:
-        about = json.loads(file.read_text(encoding="utf-8"))
+        about = json.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise PemmaError(
             "data-dataset-json", "dataset.json is missing or no JSON", "write it as nnU-Net asks", file.name

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..network.files import ModelCard
+from .config import GROUPS
 
 _USE = """**For research, and to be adapted on site. Not a medical device.** Every contour needs the eyes of a physician."""
 _CUTS = """Cases were cut before windows were drawn: some not at all, some anywhere, also through the tumour, the rest with a
@@ -42,7 +43,7 @@ def _training(stages: list[dict]) -> str:
 
 
 def _split(split: dict) -> str:
-    groups = [f"- {name}: {', '.join(split[name])}" for name in ("train", "select", "site", "demo") if split.get(name)]
+    groups = [f"- {name}: {', '.join(split[name])}" for name in GROUPS if split.get(name)]
     return "\n".join(["Split by patient:", "", *groups]) if groups else ""
 
 
