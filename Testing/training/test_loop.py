@@ -18,7 +18,7 @@ from torch import nn
 
 from PEMMASegmentLib.core import Cancelled, PemmaError
 from PEMMASegmentLib.inference.device import choose
-from PEMMASegmentLib.network.files import load_model, read_card
+from PEMMASegmentLib.network.files import load_model
 from PEMMASegmentLib.network.pemma import Pemma
 from PEMMASegmentLib.training import train
 from PEMMASegmentLib.training.config import read_config
@@ -218,79 +218,6 @@ def test_only_what_a_stage_names_is_trainable(trained):
         chosen = trainable(net, stage)
         assert {n for n, p in net.named_parameters() if p.requires_grad} == set(chosen)
         assert all(n.startswith(prefixes) for n in chosen)
-
-
-def test_missing_patients_and_bad_configurations_are_refused_with_a_reason(data, tmp_path):
-    config = write_config(tmp_path)
-    for split in ({"train": ["a", "nobody"]}, {"train": ["a"], "select": ["nobody"]}):
-        (tmp_path / "split.json").write_text(json.dumps(split))
-        with pytest.raises(PemmaError, match="not in the data folder"):
-            train(config, data, tmp_path / "out")
-    (tmp_path / "split.json").write_text(json.dumps({"train": ["a"], "select": ["a"]}))
-    with pytest.raises(PemmaError, match="both train and select"):
-        train(config, data, tmp_path / "out")
-    stages = [{"name": name, "steps": 1} for name in ("pet", "ct", "PET")]
-    for change in ({"architecture": {"patch": 5}}, {"stages": [{"name": "ct", "steps": 0}]}, {"region": None, "labels": 1},
-                   {"architecture": ARCHITECTURE | {"classes": 3}}, {"labels": [LABEL | {"type_code": "372087000"}]},
-                   {"stages": stages[:1]}, {"stages": stages[1:]}, {"stages": []}):
-        with pytest.raises(PemmaError, match="can't be used"):
-            read_config(write_config(tmp_path, **change))
-
-
-def test_of_a_missing_key_is_said_that_it_is_missing(tmp_path):
-    config = write_config(tmp_path)
-    raw = json.loads(config.read_text())
-    config.write_text(json.dumps({key: value for key, value in raw.items() if key != "split"}))
-    with pytest.raises(PemmaError, match="can't be used: 'split' is missing"):
-        read_config(config)
-    (write_config(tmp_path).parent / "split.json").write_text(json.dumps({"training": ["a"]}))
-    with pytest.raises(PemmaError, match="under 'split' names no patients to 'train' with"):
-        read_config(config)
-    (tmp_path / "model.json").write_text(json.dumps({"schema": 1}))
-    with pytest.raises(PemmaError, match="model.json can't be used: 'threshold' is missing"):
-        read_card(tmp_path)
-
-
-def test_what_a_later_stage_would_miss_is_refused_before_the_first(data, tmp_path):
-    """No hours of CT training before a PET that is nowhere, or not at those who judge."""
-    for name in ("a", "c"):
-        shutil.copytree(data / name, tmp_path / "data" / name)
-    config = write_config(tmp_path / "run", steps=(1, 1))
-    (config.parent / "split.json").write_text(json.dumps({"train": ["a"], "select": ["c"]}))
-
-    def refused(code: str, way_out: str):
-        with pytest.raises(PemmaError) as told:
-            train(config, tmp_path / "data", tmp_path / "out", validate=lambda *_: {"threshold": {}})
-        assert told.value.code == code and way_out in told.value.way_out and not list((tmp_path / "out").iterdir())
-        return str(told.value)
-
-    pet = {name: tmp_path / "data" / name / "pet.nii.gz" for name in ("a", "c")}
-    pet["c"].unlink()
-    assert "has no PET" in (said := refused("select-inputs", "out of the split's `select`")) and "[c]" in said
-    pet["a"].unlink()
-    assert "stage 'pet'" in refused("train-cases", "take the pet stages out of the configuration")
-    write_config(tmp_path / "run", stages=[{"name": "ct", "steps": 1}])
-    (config.parent / "split.json").write_text(json.dumps({"train": ["a"], "select": ["c"]}))
-    mask = tmp_path / "data" / "c" / "mask.nii.gz"
-    marked = sitk.ReadImage(str(mask))
-    sitk.WriteImage(marked * 0, str(mask))
-    refused("select-label", "or leave `select` empty")
-    sitk.WriteImage(marked, str(mask))
-    train(config, tmp_path / "data", tmp_path / "out", validate=lambda *_: {"threshold": {}, "dice": {}, "cases": []})
-
-
-def test_a_tumour_too_small_for_the_networks_voxels_is_refused_before_the_training(data, tmp_path):
-    shutil.copytree(data / "a", tmp_path / "data" / "a")
-    file = tmp_path / "data" / "a" / "mask.nii.gz"
-    mask = sitk.ReadImage(str(file)) * 0
-    mask[14, 14, 14] = 1
-    sitk.WriteImage(mask, str(file))
-    coarse = {"preprocessing": {"spacing_mm": [8.0, 8.0, 8.0]}}
-    config = write_config(tmp_path / "run", **coarse)
-    (config.parent / "split.json").write_text(json.dumps({"train": ["a"]}))
-    with pytest.raises(PemmaError, match="8 x 8 x 8 mm") as refused:
-        train(config, tmp_path / "data", tmp_path / "out")
-    assert refused.value.code == "train-label"
 
 
 TWO_PROCESSES = """

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import SimpleITK as sitk
 import torch
@@ -16,8 +17,8 @@ from ..core.progress import part
 from ..network.files import ModelCard, Region, save_model
 from ..network.pemma import Pemma
 from ..network.preprocess import longest_mm
-from ..study.types import StudyWarning
-from .config import Config, Stage, read_config
+from ..study.types import PetCtStudy, StudyWarning
+from .config import GROUPS, Config, Stage, read_config
 from .folders import CaseRef
 from .folders import cases as list_cases
 from .loop import train_stage
@@ -42,9 +43,12 @@ def train(config_file: Path, data: Path, out: Path, progress: Progress = no_prog
     validate(net, card, stage, selection): figures on the selection patients, stored with the stage; the thresholds that it
     returns under "threshold" go on the card. roi_name: as for `folders.cases`. Started by torchrun it runs one process a
     device.
-    Raises PemmaError before the first stage for all that a later one would miss in the cases.
+    told is also told of a case that lacks what a stage is trained on; one that no stage uses does not stand on the card.
+    Raises PemmaError before a case is read for a network that can't be made, and before the first stage for all that a
+    later one would miss in the cases.
     """
     config = read_config(config_file)
+    _check_network(config, Path(config_file).name)
     rank, device = _device()
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -53,27 +57,57 @@ def train(config_file: Path, data: Path, out: Path, progress: Progress = no_prog
     _check_stages(config, cases)
     selection = _selection(select_refs, config, told, part(progress, 0.04, 0.05)) if validate is not None else []
     torch.manual_seed(config.seed)
-    net = Pemma(replace(config.architecture, modalities=(), fused_decoder=())).to(device, memory_format=torch.channels_last_3d)
+    net = _on(device, _ct_network(config))
     card = ModelCard(config.name, config.version, net.architecture, config.preprocessing, config.labels,
                      Region(config.region, longest), {"ct+pet": 0.5, "ct": 0.5, "pet": 0.5})
     records, done = [], 0
     total = sum(stage.steps for stage in config.stages)
     for index, stage in enumerate(config.stages):
         if stage.name not in ("ct", *net.architecture.modalities):
-            net = _grown(net, config, stage.name).to(device, memory_format=torch.channels_last_3d)
+            net = _on(device, _grown(net, config, stage.name))
             card = replace(card, architecture=net.architecture)
         span = part(progress, 0.05 + 0.95 * done / total, 0.05 + 0.95 * (done + stage.steps) / total)
         record = train_stage(net, stage, _usable(stage, cases), config, out, device, index, span)
         if validate is not None and rank == 0:
             record["selection"] = validate(net, card, stage.name, selection)
+            _on(device, net)  # who judges takes it to the CPU when the GPU's memory is short
             card = replace(card, threshold=card.threshold | record["selection"]["threshold"])
         records.append(record)
         done += stage.steps
     if rank == 0:
-        card = replace(card, provenance={"split": config.split, "seed": config.seed, "stages": records,
+        card = replace(card, provenance={"split": _trained_on(config, train_refs, cases), "seed": config.seed, "stages": records,
                                          "library": __version__, "device": str(device)})
         save_model(out / "model", net, card, readme(card), torch.float16)
     return out / "model"
+
+
+def _check_network(config: Config, place: str) -> None:
+    """Refuses what no network can be made of that takes the inputs of all stages.
+
+    On torch's meta device: shapes alone, no memory, at once.
+    """
+    inputs = {"ct": torch.empty(1, 1, *config.architecture.window, device="meta")}
+    try:
+        with torch.device("meta"), torch.no_grad():
+            net = _ct_network(config)
+            for name in dict.fromkeys(stage.name for stage in config.stages):
+                if name not in inputs:
+                    net = _grown(net, config, name)
+                inputs[name] = inputs["ct"]
+                net(inputs)
+    except Exception as error:  # torch and MONAI raise all kinds over numbers that don't go together
+        raise PemmaError("config-invalid", f"no network can be made of the architecture: {error}",
+                         "compare it with the one bundled beside the model", place) from error
+
+
+def _ct_network(config: Config) -> Pemma:
+    """The network of the CT stage: what is yet to be added is left out."""
+    return Pemma(replace(config.architecture, modalities=(), fused_decoder=()))
+
+
+def _on(device: torch.device, net: Pemma) -> Pemma:
+    """The network where it is trained, channels last as its inputs are."""
+    return net.to(device, memory_format=torch.channels_last_3d)
 
 
 def _grown(net: Pemma, config: Config, modality: str) -> Pemma:
@@ -85,9 +119,18 @@ def _grown(net: Pemma, config: Config, modality: str) -> Pemma:
 
 
 def _refs(config: Config, data: Path, roi_name: str | None) -> tuple[list[CaseRef], list[CaseRef]]:
-    """The cases of the training and of the selection patients, none of which is missing."""
+    """The cases of the training and of the selection patients, none of which is missing or goes by another name."""
     found = list_cases(Path(data), roi_name=roi_name)
-    missing = {*config.train, *config.select} - {ref.patient for ref in found}
+    known = {ref.patient for ref in found}
+    cases = {ref.name: ref.patient for ref in found if ref.name not in known}
+    listed = sorted({name for group in GROUPS for name in config.split.get(group, ()) if name in cases})
+    if listed:
+        patient = cases[listed[0]]
+        own = [ref.name for ref in found if ref.patient == patient]
+        raise PemmaError("train-patient", f"the split names {listed[0]}, a case of the patient {patient} (all cases: "
+                         f"{', '.join(own[:5])}{' ...' if len(own) > 5 else ''})", f"name {patient} alone in the split; DICOM "
+                         "folders that state one Patient ID are one patient: if they are several, give each an ID of its own")
+    missing = {*config.train, *config.select} - known
     if missing:
         raise PemmaError("train-split", f"{len(missing)} patients of the split are not in the data folder: "
                          f"{', '.join(sorted(missing)[:3])}", "check --data and the split file")
@@ -95,23 +138,44 @@ def _refs(config: Config, data: Path, roi_name: str | None) -> tuple[list[CaseRe
 
 
 def _read(refs: list[CaseRef], config: Config, told: Told, progress: Progress) -> tuple[list[TrainingCase], float]:
-    """The training cases on the network's grid, and the longest extent of their images in mm."""
+    """The cases that a stage is trained on, on the network's grid, and the longest extent of their images in mm."""
     cases, longest = [], 0.0
     for n, ref in enumerate(refs):
         study, label = ref.read()
-        told(ref.name, study.warnings)
-        cases.append(to_case(ref.name, study.ct, study.pet, label, config.preprocessing))
-        if not cases[-1].label.any():
-            raise PemmaError("train-label", "a training case has no tumour in its annotation, or one too small for the "
-                             f"network's voxels ({_millimetres(config)})", "annotate it, or take it out of the split", ref.name)
-        longest = max(longest, longest_mm(study.grid))
+        told(ref.name, (*study.warnings, *_unused(study, config)))
+        if any(_uses(stage, study) for stage in config.stages):
+            cases.append(to_case(ref.name, study.ct, study.pet, label, config.preprocessing))
+            if not cases[-1].label.any():
+                raise PemmaError("train-label", "a training case has no tumour in its annotation, or one too small for the "
+                                 f"network's voxels ({_millimetres(config)})", "annotate it, or take it out of the split",
+                                 ref.name)
+            longest = max(longest, longest_mm(study.grid))
         progress((n + 1) / len(refs), f"reading case {n + 1} of {len(refs)}")
     return cases, longest
 
 
+def _uses(stage: Stage, case: PetCtStudy | TrainingCase) -> bool:
+    """Whether a case has what a stage is trained on: the CT, and what the stage adds to it."""
+    return case.ct is not None and (stage.name == "ct" or case.pet is not None)
+
+
+def _unused(study: PetCtStudy, config: Config) -> tuple[StudyWarning, ...]:
+    """Says by which stages a case is passed over."""
+    names = dict.fromkeys(stage.name for stage in config.stages if not _uses(stage, study))
+    missing = "CT" if study.ct is None else "PET"
+    return (StudyWarning("train-unused", f"not used by stage{'s' * (len(names) > 1)} {' and '.join(names)}: the case "
+                         f"has no {missing}", f"add the {missing} to have it trained on"),) if names else ()
+
+
 def _usable(stage: Stage, cases: list[TrainingCase]) -> list[TrainingCase]:
-    """The cases that have what a stage is trained on: the CT, and what it adds to it."""
-    return [c for c in cases if c.ct is not None and (stage.name == "ct" or c.pet is not None)]
+    return [case for case in cases if _uses(stage, case)]
+
+
+def _trained_on(config: Config, refs: list[CaseRef], cases: list[TrainingCase]) -> dict[str, Any]:
+    """The split as it stands on the card: under `train` the patients of these cases alone."""
+    names = {case.name for case in cases}
+    patients = {ref.patient for ref in refs if ref.name in names}
+    return config.split | {"train": [patient for patient in config.train if patient in patients]}
 
 
 def _check_stages(config: Config, cases: list[TrainingCase]) -> None:

@@ -1,0 +1,126 @@
+"""run.py: which cases a run takes, what it says of them, and what is refused before hours are spent."""
+
+import json
+import shutil
+
+import pytest
+import SimpleITK as sitk
+import torch
+
+from PEMMASegmentLib.core import PemmaError
+from PEMMASegmentLib.network.files import read_card
+from PEMMASegmentLib.training import train
+
+from .test_loop import ARCHITECTURE, write_case, write_config
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    for seed, name in enumerate(("a", "b", "c")):
+        write_case(folder / name, seed)
+    return folder
+
+
+def test_missing_patients_are_refused(data, tmp_path):
+    config = write_config(tmp_path)
+    for split in ({"train": ["a", "nobody"]}, {"train": ["a"], "select": ["nobody"]}):
+        (tmp_path / "split.json").write_text(json.dumps(split))
+        with pytest.raises(PemmaError, match="not in the data folder"):
+            train(config, data, tmp_path / "out")
+    (tmp_path / "split.json").write_text(json.dumps({"train": ["a"], "select": ["a"]}))
+    with pytest.raises(PemmaError, match="both train and select"):
+        train(config, data, tmp_path / "out")
+
+
+def test_of_folders_with_one_patient_id_is_said_as_which_patient_they_count(unpack, tmp_path):
+    for name in ("visit1", "visit2"):
+        shutil.copytree(next(unpack("sts/dicom/STS_008.zip").glob("**/RTSTRUCT")), tmp_path / "data" / name)
+    config = write_config(tmp_path / "run")
+    for split in ({"train": ["visit1"], "select": ["visit2"]}, {"train": ["visit1"], "site": ["visit2"]}):
+        (config.parent / "split.json").write_text(json.dumps(split))
+        with pytest.raises(PemmaError, match="visit2, a case of the patient visit1 .all cases: visit1, visit2.") as refused:
+            train(config, tmp_path / "data", tmp_path / "out")
+        assert "name visit1 alone in the split" in refused.value.way_out and "STS_008" not in str(refused.value)
+
+
+def test_an_architecture_that_no_network_can_be_made_of_is_refused_before_a_case_is_read(tmp_path):
+    config = write_config(tmp_path, architecture=ARCHITECTURE | {"rank": 10**20})
+    with pytest.raises(PemmaError, match="no network can be made") as refused:
+        train(config, tmp_path / "nowhere", tmp_path / "out")
+    assert refused.value.code == "config-invalid" and not (tmp_path / "out").exists()
+
+
+def test_cases_that_lack_an_image_are_told_of_and_stand_on_the_card_only_when_used(data, tmp_path):
+    """And who judges may move the network: the next stage finds it where it was."""
+    for name in ("a", "b", "c"):
+        shutil.copytree(data / name, tmp_path / "data" / name)
+    (tmp_path / "data/b/pet.nii.gz").unlink()
+    (tmp_path / "data/c/ct.nii.gz").unlink()
+    pet = sitk.ReadImage(str(tmp_path / "data/c/pet.nii.gz"))
+    pet.SetSpacing([10.0] * 3)  # longer than those that are used
+    for name, image in (("pet", pet), ("mask", sitk.Cast(pet > 3, sitk.sitkUInt8))):
+        sitk.WriteImage(image, str(tmp_path / f"data/c/{name}.nii.gz"))
+    stages = [{"name": name, "steps": 1} for name in ("ct", "ct", "pet")]
+    config = write_config(tmp_path / "run", stages=stages)
+    (config.parent / "split.json").write_text(json.dumps({"train": ["a", "b", "c"], "select": ["a2"], "site": ["d"]}))
+    shutil.copytree(data / "a", tmp_path / "data/a2")
+    said, layouts = {}, []
+
+    def judged(net, *_):
+        kernel = net.base.vit.patch_embedding.patch_embeddings.weight
+        layouts.append((kernel.is_contiguous(memory_format=torch.channels_last_3d), kernel.device))
+        net.to("cpu", memory_format=torch.contiguous_format)
+        return {"threshold": {}, "dice": {}, "cases": []}
+
+    out = train(config, tmp_path / "data", tmp_path / "out", validate=judged,
+                told=lambda name, warnings: said.update({name: [w.sentence for w in warnings if w.code == "train-unused"]}))
+    assert said == {"a": [], "a2": [], "b": ["not used by stage pet: the case has no PET"],
+                    "c": ["not used by stages ct and pet: the case has no CT"]}
+    card = read_card(out)
+    assert card.provenance["split"] == {"train": ["a", "b"], "select": ["a2"], "site": ["d"]}
+    assert [stage["cases"] for stage in card.provenance["stages"]] == [2, 2, 1] and card.region.longest_mm < 120
+    assert "- train: a, b\n" in (out / "README.md").read_text("utf-8")
+    assert len(set(layouts)) == 1 and layouts[0][0]
+
+
+def test_what_a_later_stage_would_miss_is_refused_before_the_first(data, tmp_path):
+    """No hours of CT training before a PET that is nowhere, or not at those who judge."""
+    for name in ("a", "c"):
+        shutil.copytree(data / name, tmp_path / "data" / name)
+    config = write_config(tmp_path / "run", steps=(1, 1))
+    (config.parent / "split.json").write_text(json.dumps({"train": ["a"], "select": ["c"]}))
+
+    def refused(code: str, way_out: str):
+        with pytest.raises(PemmaError) as told:
+            train(config, tmp_path / "data", tmp_path / "out", validate=lambda *_: {"threshold": {}})
+        assert told.value.code == code and way_out in told.value.way_out and not list((tmp_path / "out").iterdir())
+        return str(told.value)
+
+    pet = {name: tmp_path / "data" / name / "pet.nii.gz" for name in ("a", "c")}
+    pet["c"].unlink()
+    assert "has no PET" in (said := refused("select-inputs", "out of the split's `select`")) and "[c]" in said
+    pet["a"].unlink()
+    assert "stage 'pet'" in refused("train-cases", "take the pet stages out of the configuration")
+    write_config(tmp_path / "run", stages=[{"name": "ct", "steps": 1}])
+    (config.parent / "split.json").write_text(json.dumps({"train": ["a"], "select": ["c"]}))
+    mask = tmp_path / "data" / "c" / "mask.nii.gz"
+    marked = sitk.ReadImage(str(mask))
+    sitk.WriteImage(marked * 0, str(mask))
+    refused("select-label", "or leave `select` empty")
+    sitk.WriteImage(marked, str(mask))
+    train(config, tmp_path / "data", tmp_path / "out", validate=lambda *_: {"threshold": {}, "dice": {}, "cases": []})
+
+
+def test_a_tumour_too_small_for_the_networks_voxels_is_refused_before_the_training(data, tmp_path):
+    shutil.copytree(data / "a", tmp_path / "data" / "a")
+    file = tmp_path / "data" / "a" / "mask.nii.gz"
+    mask = sitk.ReadImage(str(file)) * 0
+    mask[14, 14, 14] = 1
+    sitk.WriteImage(mask, str(file))
+    coarse = {"preprocessing": {"spacing_mm": [8.0, 8.0, 8.0]}}
+    config = write_config(tmp_path / "run", **coarse)
+    (config.parent / "split.json").write_text(json.dumps({"train": ["a"]}))
+    with pytest.raises(PemmaError, match="8 x 8 x 8 mm") as refused:
+        train(config, tmp_path / "data", tmp_path / "out")
+    assert refused.value.code == "train-label"
