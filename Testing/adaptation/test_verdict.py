@@ -32,8 +32,9 @@ def test_the_sentences_say_what_is_missing():
     assert of(0.1, 0.1).interval_95 is None and of(0.1, 0.1).word == "too few cases" and "3 more" in of(0.1, 0.1).sentence
     assert of(0.10, 0.11, 0.09).sentence.startswith("no harm seen, not proved") and of(0.1, 0.11, 0.09).more == 2
     assert of(0.10, 0.11, -0.09).word == "harm seen" and "1 of 3 patients" in of(0.10, 0.11, -0.09).sentence
-    unsure = of(0.10, 0.02, 0.13, 0.0, 0.05)
-    assert unsure.word == "not shown" and f"about {unsure.more} more cases would decide" in unsure.sentence
+    assert "differ too much" in of(0.10, 0.02, 0.13, 0.0, 0.05).sentence
+    unsure = of(0.10, 0.04, 0.13, 0.03, 0.05)
+    assert unsure.word == "not shown" and f"about {unsure.more} more patients would decide" in unsure.sentence
     assert of(0.01, -0.01, 0.0, 0.01, 0.0).more is None
 
 
@@ -60,11 +61,22 @@ def test_more_cases_are_asked_for_the_smaller_the_gain():
     assert cases_to_decide(0.01, 0.01, 5, 1) is None and cases_to_decide(0.021, 0.3, 5, 1) is None
 
 
+def test_as_many_more_patients_as_are_told_decide_four_times_of_five_at_the_next_try():
+    """Who adds them and runs it again makes another try, whose bar is higher."""
+    gains = np.array([0.005, 0.04, 0.07, 0.10, 0.135])  # mean 0.07
+    said = of(*gains)
+    total = 5 + said.more
+    draws = np.random.default_rng(0).normal(0.07, gains.std(ddof=1), (2000, total))
+    t = draws.mean(1) / draws.std(1, ddof=1) * sqrt(total)
+    assert 0.75 < np.mean(t >= bar(total, said.tries + 1)) < 0.88
+
+
 def test_forgetting_is_told_with_its_margin():
     assert forgotten([0.7] * 5, [0.7, 0.71, 0.69, 0.7, 0.7]).startswith("nothing forgotten")
     assert forgotten([0.7] * 5, [0.6, 0.61, 0.59, 0.6, 0.6]).startswith("the model's own site is worse")
     assert forgotten([0.7] * 5, [0.6, 0.8, 0.65, 0.75, 0.7]).startswith("not shown that nothing")
-    assert "not known" in forgotten([], [])
+    assert "not known: the model has no reference cases" in forgotten([], [])
+    assert "not known: the model has only one reference case" in forgotten([0.7], [0.7])
 
 
 def test_chance_is_seldom_accepted_and_a_true_gain_often():

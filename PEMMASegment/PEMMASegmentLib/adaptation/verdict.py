@@ -54,7 +54,7 @@ ACCEPTED, NOT_SHOWN, HARM, TOO_FEW = "accepted", "not shown", "harm seen", "too 
 class Verdict:
     """word: one of the four. mean_gain, interval_95: of the Dice gains over patients (Student's t), None if unknown.
 
-    more: about how many more patients would decide, None where no number can be told.
+    more: about how many more patients would decide, at the next try; None where no number can be told.
     """
 
     word: str
@@ -84,7 +84,7 @@ def verdict(before: Sequence[float], after: Sequence[float], tries: int = 1, new
         low, high = found["interval_95"]
         sentence = f"shown to help on {len(gains)} patients held out: Dice {mean:+.3f} (95 % interval {low:+.3f} to {high:+.3f})"
         return Verdict(ACCEPTED, sentence, **found)
-    more = cases_to_decide(mean, float(gains.std(ddof=1)), len(gains), tries)
+    more = cases_to_decide(mean, float(gains.std(ddof=1)), len(gains), tries + 1)  # a run with them is the next try
     return Verdict(NOT_SHOWN, _more(more, mean), **found, more=more)
 
 
@@ -122,7 +122,7 @@ def interval(gains: Sequence[float], level: float = 0.95) -> tuple[float, float]
 
 
 def cases_to_decide(mean: float, spread: float, n: int, tries: int) -> int | None:
-    """How many more patients with this mean gain and spread would be accepted four times out of five.
+    """How many more patients with this mean gain and spread would be accepted four times out of five, at the `tries`-th try.
 
     None when the gain is below what is asked for, or more than 60 patients would be needed.
     """
@@ -139,7 +139,8 @@ def forgotten(before: Sequence[float], after: Sequence[float]) -> str:
     """What the model's reference cases tell, in a sentence: not worse, worse, or not known (margin 0.03 Dice)."""
     gains = np.asarray(after, float) - np.asarray(before, float)
     if len(gains) < 2:
-        return "what is forgotten is not known: the model has no reference cases for these inputs"
+        few = "only one reference case" if len(gains) else "no reference cases"
+        return f"what is forgotten is not known: the model has {few} for these inputs"
     low, high = interval(gains)
     told = f"Dice {gains.mean():+.3f} on the model's {len(gains)} reference cases (95 % interval {low:+.3f} to {high:+.3f})"
     if low >= FORGETTING:
@@ -171,7 +172,7 @@ def _harm(gains: np.ndarray, newly_missed: int) -> str:
 
 def _more(more: int | None, mean: float) -> str:
     if more is not None:
-        return f"about {more} more cases would decide"
+        return f"about {more} more patients would decide"
     if mean < MIN_GAIN:
-        return f"a mean gain of {mean:+.3f} is below {MIN_GAIN:g}: more cases would hardly change that"
-    return "the gains differ too much between patients for a number of cases to be told"
+        return f"a mean gain of {mean:+.3f} is below {MIN_GAIN:g}: more patients would hardly change that"
+    return "the gains differ too much between patients for a number of them to be told"
