@@ -1,6 +1,7 @@
 """Few-shot training: the base keeps its bits, the same seed gives the same adapter, a stopped run goes on exactly."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import SimpleITK as sitk
@@ -153,6 +154,9 @@ def test_minutes_become_steps_once(model, cases, tmp_path, monkeypatch):
     assert steps_in(how, 0.5, model, cases, "ct+pet").steps == 60  # a run that goes on is the same run
     assert steps_in(how, 0.1, model, cases, "ct+pet").steps == 10
     assert steps_in(replace(how, method=method("salt")), 0.5, model, cases, "ct+pet").steps == 10  # that is another run
+    monkeypatch.setattr(fewshot, "choose_device", lambda device: SimpleNamespace(device=torch.device("cuda")))  # none here
+    on_gpu = replace(how, device="cuda")
+    assert steps_in(on_gpu, 0.5, model, cases, "ct+pet").steps == 10  # it does others in that time
 
 
 def test_where_the_gpus_memory_is_short_it_is_spared_for_all_but_the_same_adapter(model, cases, fitted, monkeypatch):

@@ -1,12 +1,13 @@
 """The rungs: each does what it says and no more, one upon another, and the rule that recommends one of them."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from PEMMASegmentLib.adaptation import resuming
+from PEMMASegmentLib.adaptation import resuming, whole
 from PEMMASegmentLib.adaptation.fewshot import WeightUpdate
 from PEMMASegmentLib.adaptation.fixes import THRESHOLDS, VOLUMES_ML, Flips, Stack, Threshold, choose, dice_table, joined
 from PEMMASegmentLib.adaptation.ladder import judged, ladder, procedures
@@ -109,6 +110,10 @@ def test_whole_parameters_go_on_where_they_were_stopped(model, cases, tmp_path, 
     made = [how.fit(model, cases[:1], "ct+pet", 0, stopping) for _ in range(2)]
     assert steps == [f"step {n} of 4" for n in (1, 2, 3, 4)]  # none twice, and a finished run is only read
     assert all(torch.equal(t, one.tensors[n]) for n, t in straight.tensors.items() for one in made)
+    monkeypatch.setattr(whole, "resumed", lambda work, key, *_: key)
+    key = how.fit(model, cases[:1], "ct+pet")
+    monkeypatch.setattr(whole, "choose_device", lambda device: SimpleNamespace(device=torch.device("cuda")))  # none here
+    assert how.fit(model, cases[:1], "ct+pet") != key  # what a GPU has done is not gone on with on the CPU
 
 
 def test_one_upon_another_holds_the_parts_of_all(model, cases):

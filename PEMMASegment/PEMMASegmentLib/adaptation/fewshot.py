@@ -82,10 +82,10 @@ class WeightUpdate:
         return resumed(self.work, self.key(model, cases, inputs, seed), model.identity, train)
 
     def key(self, model: Model, cases: Sequence[SiteCase], inputs: str, seed: int) -> str:
-        """A digest of all that makes a run the same run: base, cases, recipe, seed."""
+        """A digest of all that makes a run the same run: base, cases, recipe, seed, kind of device."""
         about = {"base": model.identity.sha256, "cases": [digest(case) for case in cases], "inputs": inputs, "seed": seed,
-                 "method": asdict(self.method), "pattern": self.pattern, "recipe": asdict(self._stage),
-                 "strength": STRENGTH, "augmentation": asdict(AUGMENTATION)}
+                 "device": choose_device(self.device).device.type, "method": asdict(self.method), "pattern": self.pattern,
+                 "recipe": asdict(self._stage), "strength": STRENGTH, "augmentation": asdict(AUGMENTATION)}
         return key_of(about)
 
     @property

@@ -52,8 +52,8 @@ class WholeParameters:
             return self._train(model, ready, inputs, seed, checkpoint, part(progress, PREPARED, 1.0))
 
         about = {"base": model.identity.sha256, "cases": [digest(case) for case in cases], "inputs": inputs, "seed": seed,
-                 "everything": self.everything, "recipe": asdict(self._stage), "strength": STRENGTH,
-                 "augmentation": asdict(AUGMENTATION)}
+                 "device": choose_device(self.device).device.type, "everything": self.everything,
+                 "recipe": asdict(self._stage), "strength": STRENGTH, "augmentation": asdict(AUGMENTATION)}
         return resumed(self.work, key_of(about), model.identity, train)
 
     @property
