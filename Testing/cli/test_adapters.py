@@ -78,6 +78,34 @@ def test_what_a_killed_import_left_goes_with_time(adapter, own_home, capsys):
     assert {left.name for left in folder.iterdir()} == {new.name, "site-a"}
 
 
+def test_an_adapter_is_removed_whole_or_not_at_all_and_what_is_left_of_one_too(adapter, own_home, monkeypatch, capsys):
+    folder = own_home / "adapters"
+    ask(capsys, "import", adapter)
+    (folder / "site-a" / "adapter.json").unlink()  # as an interrupted removal left it
+    assert ask(capsys, "list")["adapters"] == []
+    assert "pemma-segment adapters remove site-a" in refused(capsys, "import", adapter)
+    ask(capsys, "remove", "site-a")
+    ask(capsys, "import", adapter)
+    with monkeypatch.context() as patched:  # a file that another program holds: Windows refuses to rename its folder
+        patched.setattr(os, "rename", lambda *_: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
+        assert "[cannot-write]" in refused(capsys, "remove", "site-a")
+    assert [one.name for one in folder.iterdir()] == ["site-a"] and ask(capsys, "list")["adapters"]
+    with monkeypatch.context() as patched:  # killed before anything is deleted
+        patched.setattr(shutil, "rmtree", lambda *_, **__: None)
+        ask(capsys, "remove", "site-a")
+    ask(capsys, "import", adapter)
+    assert [one["check"] for one in ask(capsys, "list")["adapters"]] == ["ok"]
+    assert "[adapter-missing]" in refused(capsys, "remove", "../adapters")
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, '{"schema": 2, "name": "a", "x": ' + "9" * 5000 + "}"])
+def test_a_card_that_no_json_reader_takes_is_told_in_the_list(adapter, own_home, text, capsys):
+    ask(capsys, "import", adapter)
+    (own_home / "adapters" / "site-a" / "adapter.json").write_text(text)
+    assert main(["adapters", "list"]) == 1
+    assert "[adapter-damaged]" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("note", "code"), [("seen 2004-05-19", "identity"), ("1.2.840.113619.2.55", "identity"),
                                             ("x" * 201, "text"), ("two\nlines", "text")])  # fmt: skip
 def test_a_note_that_tells_a_patient_is_refused(adapter, capsys, note, code):

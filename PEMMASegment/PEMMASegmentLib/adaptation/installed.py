@@ -15,6 +15,7 @@ from ..core import PemmaError, zips
 from ..core.files import place_folder, write_atomically
 from ..core.folders import is_plain_name
 from ..network.files import models_folder
+from ..network.library import below, remove_folder
 from .identity import check_note
 
 _MOST_BYTES = 4 << 30  # of an unpacked zip; the weights of the reference network in full are 0.4 GB
@@ -79,9 +80,14 @@ def export_adapter(folder: Path, out: Path) -> AdapterCard:
     return card
 
 
-def remove_adapter(folder: Path) -> None:
-    """Deletes one of the user's adapters. Raises PemmaError "adapter-foreign" for a folder that is not among them."""
-    shutil.rmtree(_own(folder))
+def remove_adapter(name_or_folder: str | Path) -> str:
+    """Deletes one of the user's adapters, also a folder of theirs without a card; gives its name.
+
+    Raises PemmaError "adapter-missing", "adapter-foreign" for a folder that is not among them, and as `remove_folder` does.
+    """
+    folder = _own(below(adapters_folder(), name_or_folder) or find_adapter(name_or_folder))
+    remove_folder(folder)
+    return folder.name
 
 
 def rename_adapter(folder: Path, name: str) -> Path:

@@ -98,7 +98,7 @@ def read_card(folder: Path) -> AdapterCard:
         raw = json.loads((Path(folder) / CARD).read_text("utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise PemmaError("adapter-missing", "the folder holds no adapter.json", WAY_OUT, Path(folder).name) from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise PemmaError("adapter-damaged", f"adapter.json can't be read: {error}", WAY_OUT, CARD) from error
     schema = raw.pop("schema", None) if isinstance(raw, dict) else None
     if type(schema) is not int or schema not in READ:

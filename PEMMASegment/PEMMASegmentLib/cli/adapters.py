@@ -79,9 +79,8 @@ def export_adapter(options: argparse.Namespace, terminal: "Terminal") -> bool:
 def remove_adapter(options: argparse.Namespace, terminal: "Terminal") -> bool:
     from ..adaptation import installed
 
-    folder = installed.find_adapter(options.adapter)
-    installed.remove_adapter(folder)
-    terminal.result({"removed": folder.name}, f"removed {folder.name}")
+    name = installed.remove_adapter(options.adapter)
+    terminal.result({"removed": name}, f"removed {name}")
     return True
 
 

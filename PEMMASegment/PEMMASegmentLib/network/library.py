@@ -1,15 +1,18 @@
 """The user's own models: how one is taken in, from a folder or a zip, and taken out. The bundled ones are never touched."""
 
+import os
 import shutil
+import tempfile
 from functools import partial
 from pathlib import Path
 
 from ..core import PemmaError, zips
 from ..core.files import place_folder, umask
 from ..core.folders import is_plain_name
-from .files import CARD, ModelCard, bundled, check, models_folder
+from .files import CARD, ModelCard, bundled, check, find_model, models_folder
 
 LARGEST_ZIP = 8 * 2**30  # bytes unpacked; a model with weights of ViT-B width has less than one
+_REMOVED = ".pemma-importing-removed-"  # `place_folder` deletes what is called so, once it is a day old
 
 
 def take_in(source: Path) -> ModelCard:
@@ -45,11 +48,39 @@ def import_model(source: Path, name: str) -> Path:
     return target
 
 
-def remove_model(folder: Path) -> None:
-    """Deletes one of the user's models. Raises PemmaError "model-bundled" for a folder that is not among them."""
+def remove_model(name_or_folder: str | Path) -> str:
+    """Deletes one of the user's models, also a folder of theirs without a card; gives its name.
+
+    Raises PemmaError "model-unknown", "model-bundled" for a folder that is not among them, and as `remove_folder` does.
+    """
+    folder = below(models_folder(), name_or_folder) or find_model(name_or_folder)
     if folder.resolve().parent != models_folder().resolve():
         raise PemmaError("model-bundled", f"{folder.name} is not an imported model", "only those can be removed")
-    shutil.rmtree(folder)
+    remove_folder(folder)
+    return folder.name
+
+
+def below(place: Path, name: str | Path) -> Path | None:
+    """The folder of this plain name in `place`, whatever it holds; None where there is none."""
+    folder = place / name
+    return folder if is_plain_name(str(name)) and folder.is_dir() else None
+
+
+def remove_folder(folder: Path) -> None:
+    """Deletes a folder that `place_folder` put there: under another name first, so that it is whole or gone.
+
+    What can't be deleted then, or is left by a killed program, goes with what `place_folder` sweeps. Raises PemmaError
+    "cannot-write"; the folder stays then.
+    """
+    try:
+        aside = Path(tempfile.mkdtemp(prefix=_REMOVED, dir=folder.parent))
+        try:
+            os.rename(folder, aside / folder.name)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+    except OSError as error:
+        raise PemmaError("cannot-write", f"{folder.name} can't be removed: {error.strerror or type(error).__name__}",
+                         "close the programs that use it, or check the permissions", folder.name) from error
 
 
 def _copy(source: Path, folder: Path) -> None:
