@@ -125,6 +125,8 @@ def test_what_a_study_is_loaded_with_is_told(place, tmp_path, own_home, capsys):
     assert main([*words, "--out", str(tmp_path / "out"), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)["warnings"]
     assert [one["case"] for one in told if one["code"] == "annotation-cut"] == ["Doe_Jane_1"]
+    nobodys = [one for one in told if one["code"] == "patient-unknown"]  # NIfTI has no Patient ID
+    assert len(nobodys) == 3 and all("--patient" in one["words"] for one in nobodys)
     assert main([*words, "--out", str(tmp_path / "again")]) == 0
     assert "Doe_Jane_1: warning: " in capsys.readouterr().err
     order, options = [], parser().parse_args([*words, "--out", str(tmp_path / "third")])

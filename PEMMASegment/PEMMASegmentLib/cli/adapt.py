@@ -192,6 +192,7 @@ def _from_studies(options: argparse.Namespace, progress: "Progress", warn: "Warn
     from ..core.resources import user_folder
     from ..study import scanner
     from ..study.annotation.author import author_of
+    from ..study.types import StudyWarning
     from .terminal import base_name, name_among, warning_in_words
 
     cases, facts, ledger, told = [], [], CaseLibrary(user_folder() / "tries"), []
@@ -199,8 +200,13 @@ def _from_studies(options: argparse.Namespace, progress: "Progress", warn: "Warn
         progress(n / len(options.studies), f"reading study {n + 1} of {len(options.studies)}")
         with _told_of(folder, options):
             study, file, label, warnings = _annotated(folder, options)
+        who = patient_id(study)
+        if not who and len(options.studies) > 1:
+            sentence = f"nobody says whose study {base_name(folder)} is: it counts as a patient of its own"
+            way_out = "if another is of the same patient, add both to a case library with --patient (`pemma-segment cases add`)"
+            warnings.append(StudyWarning("patient-unknown", sentence, way_out))
         warn(warnings, name_among(options.studies, folder))
-        patient = ledger.pseudonym(patient_id(study) or study.study_key)
+        patient = ledger.pseudonym(who or study.study_key)
         cases.append(SiteCase(base_name(folder), patient, study, label, author_of(file) is None))
         facts.append(scanner.facts(study))
         told += [{"case": base_name(folder), "code": warning.code, "words": warning_in_words(warning)}
