@@ -7,6 +7,7 @@ import re
 import shutil
 import zipfile
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pydicom
@@ -15,6 +16,7 @@ import SimpleITK as sitk
 import torch
 
 from PEMMASegmentLib import adapters, results
+from PEMMASegmentLib.adaptation.fewshot import digest
 from PEMMASegmentLib.adaptation.library import CaseLibrary
 from PEMMASegmentLib.cli import main
 from PEMMASegmentLib.core import Identity, PemmaError, Segmentation, no_progress
@@ -210,7 +212,15 @@ def test_base_and_current_adapter_segment_a_new_case_blind(nifti, library, tmp_p
     assert "[contour-" not in capsys.readouterr().err
     [case] = ask(capsys, library, "list")["cases"]
     assert [score["adapter"] for score in case["blind"]] == [None]  # it is off with CT and PET
+    known = {"case_ids": [case["id"]]}, {"case_digests": [digest(CaseLibrary(library).read(case["id"]))[:12]]}
     ask(capsys, library, "remove", case["id"])
+    for training in known:  # the adapter was made of this very study: no blind segmentation is its
+        adapters.write_card(tmp_path / "ct+pet", replace(adapters.read_card(tmp_path / "ct+pet"), training=training))
+        [done] = ask(capsys, library, *arguments, tmp_path / "ct+pet")["cases"]
+        assert [score["adapter"] for score in done["case"]["blind"]] == [None]
+        assert "blind record: without the adapter, which was trained" in str([one["sentence"] for one in done["warnings"]])
+        assert "no blind record" not in str(done["warnings"])
+        ask(capsys, library, "remove", case["id"])
     case = ask(capsys, library, *arguments, tmp_path / "ct+pet", "--origin", "corrected")["cases"][0]["case"]
     assert case["blind"] == [] and case["origin"]["adapter"]["name"] == "site"
 

@@ -13,7 +13,7 @@ from ..core.metrics import dice, extra_ml, missed_ml, surface_dice
 from ..core.progress import part
 from ..study.types import PetCtStudy
 from .cards import LONGEST_TEXT, CaseCard, Origin, Score
-from .library import CaseLibrary
+from .library import CaseLibrary, id_of
 
 if TYPE_CHECKING:
     from ..adapters import Adapter
@@ -43,9 +43,9 @@ def add(
     """Adds a case with its blind scores, or with the reason why there are none.
 
     There are none when the contour began as a model's output, when `blind` is None (`why_not` says why), and when the
-    segmentation is refused. A contour that is almost the blind output (Dice 0.98) is taken for one that began so, unless
-    its origin is "scratch". Raises what `CaseLibrary.add`, `progress` and `blind.load` raise; all but "cannot-write" comes
-    before the segmentation.
+    segmentation is refused; none of an adapter that was trained on this very study. A contour that is almost the blind
+    output (Dice 0.98) is taken for one that began so, unless its origin is "scratch". Raises what `CaseLibrary.add`,
+    `progress` and `blind.load` raise; all but "cannot-write" comes before the segmentation.
     """
     library.check_new(study, label, patient, (note, why_not))
     found: tuple[Score, ...] = ()
@@ -65,7 +65,8 @@ def add(
 
 
 def scores(study: PetCtStudy, label: sitk.Image, blind: Blind, progress: Progress = no_progress) -> tuple[Score, ...]:
-    """Scores of the base, and of the adapter unless it is off with these inputs, at the model's own threshold.
+    """Scores of the base, and of the adapter unless it is off with these inputs or trained on the study, at the model's own
+    threshold.
 
     Raises PemmaError where the study can't be segmented.
     """
@@ -73,7 +74,7 @@ def scores(study: PetCtStudy, label: sitk.Image, blind: Blind, progress: Progres
     from .types import label_of_lesions
 
     model, adapter = blind.load()
-    runs = [None] if adapter is None else [None, adapter]
+    runs = [None] if adapter is None or trained_on(adapter, study, label) else [None, adapter]
     found = []
     for number, one in enumerate(runs):
         found.append(segment(
@@ -84,9 +85,22 @@ def scores(study: PetCtStudy, label: sitk.Image, blind: Blind, progress: Progres
     return tuple(_score(one, label_of_lesions(one), label) for one in told)
 
 
+def trained_on(adapter: Adapter, study: PetCtStudy, label: sitk.Image) -> bool:
+    """Whether the adapter has seen the study: as a case of a library (removed since), or as a study with this contour."""
+    from .fewshot import digest
+    from .types import SiteCase
+
+    ids, digests = (adapter.card.training.get(name) for name in ("case_ids", "case_digests"))  # of a card from elsewhere anything
+    return (isinstance(ids, list) and id_of(study) in ids) or (
+        isinstance(digests, list) and digest(SiteCase("", "", study, label))[:12] in digests)
+
+
 def _scores_or_why_not(study, label, blind: Blind, progress: Progress) -> tuple[tuple[Score, ...], str]:
+    """The scores, and why there are none, or none of the adapter's."""
     try:
-        return scores(study, label, blind, progress), ""
+        found, adapter = scores(study, label, blind, progress), blind.load()[1]
+        seen = adapter is not None and trained_on(adapter, study, label)
+        return found, "without the adapter, which was trained on this study" if seen else ""
     except PemmaError as error:
         return (), f"{error.sentence} [{error.code}]"[:LONGEST_TEXT]
 

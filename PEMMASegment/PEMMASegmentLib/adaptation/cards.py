@@ -76,8 +76,9 @@ class CaseCard:
     """The contents of case.json; nothing of a patient's identity.
 
     patient: pseudonym. inputs: what the case has. volume_ml, lesions: of the contour (26-connected). scanner: as
-    `study.scanner.facts` tells it. blind: the prospective record; blind_left_out: why there is none. suv_typed: values
-    that the PET's headers lacked and a user typed. volumes: by "ct", "pet", "mask". sha256: of all the rest.
+    `study.scanner.facts` tells it. blind: the prospective record; blind_left_out: why there is none, or none of the
+    adapter's. suv_typed: values that the PET's headers lacked and a user typed. volumes: by "ct", "pet", "mask". sha256:
+    of all the rest.
     """
 
     id: str

@@ -63,7 +63,7 @@ class CaseLibrary:
         self.check_new(study, label, patient, (note,))
         with self._temporary() as folder:
             self._make()
-            id = _id_of(study)
+            id = id_of(study)
             stored = {name: volumes.write(name, image, folder) for name, image in _images(study, label)}
             card = CaseCard(
                 id=id, patient=pseudonym(self._key(), patient or f"study {id}"), origin=origin, inputs=_inputs(study),
@@ -89,8 +89,8 @@ class CaseLibrary:
         for card in self.cards() if self._cases.is_dir() else ():
             if contents & {volume.content for volume in card.volumes.values()}:
                 raise _known(card.id)
-        if (self._cases / _id_of(study)).exists():  # one that is damaged
-            raise _known(_id_of(study))
+        if (self._cases / id_of(study)).exists():  # one that is damaged
+            raise _known(id_of(study))
 
     def ids(self) -> list[str]:
         """All cases, damaged ones too. Raises PemmaError "no-library"."""
@@ -337,7 +337,7 @@ def _unknown(id: str) -> PemmaError:
     return PemmaError("case-unknown", f"there is no case {name}", "see `pemma-segment cases list`")
 
 
-def _id_of(study: PetCtStudy) -> str:
+def id_of(study: PetCtStudy) -> str:
     """Made from the image that the contour lies on: the same study gets the same id, whichever program adds it."""
     return volumes.content_of(study.grid)[:12]
 

@@ -111,6 +111,13 @@ def stated_origin(options: argparse.Namespace, load: "Load") -> "Origin":
     return Origin("corrected", model.identity, adapter.identity if adapter else None)
 
 
+def left_out_in_words(card: "CaseCard") -> str:
+    """Why there is no blind record, or none of the adapter's; "" where nothing is missing."""
+    if not card.blind_left_out:
+        return ""
+    return f"{'blind record' if card.blind else 'no blind record'}: {card.blind_left_out}"
+
+
 def _told(card: "CaseCard", given: "Origin", patient: str | None, options: argparse.Namespace) -> "list[StudyWarning]":
     """What a user should know of a new case; given: its origin as file and options have it."""
     from ..adaptation.blind import LIKE_OUTPUT_DICE
@@ -121,7 +128,7 @@ def _told(card: "CaseCard", given: "Origin", patient: str | None, options: argpa
         sentence = f"nobody says whose study case {card.id} is: it counts as a patient of its own"
         told.append(StudyWarning("patient-unknown", sentence, "name studies of one patient alike with --patient"))
     if card.blind_left_out and card.origin.independent and not options.no_blind:
-        told.append(StudyWarning("no-blind-record", f"no blind record: {card.blind_left_out}"))
+        told.append(StudyWarning("no-blind-record", left_out_in_words(card)))
     if not card.blind and card.origin.independent and options.origin is None:
         sentence = f"case {card.id} counts in a proof, but nobody has looked whether its contour began as a model's output"
         told.append(StudyWarning("contour-unchecked", sentence, "if it did, remove the case and add it with --origin corrected"))

@@ -190,7 +190,7 @@ def in_words(card: "CaseCard") -> str:
     """One line about a case."""
     lesions = f"{card.lesions} lesion{'s' * (card.lesions > 1)}"
     scores = [f"blind Dice {_by(score)} {score.dice:.3f}" for score in card.blind]
-    left_out = [f"no blind record: {card.blind_left_out}"] if card.blind_left_out else []
+    left_out = list(filter(None, [adding.left_out_in_words(card)]))
     parts = [f"case {card.id}", f"patient {card.patient}", f"contour {_whose(card)}", f"{card.volume_ml:.1f} ml", lesions]
     return ", ".join([*parts, card.inputs.upper(), *scores, *left_out])
 
