@@ -369,6 +369,20 @@ def test_what_a_killed_program_left_goes_with_time(library):
     assert left_over(library) == [new.name]
 
 
+def test_a_case_is_removed_although_another_program_sweeps_meanwhile(library, monkeypatch):
+    card, real, swept = small.add(library, 0), os.rename, []
+
+    def rename(source, target):
+        if not swept:  # the other program finds our folder before the case is in it
+            swept.append(shutil.rmtree(Path(target).parent))
+        real(source, target)
+
+    monkeypatch.setattr(os, "rename", rename)
+    library.remove(card.id)
+    assert library.ids() == [] and left_over(library) == [] and swept
+    refused("case-unknown", library.remove, card.id)
+
+
 def test_the_ledger_of_tries_keeps_what_was_deleted(library):
     assert library.tries() == []
     for number in range(3):

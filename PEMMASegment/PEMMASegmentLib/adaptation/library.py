@@ -154,6 +154,8 @@ class CaseLibrary:
             try:
                 os.rename(folder, aside / id)
             except FileNotFoundError:
+                if folder.exists():  # another program took our empty folder for a killed one's
+                    return self.remove(id)
                 raise _unknown(id) from None
             finally:
                 shutil.rmtree(aside, ignore_errors=True)
