@@ -36,6 +36,9 @@ class Book:
     def record_try(self, about: dict) -> None:
         self.entries.append(about)
 
+    def check_tries(self) -> None:
+        """Memory can always be written."""
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):

@@ -164,6 +164,13 @@ def test_the_ledger_counts_looks_at_these_patients_and_forgets_nothing(tmp_path)
     assert ledger.open_scores(book, entry(0.4, ["P8"])).count == 1  # nobody has looked at that patient
     on_gpu = [ledger.about(Threshold(0.4), base, ["d1"], "ct", 0, ["P8"], "cuda")["try"] for _ in range(2)]
     assert on_gpu[0] != on_gpu[1]  # the sums of a GPU come in any order: other scores, another look
+    cases = [hospital.case(0), hospital.case(1), hospital.case(0, patient="P1", independent=False)]
+    others = [cases[::-1],  # windows are drawn by position
+              [hospital.case(0), hospital.case(1, patient="P7"), cases[2]],  # added anew with --patient: other folds
+              [*cases[:2], hospital.case(0, patient="P0", independent=False)], [*cases[:2], hospital.case(0, patient="P1")]]
+    tries = [ledger.about(Threshold(0.4), base, ledger.stated(given), "ct", 0, ["P0", "P1"])["try"]
+             for given in (cases, list(cases), *others)]
+    assert tries[0] == tries[1] and len(set(tries)) == 5
     sorted((book.folder / "tries").glob("*.json"))[0].unlink()
     again = ledger.open_scores(book, entry(0.6, ["P1"]))
     assert again.lost == 1 and again.count == 2
@@ -235,6 +242,24 @@ def test_a_note_written_during_the_proof_stays(model, five, tmp_path):
     out, book = tmp_path / "out", CaseLibrary(tmp_path / "book")
     adapt(model, five, Threshold(0.4), out, book, delivered=lambda: write_card(out, replace(read_card(out), note="thick slices")))
     assert read_card(out).note == "thick slices" and read_card(out).verdict
+
+
+def test_a_ledger_that_cannot_be_written_is_told_before_any_work(model, five, tmp_path):
+    """A folder that can only be read can't be had by who may write everywhere; a file in its place can't be written either."""
+    out, book, how = tmp_path / "out", CaseLibrary(tmp_path / "book"), Threshold()
+    book.pseudonym("Anna")
+    (book.folder / "tries").write_text("")
+    asked = {"cannot-write": "copy the whole library", "library-key": "import them into a new library"}
+    for code, way_out in asked.items():
+        for work in (adapt, lambda model, cases, how, out, book: climb(model, cases, [how], out, book)):
+            with pytest.raises(PemmaError) as refused:
+                work(model, five, how, out, book)
+            assert refused.value.code == code and way_out in refused.value.way_out
+        (book.folder / "tries").unlink(missing_ok=True)
+        (book.folder / "cases").mkdir(exist_ok=True)
+        shutil.rmtree(book.folder / "private", ignore_errors=True)  # as a copy of the cases alone
+    assert not how.given and not out.exists()
+    assert adapt(model, five[:2], how, out, book)["verdict"] == "too few cases"  # nothing is tried
 
 
 def test_a_try_of_another_version_is_another_try(monkeypatch):

@@ -49,6 +49,8 @@ def adapt(model: Model, cases: Sequence[SiteCase], procedure: Procedure, out: Pa
     """
     started = time.monotonic()
     cases, inputs = checked(model, cases, out, inputs, name, whole_study)
+    if sum(map(len, dealt(cases))) >= FEWEST:  # else nothing is tried
+        ledger.check_tries()
     own, folds, tested = references(model, inputs), len(dealt(cases)), sum(case.independent for case in cases)
     spans = Spans(with_time_left(progress), [1.0, folds + 2 * tested * _SEGMENTING, 2 * len(own) * _SEGMENTING])
     fitted = procedure.fit(model, cases, inputs, seed, spans.next("training the adapter"))
@@ -247,8 +249,8 @@ def _judged(procedure: Procedure, model: Model, cases: Sequence[SiteCase], input
     patients = [patient for fold in dealt(cases) for patient in fold]
     if len(patients) < FEWEST:
         return Proof((), 0), ledgers.Tries(0), too_few(len(patients), sum(case.independent for case in cases))
-    entry = ledgers.about(procedure, model.identity, [digest(case) for case in cases], inputs, seed, patients,
-                           choose_device(device).device.type)
+    entry = ledgers.about(procedure, model.identity, ledgers.stated(cases), inputs, seed, patients,
+                          choose_device(device).device.type)
     opened: list[ledgers.Tries] = []
     proof = prove(procedure, model, cases, inputs, seed, progress, seen=seen, device=device, whole_study=whole_study,
                   opening=lambda: opened.append(ledgers.open_scores(ledger, entry)))

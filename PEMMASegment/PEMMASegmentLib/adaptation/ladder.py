@@ -13,7 +13,7 @@ from ..core.progress import part
 from ..inference.device import choose
 from ..network.files import Model
 from . import ledger as ledgers
-from .fewshot import EFFORTS, WeightUpdate, check_case, digest
+from .fewshot import EFFORTS, WeightUpdate, check_case
 from .fixes import Flips, Stack, Threshold
 from .ledger import Ledger
 from .maps import Maps
@@ -71,10 +71,11 @@ def ladder(model: Model, cases: Sequence[SiteCase], rungs: Sequence[Procedure], 
                          f"add cases: at least {FEWEST} patients, better {ENOUGH}")
     for case in cases:
         check_case(case, inputs, model)
-    digests, proofs, tries = [digest(case) for case in cases], [], []
+    ledger.check_tries()
+    stated, proofs, tries = ledgers.stated(cases), [], []
     for n, rung in enumerate(rungs):
         span = _named(part(progress, n / len(rungs), (n + 1) / len(rungs)), rung)
-        entry = ledgers.about(rung, model.identity, digests, inputs, seed, patients, choose(device).device.type)
+        entry = ledgers.about(rung, model.identity, stated, inputs, seed, patients, choose(device).device.type)
         proofs.append(prove(rung, model, cases, inputs, seed, span, folds, device=device, whole_study=whole_study,
                             opening=lambda entry=entry: tries.append(ledgers.open_scores(ledger, entry).count)))
     return judged(rungs, proofs, max(tries))

@@ -17,7 +17,11 @@ from typing import Protocol
 
 from .. import __version__
 from ..core import Identity
-from .types import Procedure
+from .fewshot import digest
+from .types import Procedure, SiteCase
+
+#: Digest, patient's pseudonym, and whether it is scored, of a case.
+Stated = tuple[str, str, bool]
 
 
 class Ledger(Protocol):
@@ -26,6 +30,10 @@ class Ledger(Protocol):
     def tries(self) -> list[dict]: ...
 
     def record_try(self, about: dict) -> None: ...
+
+    def check_tries(self) -> None:
+        """Raises what `record_try` would raise, before long work whose scores could not be opened then."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -36,17 +44,23 @@ class Tries:
     lost: int = 0
 
 
-def about(procedure: Procedure, base: Identity, cases: Sequence[str], inputs: str, seed: int, held_out: Sequence[str],
+def about(procedure: Procedure, base: Identity, cases: Sequence[Stated], inputs: str, seed: int, held_out: Sequence[str],
           device: str = "cpu") -> dict:
-    """The entry of a try. cases: digests of what is trained on; held_out: pseudonyms of the patients whose scores open.
+    """The entry of a try. cases: as `stated` gives them; held_out: pseudonyms of the patients whose scores open.
 
     device: torch's type of the device. The recipe is told by the procedure's words and by this library's version.
     """
-    made_of = [__version__, procedure.name, procedure.words, base.sha256, sorted(cases), inputs, seed]
+    made_of = [__version__, procedure.name, procedure.words, base.sha256, list(cases), inputs, seed]
     made_of += [] if device == "cpu" else [secrets.token_hex()]
     return {"try": hashlib.sha256(json.dumps(made_of).encode()).hexdigest(), "procedure": procedure.name,
             "words": procedure.words, "base": f"{base.name} {base.version}", "inputs": inputs, "seed": seed,
             "held_out": sorted(set(held_out))}
+
+
+def stated(cases: Sequence[SiteCase]) -> list[Stated]:
+    """What makes the same cases the same try: voxels and contours, in the order that training draws them in, and what the
+    folds follow from, each one's patient and whether it is scored."""
+    return [(digest(case), case.patient, case.independent) for case in cases]
 
 
 def open_scores(ledger: Ledger, entry: dict) -> Tries:

@@ -39,6 +39,7 @@ __all__ = ["CaseCard", "CaseLibrary", "Origin", "Score", "Volume"]
 
 CARD, THUMBNAIL = "case.json", "thumbnail.png"
 _CASES, _PRIVATE, _TRIES = "cases", "private", "tries"
+_ELSEWHERE = "free some space, or copy the whole library to where you may write"
 _KEY_WORDS = "This key makes pseudonyms of Patient IDs. Keep it with the library, give it to nobody.\n"
 
 
@@ -197,10 +198,18 @@ class CaseLibrary:
     def record_try(self, about: dict) -> None:
         """Adds a try of adaptation to the ledger. `about`: plain values, nothing of a patient's identity."""
         self._check_ours()
-        with writing(self.folder):
+        with writing(self.folder, _ELSEWHERE):
             self.folder.mkdir(parents=True, exist_ok=True)
             self._key()
             self._tries.record(about)
+
+    def check_tries(self) -> None:
+        """Raises what `record_try` would raise, as far as that can be told before; for callers with long work between."""
+        self._check_ours()
+        with writing(self.folder, _ELSEWHERE):
+            if self._cases.is_dir() or self._tries:
+                self._key()
+            self._tries.check()
 
     def tries(self) -> list[dict]:
         """What `record_try` was given, oldest first; {"lost": hash} for each try whose entry is damaged or was deleted."""

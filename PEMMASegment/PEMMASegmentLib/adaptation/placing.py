@@ -14,14 +14,13 @@ WRITING, REMOVED = ".writing-", ".removed-"
 
 
 @contextmanager
-def writing(place: Path) -> Iterator[None]:
+def writing(place: Path, way_out: str = "free some space or choose another folder") -> Iterator[None]:
     """What the disk refuses inside is PemmaError "cannot-write"."""
     try:
         yield
     except OSError as error:
         words = error.strerror or type(error).__name__
-        raise PemmaError("cannot-write", f"the disk refuses: {words}", "free some space or choose another folder",
-                         Path(place).name) from error
+        raise PemmaError("cannot-write", f"the disk refuses: {words}", way_out, Path(place).name) from error
 
 
 def place(folder: Path, target: Path) -> bool:

@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 import secrets
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -42,6 +43,13 @@ class TryFolder:
         self._tries.mkdir(parents=True, exist_ok=True)
         write_text(self._tries / f"{name}.json", json.dumps(entry, allow_nan=False) + "\n")
         write_text(self._names / f"{_NAME}{name}", "")  # last: a name without its entry would be a lost try
+
+    def check(self) -> None:
+        """Raises OSError where `record` could not write."""
+        for folder in (self._tries, self._names):
+            there = next(one for one in (folder, *folder.parents) if one.exists())
+            with tempfile.TemporaryFile(dir=there):
+                pass
 
     def of_patients(self, patients: Iterable[str]) -> list[dict]:
         """What another library has to know of: tries on any of these pseudonyms, and lost ones, which may be on any."""
