@@ -1,14 +1,17 @@
 """What an adapter does beside its weights: on the network's input alone, said in the result, and nothing when it is off."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import torch
 
 from PEMMASegmentLib.adapters import Adapter, AdapterCard
 from PEMMASegmentLib.core.images import like
 from PEMMASegmentLib.inference import segment
+from PEMMASegmentLib.inference.acting import without_small
 from PEMMASegmentLib.inference.intensity import mapped, pet_scale
 from PEMMASegmentLib.study import scanner
 from PEMMASegmentLib.study.types import PetCtStudy
@@ -98,6 +101,19 @@ def test_threshold_and_smallest_volume_are_the_adapters_unless_typed():
     assert 0 < _voxels(both.label).sum() < _voxels(plain.label).sum()  # the spot is gone
     assert np.array_equal(_voxels(typed.label), _voxels(segment(spotted, model()).label))
     assert np.array_equal(_voxels(both.probability), _voxels(plain.probability))
+
+
+def test_small_parts_are_taken_out_without_copies_of_a_whole_body():
+    voxels = np.zeros((160, 160, 160), np.uint8)
+    voxels[:30, :30, :30] = voxels[80:82, 80:82, 80:82] = 1
+    label = like(voxels, sitk.Image(160, 160, 160, sitk.sitkUInt8))
+    without_small(label, 0.008)  # imports what is imported late
+    tracemalloc.start()
+    kept = without_small(label, 0.009)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert _voxels(kept).dtype == np.uint8 and np.array_equal(np.argwhere(_voxels(kept)).max(0), (29, 29, 29))
+    assert peak < 8 * voxels.size  # bytes: one array of 32 bits, and masks
 
 
 def with_a_spot() -> PetCtStudy:

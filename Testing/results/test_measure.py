@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from pydicom.uid import UID
 
 from PEMMASegmentLib.core import PemmaError
+from PEMMASegmentLib.core.components import components
 from PEMMASegmentLib.results import MTV_RULES, measure, totals, without_figures
-from PEMMASegmentLib.results.components import components
 from PEMMASegmentLib.results.covered import covered_voxels
 from PEMMASegmentLib.results.measure import sphere_means
 

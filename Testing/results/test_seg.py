@@ -18,8 +18,8 @@ from pydicom.data import get_charset_files
 from pydicom.datadict import keyword_for_tag
 
 from PEMMASegmentLib.core import Identity, PemmaError
+from PEMMASegmentLib.core.components import components
 from PEMMASegmentLib.results import measure, measure_edited, write_all, write_seg
-from PEMMASegmentLib.results.components import components
 from PEMMASegmentLib.results.seg import MOST_SEGMENTS, SERIES_NUMBER
 from PEMMASegmentLib.study.annotation.author import Author, author_of
 from PEMMASegmentLib.study.types import PetCtStudy

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
-from scipy import ndimage
 
+from ..core.components import components
 from ..core.images import like, voxels_in
 from ..study import scanner
 from .intensity import pet_scale, scales_much
@@ -68,10 +68,8 @@ def without_small(label: sitk.Image, min_volume_ml: float | None) -> sitk.Image:
     """The label (uint8) without 26-connected components smaller than this; the label itself for None."""
     if not min_volume_ml:
         return label
-    numbers, _ = ndimage.label(sitk.GetArrayViewFromImage(label), structure=np.ones((3, 3, 3)), output=np.int32)
-    keep = np.bincount(numbers.ravel()) >= voxels_in(min_volume_ml, label)
-    keep[0] = False
-    return like(keep[numbers].astype(np.uint8), label)
+    numbers, _ = components(label, voxels_in(min_volume_ml, label))
+    return like((numbers != 0).view(np.uint8), label)
 
 
 def _verdict(adapter: Adapter) -> Notes:

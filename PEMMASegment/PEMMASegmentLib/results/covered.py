@@ -6,7 +6,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import sparse
 
-from .components import Box
+from ..core.components import Box
 
 #: parallel means: going through the whole lesion, no voxel drifts sideways by more than this share of a PET voxel
 _DRIFT = 0.02

@@ -16,8 +16,8 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from ..core import Lesion, PemmaError
+from ..core.components import Box, components
 from ..core.images import voxel_ml, voxels_in
-from .components import Box, components
 from .covered import covered_voxels, share_inside
 from .uids import uid_of
 
