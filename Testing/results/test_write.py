@@ -11,6 +11,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
+from PEMMASegmentLib.cli.segment import places_of
 from PEMMASegmentLib.core import Identity, PemmaError
 from PEMMASegmentLib.core.files import sha256_of
 from PEMMASegmentLib.core.folders import replace_folder
@@ -134,8 +135,13 @@ def test_a_folder_that_holds_something_else_is_refused_and_untouched(study, labe
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == content
 
 
-def test_a_result_with_a_foreign_file_added_is_refused(study, label, tmp_path):
+def test_a_result_with_a_foreign_file_added_is_refused_but_not_for_what_file_managers_leave(study, label, tmp_path):
     write(tmp_path / "out", study, label)
+    for name in (".DS_Store", "._lesions.csv", "Thumbs.db", "desktop.ini"):
+        (tmp_path / "out" / name).write_text("")
+        (tmp_path / name).write_text("")
+    check_out(tmp_path / "out")
+    places_of([tmp_path / "a", tmp_path / "b"], tmp_path)
     (tmp_path / "out" / "thesis.docx").write_text("")
     with pytest.raises(PemmaError, match="thesis.docx"):
         check_out(tmp_path / "out")

@@ -62,9 +62,10 @@ def places_of(studies: Sequence[Path], out: Path) -> dict[Path, Path]:
 def _check_results_in(out: Path) -> None:
     from .. import results
     from ..core import PemmaError
+    from ..core.folders import is_litter
 
     for entry in out.iterdir():
-        if entry.name.startswith("."):  # left by a run that was killed, or the system's own
+        if entry.name.startswith(".") or is_litter(entry.name):  # left by a run that was killed, or the system's own
             continue
         if not entry.is_dir():
             sentence = f"the folder for the results of several studies holds something else ({entry.name})"

@@ -12,6 +12,7 @@ from pathlib import Path
 from .files import STALE_S, write_text
 
 WRITING = ".writing-"  # then the process's id, a dash and anything; `worker.folders` knows these names
+_LITTER = {".ds_store", "thumbs.db", "desktop.ini", ".directory"}  # what file managers leave in any folder
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}")
 _DEVICE = re.compile(r"(CON|PRN|AUX|NUL|(COM|LPT)[1-9])(\..*)?", re.IGNORECASE)  # Windows has no file of these names
 
@@ -19,6 +20,11 @@ _DEVICE = re.compile(r"(CON|PRN|AUX|NUL|(COM|LPT)[1-9])(\..*)?", re.IGNORECASE) 
 def is_plain_name(name: str) -> bool:
     """Whether a folder can have this name on every system: up to 80 letters, digits, dots, dashes, pluses, underscores."""
     return bool(_PLAIN.fullmatch(name)) and not name.endswith(".") and not _DEVICE.fullmatch(name)
+
+
+def is_litter(name: str) -> bool:
+    """Whether a file is none of the user's: left by a file manager, or by a program of ours that was killed."""
+    return name.lower() in _LITTER or name.startswith(("._", WRITING))
 
 
 def replace_folder(out: Path, fill: Callable[[Path], None], last: str) -> list[str]:

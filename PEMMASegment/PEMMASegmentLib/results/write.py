@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..core import Lesion, PemmaError, Segmentation
-from ..core.folders import WRITING, can_replace, recover_folder, replace_folder
+from ..core.folders import can_replace, is_litter, recover_folder, replace_folder
 from ..study.types import PetCtStudy
 from .preview import write_preview
 from .record import SCHEMA, write_json
@@ -81,7 +81,7 @@ _WAY_OUT = "free some space, close the files of an earlier result, or name a fol
 
 def _foreign(out: Path) -> str:
     """Name of a file that no result of ours brought here, "" if there is none."""
-    present = {entry.name for entry in out.iterdir() if not entry.name.startswith(WRITING)}
+    present = {entry.name for entry in out.iterdir() if not is_litter(entry.name)}
     ours = _listed(out / RECORD) if present else set()
     return min(present - ours, default="")
 
