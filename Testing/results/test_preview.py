@@ -63,6 +63,19 @@ def test_bone_under_heat_is_no_more_than_white(marked, tmp_path, caplog):
     assert not caplog.records
 
 
+@pytest.mark.parametrize("size_mm", [(400, 40, 84), (400, 20, 16)])
+def test_a_flat_body_has_a_picture(size_mm, tmp_path):
+    """There is no room for a detail below a picture as flat as the row, nor for the usual colour bar."""
+    shape = [mm // 2 for mm in size_mm[::-1]]
+    ct, pet, label = np.full(shape, 50, np.int16), np.ones(shape, np.float32), np.zeros(shape, np.uint8)
+    label[tuple(slice(n // 2, n // 2 + 3) for n in shape)] = 1
+    pet[label > 0] = 8
+    images = [small(voxels, (2.0, 2.0, 2.0)) for voxels in (ct, pet, label)]
+    study = PetCtStudy(*images[:2])
+    write_preview(tmp_path / "a.png", study, segmentation(images[2]), measure(images[2], study.pet, min_volume_ml=0))
+    assert imread(tmp_path / "a.png").shape[1] == 1632
+
+
 def test_ct_and_pet_alone_and_no_lesion_are_pictures_too(shared, tmp_path):
     study, mask = nifti_study(shared / "data" / "sts" / "STS_008")
     on_pet = on_grid(mask, study.pet)

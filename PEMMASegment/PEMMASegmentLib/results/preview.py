@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WIDTH, _HIGHEST, _DPI = 13.6, 8.2, 120  # inches: of the figure, of the pictures at most; pixels an inch
+_LEAST = 0.5  # inches that a detail needs
 _LEFT, _RIGHT, _BOTTOM, _TOP, _GAP = 0.35, 1.2, 0.75, 1.35, 0.3  # inches kept free around and between the pictures
 _DARK, _TEXT, _QUIET, _CONTOUR, _OUTLINE = "#0b0e13", "#e8edf3", "#8a95a3", "#35e0ff", "#e0004d"
 _INK, _CAUTION, _SEPARATOR = "#16191d", "#ffb454", "   |   "
@@ -33,7 +34,7 @@ _CLEAR_BELOW, _OPAQUE_AT, _OPACITY = 0.08, 0.5, 0.65  # shares of the scale betw
 
 @dataclass(frozen=True)
 class _Layout:
-    """Height of the figure, and left, bottom, width, height of each picture: inches."""
+    """Height of the figure, and left, bottom, width, height of each picture that has room: inches."""
 
     height: float
     places: list[tuple[float, float, float, float]]
@@ -54,7 +55,7 @@ def write_preview(path: Path, study: PetCtStudy, segmentation: Segmentation, les
     figure = Figure(figsize=(_WIDTH, layout.height), dpi=_DPI, facecolor=_DARK)
     FigureCanvasAgg(figure)
     top = _suv_top(study, lesions)
-    for view, place in zip(shown, layout.places, strict=True):
+    for view, place in zip(shown, layout.places, strict=False):  # the last, a detail, may have found no room
         _draw(figure.add_axes(layout.share(*place)), view, top)
     if study.pet is not None:
         _colour_bar(figure, layout, top, fused=study.ct is not None)
@@ -82,14 +83,14 @@ def _layout(shown: Sequence[View]) -> _Layout:
         width, tall = (scale * mm for mm in view.size)
         places.append((x, height - _TOP - tall, width, tall))
         x += width + spare + _GAP
-    places += [_below(places[0], view) for view in shown if view.detail]
+    room = places[0][1] - _BOTTOM - 2 * _GAP
+    places += [_below(places[0], room, view) for view in shown if view.detail and room >= _LEAST]
     return _Layout(height, places)
 
 
-def _below(above: tuple[float, float, float, float], view: View) -> tuple[float, float, float, float]:
-    """As wide as the picture above it where it fits, not to its scale."""
+def _below(above: tuple[float, float, float, float], room: float, view: View) -> tuple[float, float, float, float]:
+    """As wide as the picture above it where it fits, not to its scale; room: inches of height."""
     left, bottom, width, _ = above
-    room = bottom - _BOTTOM - 2 * _GAP
     scale = min(width / view.size[0], room / view.size[1])
     wide, tall = (scale * mm for mm in view.size)
     return left, bottom - 2 * _GAP - tall, wide, tall
@@ -180,7 +181,7 @@ def _colour_bar(figure: "Figure", layout: _Layout, top: float, fused: bool) -> N
     from matplotlib.colors import Normalize
 
     room = layout.height - _TOP - _BOTTOM
-    tall = min(room - 0.4, 5)
+    tall = max(min(room - 0.4, 5), 0.1)
     axes = figure.add_axes(layout.share(_WIDTH - 0.85, layout.height - _TOP - 0.4 - tall, 0.17, tall))
     bar = figure.colorbar(ScalarMappable(Normalize(0, top), "hot" if fused else "gray_r"), cax=axes, extend="max")
     bar.outline.set_edgecolor(_QUIET)
