@@ -391,7 +391,6 @@ def test_the_current_study_becomes_a_case(app, module, inside, tmp_path, sts_008
     main.thresholdSlider.value = 0.5
     click(main.segmentButton)
     wait(app, lambda: main.segmentButton.text == "Segment")
-    panel._adapt_section.use_contour(panel.chosen.result)
     ui.caseNoteEdit.text = "this is STS_008"
     click(ui.addCaseButton)
     wait(app, lambda: "names the patient" in main.messageLabel.text)

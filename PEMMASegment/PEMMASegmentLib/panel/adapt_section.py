@@ -120,8 +120,9 @@ class AdaptLocally:
             self._host.refill()
 
     def _keep(self, out: Path) -> None:
-        words = _("{name} is kept among your adapters. It is in use.") if self._in_use == str(out) else \
-            _("{name} is kept among your adapters. It is off.")
+        words = _("{name} is kept among your adapters. It is off.")
+        if self._in_use == str(out):
+            words = _("{name} is kept among your adapters. It is in use.")
         self._host.say(words.format(name=out.name))
         self.proof.clear()
 
