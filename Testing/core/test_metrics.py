@@ -147,3 +147,4 @@ def test_interval_of_too_few_and_of_equal_values():
     assert metrics.bootstrap_interval([]) is None
     assert metrics.bootstrap_interval([0.8]) is None
     assert metrics.bootstrap_interval([0.8, 0.8, 0.8]) == (0.8, 0.8)
+    assert metrics.bootstrap_interval([0.1] * 3 + [np.nextafter(0.1, 1)] * 2) == pytest.approx((0.1, 0.1))

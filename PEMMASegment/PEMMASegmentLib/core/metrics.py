@@ -62,7 +62,7 @@ def bootstrap_interval(values: Sequence[float], level: float = 0.95) -> tuple[fl
     sample = np.asarray(values, dtype=float)
     if len(sample) < 2:
         return None
-    if np.ptp(sample) == 0:  # BCa's acceleration would be 0/0
+    if np.ptp(sample) < 1e-12:  # equal but for rounding: BCa's acceleration would be 0/0
         return float(sample[0]), float(sample[0])
     method = "BCa" if len(sample) < FEW else "percentile"
     rng = np.random.default_rng(0)
