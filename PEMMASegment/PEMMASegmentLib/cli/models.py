@@ -64,11 +64,10 @@ def import_model(options: argparse.Namespace, terminal: "Terminal") -> bool:
 
 
 def remove_model(options: argparse.Namespace, terminal: "Terminal") -> bool:
-    from ..network import files, library
+    from ..network import library
 
-    folder = files.find_model(options.model)
-    library.remove_model(folder)
-    terminal.result({"removed": folder.name}, f"removed {folder.name}")
+    name = library.remove_model(options.model)
+    terminal.result({"removed": name}, f"removed {name}")
     return True
 
 

@@ -121,7 +121,7 @@ def read_card(folder: Path) -> ModelCard:
         raw = json.loads((Path(folder) / CARD).read_text("utf-8"))
     except FileNotFoundError:
         raise PemmaError("model-missing", "the folder holds no model.json", _WAY_OUT, Path(folder).name) from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise PemmaError("model-damaged", f"model.json can't be read: {error}", _WAY_OUT, CARD) from error
     schema = raw.get("schema") if isinstance(raw, dict) else None
     if schema != SCHEMA:

@@ -206,7 +206,8 @@ def _more(card: dict) -> str:
     lines += [_("does not count in a proof: a model began its contour")] if corrected else []
     lines += [_("typed in: {values}").format(values=", ".join(card["suv_typed"]))] if card["suv_typed"] else []
     lines += [f"{key.replace('_', ' ')}: {value}" for key, value in card["scanner"].items()]
-    lines.append(_("no blind record: {why}").format(why=card["blind_left_out"]) if card["blind_left_out"] else "")
+    partly = _("blind record: {why}") if card["blind"] else _("no blind record: {why}")
+    lines.append(partly.format(why=card["blind_left_out"]) if card["blind_left_out"] else "")
     return "\n".join(line for line in lines if line)
 
 

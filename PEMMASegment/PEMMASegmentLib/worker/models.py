@@ -25,8 +25,7 @@ def models(request: dict, progress: "Progress") -> dict:
         case "import":
             card = library.take_in(source)
         case "remove":
-            library.remove_model(source)
-            return {"name": source.name, "version": "", "sha256": ""}
+            return {"name": library.remove_model(source), "version": "", "sha256": ""}
         case _:
             raise PemmaError("bad-request", "`action` must be check, import or remove")
     return {"name": card.name, "version": card.version, "sha256": card.sha256}
