@@ -568,7 +568,7 @@ def test_what_is_decided_is_done_and_no_held_out_case_stays_in_the_views(
     assert not held_out() and "A click on a case" in ui.comparisonLabel.text
     panel.ui.adaptSection.collapsed = False
     compare()
-    panel._adapt_section.clear_comparison()
+    click(panel.ui.viewButton)
     assert not held_out()
     cell(ui.proofTable, 0)
     panel._adapt_section.clear_comparison()  # before the case was read
