@@ -9,7 +9,6 @@ programs at once lose nothing. There is no lock and no index: what lies in the f
 """
 
 import os
-import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -26,7 +25,7 @@ from ..core.files import flush, write_text
 from ..core.images import voxel_ml
 from ..study import scanner
 from ..study.types import PetCtStudy, Suv
-from . import cards, exchange, fitness, thumbnail, volumes
+from . import cards, exchange, fitness, keys, thumbnail, volumes
 from .cards import CaseCard, Origin, Score, Volume
 from .identity import pseudonym, refuse_identity
 from .placing import REMOVED, WRITING, place, sweep, writing
@@ -40,7 +39,6 @@ __all__ = ["CaseCard", "CaseLibrary", "Origin", "Score", "Volume"]
 CARD, THUMBNAIL = "case.json", "thumbnail.png"
 _CASES, _PRIVATE, _TRIES = "cases", "private", "tries"
 _ELSEWHERE = "free some space, or copy the whole library to where you may write"
-_KEY_WORDS = "This key makes pseudonyms of Patient IDs. Keep it with the library, give it to nobody.\n"
 
 
 class CaseLibrary:
@@ -308,34 +306,16 @@ class CaseLibrary:
         return False
 
     def _key(self) -> bytes:
-        """The key of the pseudonyms, made with the library; of two programs that make one, the first one's stands.
+        """The key of the pseudonyms, made with the library.
 
         Another one in its place would give the patients other pseudonyms, and no earlier try would count for them.
         """
         had_cases, had_tries = self._cases.is_dir(), bool(self._tries)  # asked first: another program makes the key before them
-        file = self._private / "key"
-        if not file.is_file():
+        if not keys.is_there(self._private):
             if had_cases or had_tries:
-                way_out = "export the cases and import them into a new library, where the tries on them count too"
-                if not had_cases:
-                    way_out = "take the studies into a case library (`pemma-segment cases add`) and adapt with --library"
-                raise PemmaError("library-key", "the library's key for pseudonyms is gone (private/key)",
-                                 f"bring it back from a copy, or {way_out}")
-            self._make_key()
-        try:
-            return bytes.fromhex(file.read_text("utf-8").splitlines()[1])
-        except (ValueError, IndexError):
-            raise PemmaError("library-key", "the library's key for pseudonyms is damaged (private/key)",
-                             "bring it back from a copy") from None
-
-    def _make_key(self) -> None:
-        folder = Path(tempfile.mkdtemp(prefix=WRITING, dir=self.folder))
-        try:
-            write_text(folder / "key", f"{_KEY_WORDS}{secrets.token_hex(32)}\n")
-            (folder / "key").chmod(0o600)
-            place(folder, self._private)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+                raise keys.lost(had_cases)
+            keys.make(self._private)
+        return keys.read(self._private)
 
 
 def _known(id: str) -> PemmaError:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..core import PemmaError
-from ..core.files import STALE_S, flush, umask
+from ..core.files import STALE_S, flush, give_usual_mode
 
 WRITING, REMOVED = ".writing-", ".removed-"
 
@@ -25,7 +25,7 @@ def writing(place: Path, way_out: str = "free some space or choose another folde
 
 def place(folder: Path, target: Path) -> bool:
     """Renames a whole folder to `target`; False when there is one already, which stays as it is."""
-    folder.chmod(0o777 & ~umask())
+    give_usual_mode(folder)
     for path in (*folder.iterdir(), folder):
         flush(path)
     try:

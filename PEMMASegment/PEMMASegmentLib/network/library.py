@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from ..core import PemmaError, zips
-from ..core.files import place_folder, umask
+from ..core.files import give_usual_mode, place_folder
 from ..core.folders import is_plain_name
 from .files import CARD, ModelCard, bundled, check, find_model, models_folder
 
@@ -88,7 +88,7 @@ def _copy(source: Path, folder: Path) -> None:
     shutil.copytree(source, folder, copy_function=shutil.copyfile)
     for path in (folder, *folder.rglob("*")):
         if path.is_dir():
-            path.chmod(0o777 & ~umask())
+            give_usual_mode(path)
 
 
 def _model_in(folder: Path) -> Path:
