@@ -12,7 +12,7 @@ from ..adapters import AdapterCard, read_card, save, write_card
 from ..adapters.card import CARD
 from ..adapters.files import WEIGHTS
 from ..core import PemmaError, Progress, no_progress
-from ..core.folders import WRITING, can_replace, recover_folder, replace_folder
+from ..core.folders import can_replace, is_litter, recover_folder, replace_folder
 from ..inference import region
 from ..inference.device import choose as choose_device
 from ..inference.segment import choose_inputs
@@ -141,7 +141,7 @@ def check_out(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise PemmaError("out-is-a-file", "the place for the adapter is a file", "name a folder", out.name)
     present = {f.name for f in out.iterdir()} if out.is_dir() else set()
-    foreign = {name for name in present - {CARD, WEIGHTS} if not name.startswith(WRITING)}  # what a killed run left is ours
+    foreign = {name for name in present - {CARD, WEIGHTS} if not is_litter(name)}
     if foreign:
         raise PemmaError("out-not-empty", f"the folder for the adapter holds something else ({min(foreign)})",
                          "name a new or an empty folder", out.name)

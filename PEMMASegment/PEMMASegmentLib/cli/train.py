@@ -51,10 +51,11 @@ def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
 def check_out(out: Path) -> None:
     """Raises PemmaError when `out` is a file, or a folder with something else than a run."""
     from ..core import PemmaError
+    from ..core.folders import is_litter
 
     if out.exists() and not out.is_dir():
         raise PemmaError("out-is-a-file", "the place for the run is a file", "name a folder", out.name)
-    entries = [entry.name for entry in out.iterdir() if not entry.name.startswith(".")] if out.is_dir() else []
+    entries = [f.name for f in out.iterdir() if not (f.name.startswith(".") or is_litter(f.name))] if out.is_dir() else []
     if entries and not any(name == "log.jsonl" or re.fullmatch(r"stage-\d+-.*", name) for name in entries):
         sentence = f"the folder for the run holds something else ({min(entries)})"
         raise PemmaError("out-not-empty", sentence, "name a new or an empty folder", out.name)

@@ -15,9 +15,9 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
+from ..core.components import Box, components
 from ..core.images import array, like
 from ..core.types import SMALLEST_ML
-from ..results.components import Box, components
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from ..core import PemmaError
-from ..results.components import Box
+from ..core.components import Box
 
 REACH_MM = 10.0
 BOUND_MM = 30.0
