@@ -138,7 +138,7 @@ def test_a_stopped_run_on_other_suvs_is_another_run(model, cases):
 
 def test_a_training_that_broke_is_not_gone_on_with(model, cases, tmp_path, monkeypatch):
     monkeypatch.setattr(resuming, "CHECKPOINT_SECONDS", 0.0)
-    broken = replace(fewshot.RECIPE, rate=1e38)
+    broken = replace(fewshot.RECIPE, rate=1e30)
     with monkeypatch.context() as patched:
         patched.setattr(fewshot, "RECIPE", broken)
         with pytest.raises(PemmaError, match="adapter-not-finite"):
