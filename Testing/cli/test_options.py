@@ -55,11 +55,12 @@ def test_what_is_no_number_is_told_as_that(capsys):
         ["evaluate", "one", "two", "--dose-bq", "3e8"], ["cases", "add", "one", "two", "--library", "lib", "--height-m", "1.7"],
         ["adapt", "one", "two", "--out", "out", "--injection-time", "101500"],
         ["adapt", "--library", "lib", "--out", "out", "--pet-series", "1.2.3"],
+        *([command, "one", "two", *out, "--roi", "0,1,0,1,0,1"] for command, *out in (["segment", "--out", "out"], ["evaluate"])),
     ],
     ids=" ".join,
 )  # fmt: skip
 def test_what_belongs_to_one_study_goes_with_one(command, capsys):
-    """One weight for all patients would give wrong SUVs."""
+    """One weight for all patients would give wrong SUVs, one box would cut the next patient's tumour."""
     with pytest.raises(SystemExit) as end:
         main(command)
     assert end.value.code == 2 and "goes with one STUDY" in capsys.readouterr().err

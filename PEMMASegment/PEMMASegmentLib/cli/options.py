@@ -33,6 +33,7 @@ def add_study_options(parser: argparse.ArgumentParser) -> None:
 #: What says something of one study and would be wrong for the next.
 OF_ONE_STUDY = (
     "--ct-series", "--pet-series", "--weight-kg", "--height-m", "--dose-bq", "--injection-time", "--isotope", "--annotation",
+    "--roi",
 )  # fmt: skip
 
 
