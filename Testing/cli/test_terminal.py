@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import PEMMASegmentLib
-from PEMMASegmentLib.cli.terminal import Terminal, for_each
+from PEMMASegmentLib.cli.terminal import Terminal, base_name, for_each
 
 
 def test_a_line_does_not_run_into_the_bar(capsys):
@@ -21,6 +21,16 @@ def test_a_line_does_not_run_into_the_bar(capsys):
     terminal.say("done")
     shown = [line.strip() for line in re.split(r"[\r\n]", capsys.readouterr().err)]
     assert {"warning: a word", "done"} <= set(shown)
+
+
+def test_a_study_is_called_as_its_user_calls_it(tmp_path, monkeypatch):
+    """A link named by a pseudonym leads to a folder that bears the patient's name."""
+    folder, link = tmp_path / "Doe^Jane", tmp_path / "P042"
+    folder.mkdir()
+    link.symlink_to(folder, target_is_directory=True)
+    assert base_name(link) == base_name(link / ".") == "P042"
+    monkeypatch.chdir(tmp_path)
+    assert base_name(Path("P042")) == "P042" and base_name(Path(".")) == tmp_path.name
 
 
 @pytest.mark.parametrize(("platform", "said", "read"), [("win32", None, False), ("win32", "ct.dcm", True), ("linux", None, True)])

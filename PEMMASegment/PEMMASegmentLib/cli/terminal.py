@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import json
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -115,8 +116,8 @@ def nobody_reads(error: Exception) -> bool:
 
 
 def base_name(study: Path) -> str:
-    """The last part of a study's path, also of `.` or `..`."""
-    return study.resolve().name
+    """The last part of a study's path, also of `.` or `..`; of a link its own, as what it leads to may name the patient."""
+    return os.path.basename(os.path.abspath(study))
 
 
 def name_among(studies: Sequence[Path], study: Path) -> str:
