@@ -320,29 +320,6 @@ def test_what_was_used_is_never_written_over(app, module, inside, site, home):
     module.panel.ui.adaptSection.collapsed = True
 
 
-def test_only_the_run_that_made_an_adapter_may_write_it_again(home):
-    """Not another run, not where another adapter has taken the place meanwhile, not over words of the user's own."""
-    from PEMMASegmentLib.core import PemmaError
-    from PEMMASegmentLib.panel import adapt_places
-
-    def write(folder: Path, **card) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "adapter.json").write_text(json.dumps(card))
-
-    fields = {"method": "salt", "effort": "standard", "library": home, "device": "cpu"}
-    run, other = (adapt_places.run_of(fields | {"effort": effort}, "ab", [{"sha256": "cd"}]) for effort in ("quick", "standard"))
-    out = adapt_places.take("", "salt", run)
-    assert out == adapt_places.take("", "salt", other) == adapt_places.take("salt", "", run)  # there is nothing to lose
-    write(out.with_name(".salt.unfinished") / "key", sha256="12")
-    write(out, sha256="12")
-    assert adapt_places.take("", "salt", run) == out and adapt_places.take("", "salt", other).name == "salt-2"
-    for card in ({"sha256": "34"}, {"sha256": "12", "note": "ours"}, {"sha256": ""}, {}):
-        write(out, **card)
-        assert adapt_places.take("", "salt", run).name == "salt-2"
-    with pytest.raises(PemmaError, match="choose another name"):
-        adapt_places.take("salt", "", run)
-
-
 def place_of(app, inside, until_there=False) -> Path:
     """Where a training that was begun by a click works."""
     click(inside.ui.adaptButton)

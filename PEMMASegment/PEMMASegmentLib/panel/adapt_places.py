@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..core import PemmaError
-from ..core.files import write_text
+from ..core.files import flush
 from ..core.folders import is_plain_name, unfinished_folder
 from ..core.resources import user_folder
 from . import library
@@ -26,25 +26,27 @@ def run_of(fields: dict, model_sha256: str, cases: Sequence[dict]) -> dict:
 def take(typed: str, usual: str, run: dict) -> Path:
     """The folder for the adapter of this run, called `typed`, or `usual` with a number where that is taken.
 
-    An adapter is never replaced, but by the run that made it and was stopped before its proof was done: its weights are the
-    same. Raises PemmaError "adapter-name", "adapter-exists", "cannot-write".
+    A place belongs to one run from here on, also before its adapter is there. An adapter is never replaced, but by the run
+    that made it and was stopped before its proof was done: its weights are the same.
+    Raises PemmaError "adapter-name", "adapter-exists", "adapter-unfinished", "cannot-write".
     """
     place = user_folder() / "adapters"
     if not typed:
-        out = next(out for out in (place / _numbered(usual, n) for n in count(1)) if _free(out, run))
-    elif not is_plain_name(typed) or typed == "none":
+        return next(out for out in (place / _numbered(usual, n) for n in count(1)) if _taken(out, run))
+    if not is_plain_name(typed) or typed == "none":
         way_out = "use letters, digits, dot, dash, plus and underscore, not the word none"
         raise PemmaError("adapter-name", f"{typed!r} can't name an adapter", way_out)
-    elif not _free(place / typed, run):
-        raise PemmaError("adapter-exists", f"there is an adapter {typed} already", "choose another name")
-    else:
-        out = place / typed
-    _note(out, run)
-    return out
+    if not _taken(place / typed, run):
+        if (place / typed).exists():
+            raise PemmaError("adapter-exists", f"there is an adapter {typed} already", "choose another name")
+        sentence = f"another training, under way or stopped, has the name {typed}"
+        raise PemmaError("adapter-unfinished", sentence, "choose another name")
+    return place / typed
 
 
-def _free(out: Path, run: dict) -> bool:
-    return not out.exists() or _goes_on(out, run)
+def _taken(out: Path, run: dict) -> bool:
+    """Takes the place for this run; False where it is another's."""
+    return _goes_on(out, run) if out.exists() else _note(unfinished_folder(out), run)
 
 
 def _goes_on(out: Path, run: dict) -> bool:
@@ -61,14 +63,28 @@ def _noted(work: Path) -> dict | None:
         return None
 
 
-def _note(out: Path, run: dict) -> None:
-    work = unfinished_folder(out)
+def _note(work: Path, run: dict) -> bool:
+    """Notes the run where none is noted, never over another: of several processes at once only one can. Whether it is noted."""
     try:
         work.mkdir(parents=True, exist_ok=True)
-        write_text(work / RUN, json.dumps(run))
+        return _write_new(work / RUN, json.dumps(run)) or _noted(work) == run
     except OSError as error:
         sentence = f"no adapter can be written: {error.strerror or type(error).__name__}"
         raise PemmaError("cannot-write", sentence, "free some space on the disk of your adapters") from error
+
+
+def _write_new(file: Path, text: str) -> bool:
+    """False where there is such a file already, which stays as it is. Raises OSError, with nothing left."""
+    try:
+        with open(file, "x", encoding="utf-8") as stream:
+            stream.write(text)
+        flush(file)
+    except FileExistsError:
+        return False
+    except OSError:  # a full disk: half a note would keep the place from everybody
+        file.unlink(missing_ok=True)
+        raise
+    return True
 
 
 def _numbered(name: str, number: int) -> str:
