@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, MediaStorageDirectoryStorage, generate_uid
 
 from PEMMASegmentLib.core import PemmaError
-from PEMMASegmentLib.core.images import array, to_grid_of
+from PEMMASegmentLib.core.images import array, like, to_grid_of
 from PEMMASegmentLib.training.folders import cases
 
 pytestmark = pytest.mark.filterwarnings("ignore:The value length")  # the public files' Study ID is too long
@@ -96,6 +98,65 @@ def test_nnunet_labels(nnunet_folder):
     assert refusal(nnunet_folder) == "data-label-missing"
     about.write_text("{")
     assert refusal(nnunet_folder) == "data-dataset-json"
+
+
+def test_of_several_nnunet_labels_the_tumour_is_taken(nnunet_folder):
+    file = nnunet_folder / "labelsTr/STS_008_2001-01-31.nii.gz"
+    ct = sitk.ReadImage(str(nnunet_folder / "imagesTr/STS_008_2001-01-31_0000.nii.gz"))
+    values = np.zeros_like(array(ct), np.uint8)
+    values[4:7, 5, 5] = 1, 2, 3
+    sitk.WriteImage(like(values, ct), str(file))
+    for labels, roi_name, taken, told in (
+        ({"background": 0, "liver": 1, "tumour": 2}, None, {2}, True),
+        ({"background": 0, "liver": 1, "tumour": 2}, "Liver", {1}, False),
+        ({"0": "background", "1": "liver", "2": "tumour"}, None, {2}, True),  # as nnU-Net had it first
+        ({"background": 0, "GTVp": 1, "GTVn": 2}, None, {1, 2}, False),
+        ({"background": 0, "whole tumour": [1, 2], "tumour core": 2, "lung": 3}, None, {1, 2}, True),
+        ({"background": 0, "whole": [1, 2], "core": [2]}, "whole", {1, 2}, False),
+        ({"background": 0, "uptake": 1}, None, {1, 2, 3}, False),
+    ):
+        describe(nnunet_folder, {"0": "CT", "1": "PET"}, labels)
+        study, label = cases(nnunet_folder, roi_name=roi_name)[0].read()
+        assert set(values[array(label) > 0]) == taken
+        assert ("annotation-segments" in {warning.code for warning in study.warnings}) == told
+
+
+def test_nnunet_labels_that_name_no_tumour_are_listed(nnunet_folder):
+    for labels, roi_name, way_out in (
+        ({"background": 0, "liver": 1, "spleen": 2}, None, "--annotation-roi: liver, spleen"),
+        ({"background": 0, "liver": 1, "tumour": 2}, "kidney", "--annotation-roi: liver, tumour"),
+        ({"background": 0, "tumour": "two"}, None, "as nnU-Net asks"),
+    ):
+        describe(nnunet_folder, {"0": "CT", "1": "PET"}, labels)
+        with pytest.raises(PemmaError) as refused:
+            cases(nnunet_folder, roi_name=roi_name)
+        assert refused.value.way_out.endswith(way_out)
+
+
+def test_images_without_a_channels_number_are_told_their_name(nnunet_folder):
+    """As HECKTOR names them."""
+    for file in (nnunet_folder / "imagesTr").iterdir():
+        file.rename(file.with_name(file.name.replace("_2001-01-31_0000", "__CT").replace("_2001-01-31_0001", "__PT")))
+    with pytest.raises(PemmaError, match=r"STS_008__CT\.nii\.gz.*STS_008_0000\.nii\.gz") as refused:
+        cases(nnunet_folder)
+    assert refused.value.code == "data-names"
+    for file in (nnunet_folder / "imagesTr").glob("*__CT*"):
+        file.unlink()
+    with pytest.raises(PemmaError, match=r"STS_008__PT\.nii\.gz.*STS_008_0001\.nii\.gz"):
+        cases(nnunet_folder)
+
+
+def test_a_patient_is_known_behind_a_dicomdir(unpack, tmp_path):
+    """On a medium's DICOMDIR, which comes first and has no Patient ID."""
+    medium = FileMetaDataset()
+    medium.MediaStorageSOPClassUID, medium.TransferSyntaxUID = MediaStorageDirectoryStorage, ExplicitVRLittleEndian
+    medium.MediaStorageSOPInstanceUID = generate_uid()
+    for name in ("first", "second"):
+        shutil.copytree(unpack("sts/dicom/STS_008.zip"), tmp_path / name)
+        directory = FileDataset(None, {}, preamble=bytes(128), file_meta=medium)
+        directory.FileSetID = "DISC"
+        directory.save_as(tmp_path / name / "DICOMDIR", enforce_file_format=True)
+    assert [case.patient for case in cases(tmp_path)] == ["first", "first"]
 
 
 def test_dicom_cases(unpack, shared, tmp_path):

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,8 @@ import SimpleITK as sitk
 from ..core import PemmaError
 from ..study import annotation, nifti
 from ..study.annotation.files import headers
-from ..study.types import PetCtStudy
+from ..study.annotation.rtstruct import clean_name, looks_like_tumour, same_name, short_name
+from ..study.types import PetCtStudy, StudyWarning
 
 _LAYOUTS = (
     "give one sub-folder a case with ct.nii.gz, pet.nii.gz and mask.nii.gz, or one sub-folder a DICOM study with "
@@ -35,15 +36,16 @@ class CaseRef:
 
 
 def cases(folder: Path, *, roi_name: str | None = None) -> list[CaseRef]:
-    """The annotated cases of a folder, ordered by name. roi_name: structure that is the tumour in DICOM annotations.
+    """The annotated cases of a folder, ordered by name. roi_name: structure (nnU-Net: label) that is the tumour.
 
-    No image is read yet. Raises PemmaError: not one of the three layouts, layouts mixed, no case, a label missing.
+    No image is read yet. Raises PemmaError: not one of the three layouts, layouts mixed, no case, a label missing, no
+    label of dataset.json that is known for the tumour.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise PemmaError("data-missing", "the data folder is not there", "check the path", folder.name)
     if (folder / "dataset.json").is_file() or (folder / "imagesTr").is_dir():
-        found = _nnunet_cases(folder)
+        found = _nnunet_cases(folder, roi_name)
     else:
         found = _case_folders(folder, roi_name)
     if not found:
@@ -64,12 +66,13 @@ def _case_folders(folder: Path, roi_name: str | None) -> list[CaseRef]:
         )
     if not as_nifti and not patients and nifti.is_nifti_study(folder):
         raise PemmaError("data-one-case", "the data folder is a case itself", "give the folder above it", folder.name)
-    return _nifti_cases(as_nifti) if as_nifti else _dicom_cases(patients, roi_name)
+    return _nifti_cases(as_nifti, roi_name) if as_nifti else _dicom_cases(patients, roi_name)
 
 
-def _nifti_cases(folders: list[Path]) -> list[CaseRef]:
+def _nifti_cases(folders: list[Path], roi_name: str | None) -> list[CaseRef]:
     _refuse_unlabelled([f.name for f in folders if not (f / nifti.MASK_FILE).is_file()], nifti.MASK_FILE)
-    return [CaseRef(f.name, f.name, partial(_read_files, f / nifti.MASK_FILE, partial(nifti.load, f))) for f in folders]
+    return [CaseRef(f.name, f.name, partial(_read_files, partial(nifti.load, f), f / nifti.MASK_FILE, roi_name))
+            for f in folders]
 
 
 def _dicom_cases(patients: dict[Path, str], roi_name: str | None) -> list[CaseRef]:
@@ -93,12 +96,18 @@ def _refuse_unlabelled(names: list[str], what: str) -> None:
 
 
 def _patient_id(folder: Path) -> str | None:
-    """Patient ID of the first DICOM file below the folder ("" where it has none); None without DICOM."""
-    return next((header["PatientID"] for _, header in headers(folder)), None)
+    """The first Patient ID below the folder (a DICOMDIR has none), "" where no DICOM file has one; None without DICOM."""
+    found = None
+    for _, header in headers(folder):
+        if found := header["PatientID"]:
+            break
+    return found
 
 
-def _read_files(label_file: Path, load: Callable[[], PetCtStudy]) -> tuple[PetCtStudy, sitk.Image]:
-    return _labelled(load(), label_file, None)
+def _read_files(load: Callable[[], PetCtStudy], label_file: Path, roi_name: str | None,
+                values: Collection[int] | None = None, told: tuple[StudyWarning, ...] = ()) -> tuple[PetCtStudy, sitk.Image]:
+    study = load()
+    return _labelled(replace(study, warnings=(*study.warnings, *told)), label_file, roi_name, values)
 
 
 def _read_dicom(folder: Path, label_file: Path, roi_name: str | None) -> tuple[PetCtStudy, sitk.Image]:
@@ -107,30 +116,65 @@ def _read_dicom(folder: Path, label_file: Path, roi_name: str | None) -> tuple[P
     return _labelled(load(folder), label_file, roi_name)
 
 
-def _labelled(study: PetCtStudy, label_file: Path, roi_name: str | None) -> tuple[PetCtStudy, sitk.Image]:
-    label, warnings = annotation.read(label_file, study, roi_name=roi_name)
+def _labelled(
+    study: PetCtStudy, label_file: Path, roi_name: str | None, values: Collection[int] | None = None
+) -> tuple[PetCtStudy, sitk.Image]:
+    label, warnings = annotation.read(label_file, study, roi_name=roi_name, values=values)
     return replace(study, warnings=(*study.warnings, *warnings)), label
 
 
-def _nnunet_cases(folder: Path) -> list[CaseRef]:
+def _nnunet_cases(folder: Path, roi_name: str | None) -> list[CaseRef]:
     about = _dataset_json(folder)
     ending = str(about.get("file_ending", ".nii.gz"))
     ct, pet = _channels(about)
-    images = sorted(f.name for f in (folder / "imagesTr").glob(f"*{ending}"))
+    read = _reading(_labels(about), roi_name)
+    images = sorted(f.name for f in (folder / "imagesTr").glob("*") if not f.name.startswith("."))
     names = sorted({_without(name, rf"_\d{{4}}{re.escape(ending)}$") for name in images} - {None})
+    if images and not names:
+        raise _misnamed(images[0], ending, ct, pet)
     without = [name for name in names if not (folder / "labelsTr" / f"{name}{ending}").is_file()]
     _refuse_unlabelled(without, "a label in labelsTr")
-    return [_nnunet_case(folder, name, ending, ct, pet) for name in names]
+    return [_nnunet_case(folder, name, ending, ct, pet, read) for name in names]
 
 
-def _nnunet_case(folder: Path, name: str, ending: str, ct: int | None, pet: int | None) -> CaseRef:
+def _nnunet_case(folder: Path, name: str, ending: str, ct: int | None, pet: int | None, read: Callable) -> CaseRef:
     files = [None if n is None else folder / "imagesTr" / f"{name}_{n:04d}{ending}" for n in (ct, pet)]
     there = [f if f is not None and f.is_file() else None for f in files]
     if there == [None, None]:
         sentence = f"case {name} has neither CT nor PET in imagesTr"
         raise PemmaError("data-image-missing", sentence, "add one or take the case out")
     load = partial(nifti.from_files, *there)
-    return CaseRef(name, _DATE.sub("", name), partial(_read_files, folder / "labelsTr" / f"{name}{ending}", load))
+    return CaseRef(name, _DATE.sub("", name), partial(read, load, folder / "labelsTr" / f"{name}{ending}"))
+
+
+def _misnamed(file: str, ending: str, ct: int | None, pet: int | None) -> PemmaError:
+    """The refusal of images without a channel's number, with the name that nnU-Net has for one of them."""
+    stem = file.removesuffix(ending) if file.endswith(ending) else Path(file).stem
+    is_pet = re.search(r"(pe?t|suv)$", stem, re.IGNORECASE) or ct is None
+    number = pet if is_pet and pet is not None else ct
+    name = re.sub(r"[ _-]+(ct|pe?t|suv|\d{4})$", "", stem, flags=re.IGNORECASE)
+    return PemmaError("data-names", f"no file in imagesTr ends in a channel's number and {ending}, the first is {file}",
+                      f"call it {name}_{number:04d}{ending}, as nnU-Net has it, and the others alike", "imagesTr")
+
+
+def _reading(labels: dict[str, frozenset[int]], roi_name: str | None) -> Callable:
+    """`_read_files` for labels of these names and values: one alone is the tumour, of several those named so.
+
+    roi_name: the label that is meant. Raises PemmaError "annotation-roi" that lists the names.
+    """
+    if not labels or (len(labels) == 1 and roi_name is None):
+        return partial(_read_files, roi_name=roi_name)
+    chosen = [name for name in labels if (looks_like_tumour(name) if roi_name is None else same_name(name, roi_name))]
+    names, used = (", ".join(map(short_name, some)) for some in (labels, chosen))
+    if not chosen:
+        sentence = f"of the {len(labels)} labels of dataset.json none is named like a tumour"
+        if roi_name is not None:
+            sentence = f"dataset.json has no label {short_name(clean_name(roi_name))!r}"
+        raise PemmaError("annotation-roi", sentence, f"name one with --annotation-roi: {names}", "dataset.json")
+    told = (StudyWarning("annotation-segments", f"of the labels {names} only {used} are taken"),)
+    values = frozenset().union(*(labels[name] for name in chosen))
+    all_of_them = roi_name is not None or values == frozenset().union(*labels.values())
+    return partial(_read_files, roi_name=None, values=values, told=() if all_of_them else told)
 
 
 def _without(name: str, pattern: str) -> str | None:
@@ -154,6 +198,21 @@ def _dataset_json(folder: Path) -> dict:
         way_out = "write labels of tumour (above 0) and background (0) only"
         raise PemmaError("data-ignore-label", "dataset.json has an ignore label", way_out, file.name)
     return about
+
+
+def _labels(about: dict) -> dict[str, frozenset[int]]:
+    """Values of each label by its name, of a region all of its values; without the background."""
+    labels = about.get("labels")
+    found = {}
+    for name, values in labels.items() if isinstance(labels, dict) else ():
+        if isinstance(values, str) and name.isdecimal():  # {"1": "tumour"}, as nnU-Net had it first
+            name, values = values, int(name)
+        values = values if isinstance(values, list) else [values]
+        if not all(type(value) is int for value in values):
+            sentence = f"dataset.json gives the label {short_name(clean_name(name))!r} no whole number"
+            raise PemmaError("data-dataset-json", sentence, "write it as nnU-Net asks", "dataset.json")
+        found[clean_name(name)] = frozenset(values) - {0}
+    return {name: values for name, values in found.items() if values}
 
 
 def _channels(about: dict) -> tuple[int | None, int | None]:

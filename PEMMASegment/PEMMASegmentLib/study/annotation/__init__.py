@@ -1,6 +1,6 @@
 """Annotations of a study (RTSTRUCT, DICOM-SEG or a mask image) as a label on the study's grid."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -52,12 +52,13 @@ def find(folder: Path, if_several: str = "choose one with --annotation FILE") ->
 
 
 def read(
-    file: Path, study: PetCtStudy, *, roi_name: str | None = None
+    file: Path, study: PetCtStudy, *, roi_name: str | None = None, values: Collection[int] | None = None
 ) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
     """The annotation as a label (uint8: 0, 1) on `study.grid`, and what the user should know.
 
     roi_name: structure or segment label; without it the only one, or the only one named like GTV, tumour or lesion
     (of a SEG: all of these together, or all coded as such, or all when nothing but a number tells them apart).
+    values: those that are the tumour in a mask image whose labels the caller knows; None: all above 0.
     Raises PemmaError when the annotation can't be read, leaves a choice or belongs elsewhere.
     """
     file = Path(file)
@@ -75,7 +76,7 @@ def read(
         )
     else:
         with _naming(file):
-            label, notes = read_mask(file, study.grid)
+            label, notes = read_mask(file, study.grid, values)
         if roi_name is not None:
             notes += (StudyWarning("annotation-roi", "a mask image has no named structures: --annotation-roi unused"),)
     return label, (*notes, *_extremes(label))

@@ -1,5 +1,6 @@
 """Masks on a grid of their own to a label on the study's grid: as they are where the grids agree, else resampled."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,16 @@ _SAME_VOXEL = 0.05  # voxels by which the corners of equal grids may differ (hea
 _TIE = 1e-3  # voxels by which a mask is moved, so that of two faces that fall onto voxel centres one counts, not both
 
 
-def read_mask(file: Path, grid: sitk.Image) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
-    """An image file of labels (above zero: tumour) or probabilities (0.5 or more) on `grid`, and warnings."""
+def read_mask(
+    file: Path, grid: sitk.Image, values: Collection[int] | None = None
+) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
+    """An image file of labels (tumour: `values`, None: above zero) or probabilities (0.5 or more) on `grid`, and warnings."""
     image = read_volume(file, sitk.sitkFloat32)
     voxels = sitk.GetArrayViewFromImage(image)
     if not np.isfinite(voxels).all() or voxels.min() < 0:
         raise PemmaError("mask-values", "the mask holds negative values or NaN", "give a mask of 0 and 1", file.name)
-    return put_on(like((voxels >= 0.5).astype(np.uint8), image), grid)
+    marked = voxels >= 0.5 if values is None else np.isin(voxels, sorted(values))
+    return put_on(like(marked.astype(np.uint8), image), grid)
 
 
 def put_on(mask: sitk.Image, grid: sitk.Image) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
