@@ -60,6 +60,15 @@ def test_a_case_comes_back_to_the_last_bit(library):
     assert picture.GetSize() == (388, 192) and sitk.GetArrayFromImage(picture).max() > 200
 
 
+def test_a_folder_whose_name_is_not_in_utf8_is_told_and_ends_no_process(library, tmp_path):
+    other = CaseLibrary(tmp_path / os.fsdecode(b"F\xe4lle"))
+    refused("bad-path", small.add, other, 0, "Anna")
+    assert not other.folder.exists()
+    card = small.add(library, 0, "Anna")
+    library.folder.rename(other.folder)
+    refused("bad-path", other.read, card.id)
+
+
 def test_a_case_of_one_modality_and_what_it_lacks(library):
     study = replace(small.study(), ct=None)
     card = library.add(study, small.contour(study), patient=None, origin=Origin("imported"))

@@ -104,6 +104,20 @@ def test_too_little_memory_is_told_and_a_name_too_long(patient, nifti, even, tmp
     assert capsys.readouterr().err.count("[memory]") == 3
 
 
+def test_a_name_that_is_not_in_utf8_fails_its_study_alone(patient, nifti, even, tmp_path, capfd):
+    """ITK ended the process over it, and the rest of the batch was lost. DICOM has no need of ITK."""
+    links = [tmp_path / os.fsdecode(b"M\xfcller"), tmp_path / os.fsdecode(b"J\xf6rg"), tmp_path / "anna"]
+    for link, study in zip(links, (nifti, patient, nifti), strict=True):
+        link.symlink_to(study)
+    out, options = tmp_path / "out", ["--model", str(even), "--threshold", "0.9", "--quiet"]
+    assert main(["segment", *map(str, links), "--out", str(out), *options]) == 1
+    assert "[M\\udcfcller] (rename it) [bad-path]" in capfd.readouterr().err
+    assert names(out) == {links[1].name, "anna"}
+    for study, code in ((nifti, 1), (patient, 0)):
+        assert main(["segment", str(study), "--out", str(tmp_path / os.fsdecode(b"\xfc")), *options]) == code
+    assert capfd.readouterr().err.count("[bad-path]") == 1
+
+
 def test_where_nobody_reads_on_the_command_ends_without_a_word(nifti, even, tmp_path):
     """Like `segment A B | head -1`: what was written stays, and no study counts as failed."""
     again = shutil.copytree(nifti, tmp_path / "again")

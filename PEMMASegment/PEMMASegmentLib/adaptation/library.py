@@ -21,7 +21,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..core import PemmaError
-from ..core.files import flush, write_text
+from ..core.files import as_utf8, flush, write_text
 from ..core.images import voxel_ml
 from ..study import scanner
 from ..study.types import PetCtStudy, Suv
@@ -82,6 +82,7 @@ class CaseLibrary:
     ) -> None:
         """Raises what `add` would raise, before anything is written; texts: notes. For callers with long work between."""
         self._check_ours()
+        as_utf8(self.folder)  # ITK will write its images
         fitness.check(study, label)
         refuse_identity(texts, study, patient)
         contents = {volumes.content_of(image) for image in (study.ct, study.pet) if image is not None}

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 import SimpleITK as sitk
 
-from ..core.files import sha256_of, write_atomically
+from ..core.files import as_utf8, sha256_of, write_atomically
 from ..core.images import save
 from ..study.nifti import CT_FILE, MASK_FILE, PET_FILE
 from .cards import Volume, damaged
@@ -65,7 +65,7 @@ def read(id: str, name: str, volume: Volume, folder: Path) -> sitk.Image:
     """The image with its geometry, checked by hash. Raises PemmaError "case-damaged"."""
     check(id, name, volume, folder)
     reader = sitk.ImageFileReader()
-    reader.SetFileName(str(folder / FILES[name]))
+    reader.SetFileName(as_utf8(folder / FILES[name]))
     try:
         reader.ReadImageInformation()
         if reader.GetSize() != volume.size or reader.GetPixelID() != _PIXELS[name]:

@@ -47,6 +47,8 @@ def places_of(studies: Sequence[Path], out: Path) -> dict[Path, Path]:
     """
     from .. import results
     from ..core import PemmaError
+    from ..core.files import as_utf8
+    from ..study.nifti import is_nifti_study
     from .terminal import base_name
 
     places = {study: out / base_name(study) for study in studies} if len(studies) > 1 else {studies[0]: out}
@@ -56,6 +58,8 @@ def places_of(studies: Sequence[Path], out: Path) -> dict[Path, Path]:
         _check_results_in(out) if out.is_dir() else results.check_out(out)
     for place in places.values():
         results.check_out(place)
+    if any(map(is_nifti_study, studies)):
+        as_utf8(out.resolve())  # ITK will write the label; a study's own name fails when ITK reads it
     return places
 
 

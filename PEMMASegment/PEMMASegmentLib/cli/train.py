@@ -49,10 +49,12 @@ def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
 
 
 def check_out(out: Path) -> None:
-    """Raises PemmaError when `out` is a file, or a folder with something else than a run."""
+    """Raises PemmaError when `out` is a file, or a folder with something else than a run, or can't be gone on with."""
     from ..core import PemmaError
+    from ..core.files import as_utf8
     from ..core.folders import is_litter
 
+    as_utf8(out)
     if out.exists() and not out.is_dir():
         raise PemmaError("out-is-a-file", "the place for the run is a file", "name a folder", out.name)
     entries = [f.name for f in out.iterdir() if not (f.name.startswith(".") or is_litter(f.name))] if out.is_dir() else []

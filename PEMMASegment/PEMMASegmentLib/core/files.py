@@ -61,6 +61,15 @@ def write_text(target: Path, text: str) -> None:
     write_atomically(target, lambda path: path.write_bytes(text.encode("utf-8")))
 
 
+def as_utf8(path: Path) -> str:
+    """A path for what takes none but in UTF-8: ITK would end the process. Raises PemmaError "bad-path" for another."""
+    for part in Path(path).parts:
+        if any("\ud800" <= letter <= "\udfff" for letter in part):  # how Python keeps bytes that are no UTF-8
+            name = part.encode(errors="backslashreplace").decode()
+            raise PemmaError("bad-path", "the name of a folder or file is not in UTF-8", "rename it", name)
+    return str(path)
+
+
 def sha256_of(path: Path) -> str:
     """Hex digest of a file, read in pieces."""
     with open(path, "rb") as stream:

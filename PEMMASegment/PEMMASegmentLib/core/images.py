@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from .files import as_utf8
+
 
 def array(image: sitk.Image) -> np.ndarray:
     """A copy of the voxels, axes (z, y, x)."""
@@ -52,8 +54,9 @@ def voxels_in(ml: float, image: sitk.Image) -> int:
 
 
 def save(image: sitk.Image, path: Path, compressed: bool = True) -> None:
-    """Writes an image file. Raises OSError when the disk does not take it."""
+    """Writes an image file. Raises OSError when the disk does not take it, PemmaError for a path that ITK does not take."""
+    name = as_utf8(path)
     try:
-        sitk.WriteImage(image, str(path), useCompression=compressed)
+        sitk.WriteImage(image, name, useCompression=compressed)
     except RuntimeError as error:  # ITK's only kind; the image itself is sound, so it is the disk
         raise OSError(errno.EIO, "an image can't be written") from error

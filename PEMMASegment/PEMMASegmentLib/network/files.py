@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import __version__
 from ..core import Identity, PemmaError
-from ..core.files import sha256_of, write_atomically, write_text
+from ..core.files import as_utf8, sha256_of, write_atomically, write_text
 from ..core.resources import resources, user_folder
 from .architecture import Architecture, Preprocessing
 
@@ -155,7 +155,7 @@ def load_model(folder: Path) -> Model:
     from .pemma import Pemma
 
     card = check(folder)
-    tensors = load_file(str(Path(folder) / WEIGHTS))
+    tensors = load_file(as_utf8(Path(folder) / WEIGHTS))
     bad = [name for name, t in tensors.items() if not torch.isfinite(t).all()]
     if bad:
         raise PemmaError("model-weights", f"the weights hold numbers that are not finite ({bad[0]})", _WAY_OUT, WEIGHTS)

@@ -9,6 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..core import PemmaError
+from ..core.files import as_utf8
 from ..core.images import extent_mm
 from . import pairing, plausible, registration
 from .types import Candidate, PetCtStudy, StudyWarning, Suv, left_out
@@ -106,7 +107,7 @@ def read_volume(file: Path, pixel_type: int) -> sitk.Image:
     Raises PemmaError when the file can't be read, is not a volume, or declares more voxels than any scan has.
     """
     reader = sitk.ImageFileReader()
-    reader.SetFileName(str(file))
+    reader.SetFileName(as_utf8(file))
     reader.SetOutputPixelType(pixel_type)
     try:
         reader.ReadImageInformation()
@@ -197,7 +198,7 @@ def _read_pet(file: Path) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
 
 def _place_unknown(file: Path) -> tuple[StudyWarning, ...]:
     reader = sitk.ImageFileReader()
-    reader.SetFileName(str(file))
+    reader.SetFileName(as_utf8(file))
     reader.ReadImageInformation()
     codes = [reader.GetMetaData(k) for k in ("qform_code", "sform_code") if reader.HasMetaDataKey(k)]
     if codes and all(code == "0" for code in codes):
