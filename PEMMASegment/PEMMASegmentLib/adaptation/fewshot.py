@@ -25,6 +25,7 @@ from ..training.augment import Augmentation
 from ..training.config import Config, Stage
 from ..training.loop import Checkpoint, optimise
 from ..training.windows import TrainingCase, batch, draw, is_lost, to_case
+from . import keeping
 from .fitness import LEAVE_OUT
 from .resuming import key_of, resumed
 from .types import Fitted, Procedure, SiteCase
@@ -34,9 +35,6 @@ from .volumes import content_of
 EFFORTS = {"quick": 30, "standard": 110, "thorough": 330}
 #: The one recipe for few cases, fixed in advance: nothing is selected on the site's own cases, which are too few for it.
 RECIPE = Stage("adapter", steps=EFFORTS["standard"], batch=2, rate=4e-3, warm_up=0.1, average=0.97, whole=0.45, anywhere=0.2)
-#: So much of what was trained is kept: weights between the base's and the trained ones forget less of the first site and do
-#: as well at the new one (Wortsman et al. 2022, arXiv 2109.01903). Chosen with the rate: Testing/evidence/recipe.py.
-STRENGTH = 0.75
 FOREGROUND = 0.7
 AUGMENTATION = Augmentation(shrunk=0.18, intensity=0.25, ct_gain=0.1, ct_shift=15.0, pet_gain=0.2, pet_floor=0.3, foreign=0.0)
 PREPARED = 0.02  # share of the progress
@@ -85,7 +83,7 @@ class WeightUpdate:
         """A digest of all that makes a run the same run: base, cases, recipe, seed, kind of device."""
         about = {"base": model.identity.sha256, "cases": [digest(case) for case in cases], "inputs": inputs, "seed": seed,
                  "device": choose_device(self.device).device.type, "method": asdict(self.method), "pattern": self.pattern,
-                 "recipe": asdict(self._stage), "strength": STRENGTH, "augmentation": asdict(AUGMENTATION)}
+                 "recipe": asdict(self._stage), "kept": keeping.PER_MISS, "augmentation": asdict(AUGMENTATION)}
         return key_of(about)
 
     @property
@@ -140,14 +138,17 @@ class _Run:
         def told(step: int, loss: float) -> None:
             progress(step / self.stage.steps, f"step {step} of {self.stage.steps}, loss {loss:.3f}")
 
+        threshold = self.model.card.threshold[self.inputs]
+        missing = keeping.missed(self.net, self.cases, self.config, self.stage, self._names, threshold)
         cpu_seconds = optimise(self.net, chosen, groups, self.stage, self.windows, checkpoint, self.device, told)
-        return Fitted(self._card(cpu_seconds), adapters.weakened(adapters.collect(self.net), STRENGTH))
+        strength = keeping.strength(missing)
+        figures = {"missed": round(missing, 4), "strength": round(strength, 4), "cpu_seconds": round(cpu_seconds, 1)}
+        return Fitted(self._card(figures), adapters.weakened(adapters.collect(self.net), strength))
 
-    def _card(self, cpu_seconds: float) -> AdapterCard:
+    def _card(self, figures: dict[str, float]) -> AdapterCard:
         count = sum(p.numel() for p in adapters.trained(self.net).values())
-        training = {"cases": len(self.cases), "seed": self.seed, "recipe": asdict(self.stage), "strength": STRENGTH,
-                    "cpu_seconds": round(cpu_seconds, 1), "device": self.device.type,
-                    "gradient_checkpointing": self.sparing}
+        training = {"cases": len(self.cases), "seed": self.seed, "recipe": asdict(self.stage),
+                    "device": self.device.type, "gradient_checkpointing": self.sparing} | figures
         return AdapterCard(self.how.name, "1", self.how.method, self.how.pattern, self.targets, self.model.identity,
                            self.inputs, trained_parameters=count, trained_share=adapters.share(self.net), training=training)
 

@@ -17,7 +17,8 @@ from ..network.files import Model
 from ..training.config import Config, Stage
 from ..training.loop import Checkpoint, optimise
 from ..training.windows import TrainingCase, batch, draw
-from .fewshot import AUGMENTATION, EFFORTS, FOREGROUND, PREPARED, RECIPE, STRENGTH, digest, prepared
+from . import keeping
+from .fewshot import AUGMENTATION, EFFORTS, FOREGROUND, PREPARED, RECIPE, digest, prepared
 from .resuming import key_of, resumed
 from .types import Fitted, SiteCase
 
@@ -53,7 +54,7 @@ class WholeParameters:
 
         about = {"base": model.identity.sha256, "cases": [digest(case) for case in cases], "inputs": inputs, "seed": seed,
                  "device": choose_device(self.device).device.type, "everything": self.everything,
-                 "recipe": asdict(self._stage), "strength": STRENGTH, "augmentation": asdict(AUGMENTATION)}
+                 "recipe": asdict(self._stage), "kept": keeping.PER_MISS, "augmentation": asdict(AUGMENTATION)}
         return resumed(self.work, key_of(about), model.identity, train)
 
     @property
@@ -68,21 +69,23 @@ class WholeParameters:
                         card.region.words, (), seed=seed, foreground=FOREGROUND)
         net = copy.deepcopy(model.net).to(device, memory_format=torch.channels_last_3d)
         chosen = trainable(net, model, inputs, self.everything)
+        names = tuple(inputs.split("+"))
 
         def windows(step: int):
             rng = np.random.default_rng([seed, 1, step])
-            names = tuple(inputs.split("+"))
             return batch([draw(cases, config, stage, names, AUGMENTATION, rng) for _ in range(stage.batch)])
 
         def told(step: int, loss: float) -> None:
             progress(step / stage.steps, f"step {step} of {stage.steps}, loss {loss:.3f}")
 
+        missing = keeping.missed(net, cases, config, stage, names, card.threshold[inputs])
+        strength = keeping.strength(missing)
         groups = [{"params": list(chosen.values()), "lr": stage.rate, "weight_decay": stage.weight_decay}]
         spent = optimise(net, chosen, groups, stage, windows, checkpoint, device, told)
-        training = {"cases": len(cases), "seed": seed, "recipe": asdict(stage), "strength": STRENGTH,
-                    "cpu_seconds": round(spent, 1), "device": device.type}
+        training = {"cases": len(cases), "seed": seed, "recipe": asdict(stage), "missed": round(missing, 4),
+                    "strength": round(strength, 4), "cpu_seconds": round(spent, 1), "device": device.type}
         base = {name: p.detach().cpu() for name, p in model.net.named_parameters()}
-        kept = {name: torch.lerp(base[name], p.detach().cpu(), STRENGTH).contiguous() for name, p in chosen.items()}
+        kept = {name: torch.lerp(base[name], p.detach().cpu(), strength).contiguous() for name, p in chosen.items()}
         return self._fitted(kept, model, inputs, training)
 
     def _fitted(self, tensors: dict[str, torch.Tensor], model: Model, inputs: str, training: dict) -> Fitted:
