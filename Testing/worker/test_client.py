@@ -113,6 +113,29 @@ def test_a_worker_that_does_not_hear_cancel_is_killed_with_all_it_started(script
     assert gone(*pids.values())
 
 
+@pytest.mark.parametrize("starts_again", [True, False])
+def test_a_kill_for_a_cancelled_request_costs_none_that_waited(script, start, tmp_path, monkeypatch, starts_again):
+    """What had begun beside it is told that it was ended, and not that it was cancelled; what can't begin anew is told why."""
+    monkeypatch.setattr(client, "CANCEL_S", 0.3)
+    begun = "".join(f"""echo '@PEMMA {{"id": {id}, "progress": {{"fraction": 0, "words": "at it"}}}}'; """ for id in (1, 2))
+    deaf = begun + ("" if starts_again else 'rm "$0"; ') + "sleep 600"
+    answers = """read line; case "$line" in *'"id": 3'*) echo '@PEMMA {"id": 3, "result": {}}';; esac; read line"""
+    worker = start(script(f"{hello()}; if mkdir '{tmp_path}/once' 2>&-; then {deaf}; fi; {answers}"))
+    cancelled, beside = worker.request("segment", study="x"), worker.request("inspect", study="x")
+    waited = worker.request("cases", folder=worker.private_folder(), action="add", library="x")
+    until(worker, lambda event: isinstance(event, Progress) and event.id == beside)
+    worker.cancel(cancelled)
+    events = until(worker, lambda event: isinstance(event, Result | Error) and event.id == waited)
+    errors = {event.id: event for event in events if isinstance(event, Error)}
+    assert errors[cancelled].code == "cancelled"
+    assert errors[beside].code == "worker-died" and "cancelled" not in errors[beside].sentence and errors[beside].way_out
+    assert [event.error for event in events if isinstance(event, Ended)] == [None]
+    if starts_again:
+        assert set(errors) == {cancelled, beside} and events[-1].folder.is_dir()
+    else:
+        assert errors[waited].code == "worker-not-started" and not worker.running and not worker.busy
+
+
 def _pid(event) -> dict[str, int]:
     if isinstance(event, Handshake):
         return {"worker": event.pid}

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,12 +39,13 @@ _ENVIRONMENT = {
 
 @dataclass
 class _Pending:
-    """A request without an answer. cancel_by: when the patience with a cancelled one ends."""
+    """A request without an answer. begun: not only waiting. cancel_by: when the patience with a cancelled one ends."""
 
     do: str
     line: str
     folder: Path | None
     out: Path | None
+    begun: bool = False
     cancel_by: float | None = None
 
 
@@ -115,7 +116,10 @@ class Worker:
         return id
 
     def cancel(self, id: int) -> None:
-        """Stops a request at its next window, or kills the process when it does not listen; the answer is an Error."""
+        """Stops a request at its next window, or kills the process when it does not listen; the answer is an Error.
+
+        After a kill what had not begun begins in a new process.
+        """
         pending = self._pending.get(id)
         if pending is None or pending.cancel_by is not None:
             return
@@ -209,7 +213,9 @@ class Worker:
         if id not in self._pending:
             return []
         if "progress" in event:
-            return [Progress(id, float(event["progress"]["fraction"]), str(event["progress"]["words"]))]
+            progress = Progress(id, float(event["progress"]["fraction"]), str(event["progress"]["words"]))
+            self._pending[id].begun = True
+            return [progress]
         answer = self._result(id, event["result"]) if "result" in event else Error(id, **event["error"])
         pending = self._pending.pop(id)
         if pending.folder is not None:
@@ -233,25 +239,38 @@ class Worker:
         self._child.kill()
 
     def _over(self) -> list[Event]:
-        """The process is gone: every request that waits is told once, in one sentence."""
+        """The process is gone: every request is told once, in one sentence.
+
+        Where one was cancelled and the process killed for it, those that had not begun are sent to a new process instead.
+        """
         code, pid = self._child.exit_code, self._handshake.pid if self._handshake else None
         reason = self._reason or reasons.died(code, self._handshake is not None)
+        asked = bool(self._pending)
         self._close()
-        if pid is not None:
-            for pending in self._pending.values():
-                if pending.out is not None:
-                    with contextlib.suppress(OSError):  # the disk that failed it fails us too
-                        folders.undo_writing(pending.out, pid)
-        told = self._fail(reason)
-        waiting, self._told = self._told, []
-        return [*waiting, Ended(code, None if told else self._with_details(reason, None))]
+        self._undo_writing(pid)
+        if reason.code == "cancelled":
+            self._fail(reason, lambda pending: pending.cancel_by is not None)
+            self._fail(reasons.ended_with_another(), lambda pending: pending.begun)
+        else:
+            self._fail(reason)
+        self._told.append(Ended(code, None if asked else self._with_details(reason, None)))
+        if self._pending:
+            self._start()
+        events, self._told = self._told, []  # all now: nobody may poll again when no process was started
+        return events
 
-    def _fail(self, reason: Error) -> bool:
-        """Tells all requests that wait; False when there are none."""
-        failed, self._pending = self._pending, {}
+    def _undo_writing(self, pid: int | None) -> None:
+        for pending in self._pending.values():
+            if pid is not None and pending.out is not None:
+                with contextlib.suppress(OSError):  # the disk that failed it fails us too
+                    folders.undo_writing(pending.out, pid)
+
+    def _fail(self, reason: Error, concerned: Callable[[_Pending], bool] = lambda _: True) -> None:
+        """Tells the requests that this concerns."""
+        failed = {id: pending for id, pending in self._pending.items() if concerned(pending)}
+        self._pending = {id: pending for id, pending in self._pending.items() if id not in failed}
         self._told += [self._with_details(reason, id) for id in failed]
         self._remove({pending.folder for pending in failed.values() if pending.folder is not None})
-        return bool(failed)
 
     def _with_details(self, reason: Error, id: int | None) -> Error:
         details = "\n".join(self._last_log)

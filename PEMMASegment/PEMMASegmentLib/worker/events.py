@@ -58,7 +58,7 @@ class LogLine:
 
 @dataclass(frozen=True)
 class Ended:
-    """The process is gone; the next request starts another. error: why, unless a request was told already."""
+    """The process is gone; the next request starts another, or one that still waits has. error: why, unless it was told."""
 
     exit_code: int | None
     error: Error | None = None

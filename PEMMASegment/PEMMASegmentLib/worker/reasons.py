@@ -59,6 +59,11 @@ def cancelled() -> Error:
     return Error(None, "cancelled", sentence)
 
 
+def ended_with_another() -> Error:
+    """The process was killed for another request, which was cancelled."""
+    return Error(None, "worker-died", "the background process no longer listened and was ended", "try again")
+
+
 def no_folder(id: int, error: OSError) -> Error:
     """There is no place for the files of a request."""
     words = error.strerror or type(error).__name__
