@@ -68,6 +68,19 @@ def test_the_life_of_an_adapter(adapter, even, own_home, tmp_path, capsys):
     assert "installed are: site-a" in unknown and "--adapter" not in unknown
 
 
+def test_an_adapter_made_anew_is_not_passed_over_for_the_installed_one_of_its_name(adapter, tmp_path, monkeypatch, capsys):
+    ask(capsys, "import", adapter)
+    adapter.rename(tmp_path / "site-a")
+    monkeypatch.chdir(tmp_path)
+    assert ask(capsys, "show", "site-a")["card"]["threshold"] == 0.45
+    write_card(tmp_path / "site-a", replace(read_card(tmp_path / "site-a"), threshold=0.3))
+    said = refused(capsys, "show", "site-a")
+    assert "[adapter-ambiguous" in said and "write ./site-a for the folder" in said
+    assert ask(capsys, "show", "./site-a")["card"]["threshold"] == 0.3
+    ask(capsys, "remove", "site-a")  # the installed one
+    assert ask(capsys, "show", "site-a")["card"]["threshold"] == 0.3
+
+
 def test_what_a_killed_import_left_goes_with_time(adapter, own_home, capsys):
     folder = own_home / "adapters"
     old, new = folder / ".pemma-importing-old", folder / ".pemma-importing-new"

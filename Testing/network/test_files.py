@@ -1,6 +1,7 @@
 """Model folders: written, read back, and refused with a reason when they do not fit."""
 
 import json
+import shutil
 from dataclasses import asdict
 
 import pytest
@@ -84,6 +85,19 @@ def test_weights_that_do_not_fit_are_refused(folder, damage):
     with pytest.raises(PemmaError) as refusal:
         load_model(folder)
     assert refusal.value.code in ("model-weights", "model-hash")
+
+
+def test_a_name_that_is_an_installed_model_and_another_folder_is_refused(folder, monkeypatch, tmp_path):
+    monkeypatch.setenv("PEMMA_SEGMENT_HOME", str(tmp_path / "home"))
+    own = shutil.copytree(folder, tmp_path / "home/models/tiny")
+    monkeypatch.chdir(tmp_path)
+    assert find_model("tiny").samefile(own)  # the folder is the same model
+    rewrite(folder, threshold={"ct": 0.6})
+    with pytest.raises(PemmaError, match=r"\./tiny.*\[model-ambiguous"):
+        find_model("tiny")
+    assert find_model("./tiny").samefile(folder)
+    monkeypatch.chdir(own.parent)
+    assert find_model("tiny").samefile(own)
 
 
 def test_unreadable_json_and_unknown_names_are_refused(folder, monkeypatch, tmp_path):

@@ -14,7 +14,7 @@ from ..adapters.files import WEIGHTS
 from ..core import PemmaError, zips
 from ..core.files import place_folder, write_atomically
 from ..core.folders import is_plain_name
-from ..network.files import models_folder
+from ..network.files import models_folder, named
 from ..network.library import below, remove_folder
 from .identity import check_note
 
@@ -34,16 +34,13 @@ def installed() -> list[Path]:
 
 
 def find_adapter(name_or_folder: str | Path) -> Path:
-    """The folder of an adapter given by name or path. Raises PemmaError "adapter-missing"."""
+    """The folder of an adapter given by name or path. Raises PemmaError "adapter-missing", "adapter-ambiguous"."""
     known = {folder.name: folder for folder in installed()}
-    if str(name_or_folder) in known:
-        return known[str(name_or_folder)]
-    folder = Path(name_or_folder)
-    if (folder / CARD).is_file():
+    if folder := named("adapter", name_or_folder, known, CARD):
         return folder
-    names = ", ".join(known) or "none"
-    raise PemmaError("adapter-missing", f"no adapter is called {folder.name!r}; installed are: {names}",
-                     "name one of these, or a folder that holds adapter.json, or go on without one", folder.name)
+    names, called = ", ".join(known) or "none", Path(name_or_folder).name
+    raise PemmaError("adapter-missing", f"no adapter is called {called!r}; installed are: {names}",
+                     "name one of these, or a folder that holds adapter.json, or go on without one", called)
 
 
 def check_adapter(folder: Path) -> AdapterCard:

@@ -98,21 +98,36 @@ def _models_in(folder: Path) -> list[Path]:
 
 
 def find_model(name_or_folder: str | Path | None = None) -> Path:
-    """The folder of a model given by name or path; the bundled one when nothing is given."""
+    """The folder of a model given by name or path; the bundled one when nothing is given.
+
+    Raises PemmaError "model-missing", "model-unknown", "model-ambiguous".
+    """
     known = installed()
     if name_or_folder is None:
         if known:
             return known[0]
         raise PemmaError("model-missing", "no model is installed", "install one with `pemma-segment models import`")
     by_name = {m.name: m for m in reversed(known)}
-    if str(name_or_folder) in by_name:
-        return by_name[str(name_or_folder)]
-    folder = Path(name_or_folder)
-    if (folder / CARD).is_file():
+    if folder := named("model", name_or_folder, by_name, CARD):
         return folder
-    names = ", ".join(by_name) or "none"
-    raise PemmaError("model-unknown", f"no model is called {folder.name!r}; installed are: {names}",
-                     "name one of these, or a folder that holds model.json", folder.name)
+    names, called = ", ".join(by_name) or "none", Path(name_or_folder).name
+    raise PemmaError("model-unknown", f"no model is called {called!r}; installed are: {names}",
+                     "name one of these, or a folder that holds model.json", called)
+
+
+def named(kind: str, name_or_folder: str | Path, known: dict[str, Path], card: str) -> Path | None:
+    """The installed folder of this name, or the very folder if the file `card` lies in it; None where neither is there.
+
+    kind: "model" or "adapter". Raises PemmaError "<kind>-ambiguous" where both are there with different cards: one of them
+    would act in the place of the other, and nobody would notice.
+    """
+    folder, there = Path(name_or_folder), known.get(str(name_or_folder))
+    here = folder if (folder / card).is_file() else None
+    if there and here and sha256_of(there / card) != sha256_of(here / card):
+        sentence = f"an installed {kind} is called {folder.name}, and the folder of that name holds another one"
+        raise PemmaError(f"{kind}-ambiguous", sentence,
+                         f"write ./{folder.name} for the folder, or rename or remove one of the two", folder.name)
+    return there or here
 
 
 def read_card(folder: Path) -> ModelCard:
