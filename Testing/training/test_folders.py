@@ -110,6 +110,7 @@ def test_of_several_nnunet_labels_the_tumour_is_taken(nnunet_folder):
         ({"background": 0, "liver": 1, "tumour": 2}, None, {2}, True),
         ({"background": 0, "liver": 1, "tumour": 2}, "Liver", {1}, False),
         ({"0": "background", "1": "liver", "2": "tumour"}, None, {2}, True),  # as nnU-Net had it first
+        ({"1": "lesion", "2": "lesion", "3": "lung"}, None, {1, 2}, True),
         ({"background": 0, "GTVp": 1, "GTVn": 2}, None, {1, 2}, False),
         ({"background": 0, "whole tumour": [1, 2], "tumour core": 2, "lung": 3}, None, {1, 2}, True),
         ({"background": 0, "whole": [1, 2], "core": [2]}, "whole", {1, 2}, False),

@@ -211,7 +211,8 @@ def _labels(about: dict) -> dict[str, frozenset[int]]:
         if not all(type(value) is int for value in values):
             sentence = f"dataset.json gives the label {short_name(clean_name(name))!r} no whole number"
             raise PemmaError("data-dataset-json", sentence, "write it as nnU-Net asks", "dataset.json")
-        found[clean_name(name)] = frozenset(values) - {0}
+        name = clean_name(name)
+        found[name] = found.get(name, frozenset()) | set(values) - {0}
     return {name: values for name, values in found.items() if values}
 
 
