@@ -17,7 +17,7 @@ from ..training.windows import TrainingCase, batch, draw
 #: The share that is kept, as a multiple of what the base misses. Chosen on patients of the base's training who play a
 #: hospital: Testing/evidence/recipe.py.
 PER_MISS = 1.5
-_WINDOWS = 4  # of each case; a window tells more of the surroundings than a case cut to its contour
+_WINDOWS = 20  # over all cases, at least one of each: seconds, however large the studies are
 
 
 def missed(net: nn.Module, cases: Sequence[TrainingCase], config: Config, stage: Stage, inputs: tuple[str, ...],
@@ -31,7 +31,7 @@ def missed(net: nn.Module, cases: Sequence[TrainingCase], config: Config, stage:
     with torch.inference_mode():
         for n, case in enumerate(cases):
             common = total = 0.0
-            for k in range(_WINDOWS):
+            for k in range(max(1, _WINDOWS // len(cases))):
                 rng = np.random.default_rng([config.seed, 2, n, k])
                 images, label = batch([draw([case], config, stage, inputs, None, rng)])
                 probability = net({name: image.to(device) for name, image in images.items()}).softmax(1)[:, 1:]
