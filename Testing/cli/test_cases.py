@@ -212,7 +212,8 @@ def test_base_and_current_adapter_segment_a_new_case_blind(nifti, library, tmp_p
     assert "[contour-" not in capsys.readouterr().err
     [case] = ask(capsys, library, "list")["cases"]
     assert [score["adapter"] for score in case["blind"]] == [None]  # it is off with CT and PET
-    known = {"case_ids": [case["id"]]}, {"case_digests": [digest(CaseLibrary(library).read(case["id"]))[:12]]}
+    known = ({"case_ids": [case["id"]]}, {"case_digests": [digest(CaseLibrary(library).read(case["id"]))[:12]]},
+             {"case_images": [{}, case["volumes"]["pet"]["content"][:12]], "case_ids": 3})
     ask(capsys, library, "remove", case["id"])
     for training in known:  # the adapter was made of this very study: no blind segmentation is its
         adapters.write_card(tmp_path / "ct+pet", replace(adapters.read_card(tmp_path / "ct+pet"), training=training))

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from PEMMASegmentLib.cli import main
 from PEMMASegmentLib.cli.evaluate import compare, summary
-from PEMMASegmentLib.core.images import voxel_ml
+from PEMMASegmentLib.core.images import like, voxel_ml
 
 from ..adaptation import hospital
 
@@ -102,6 +102,25 @@ def test_a_folder_around_studies_and_images_of_other_names_are_told_what_they_ar
             assert words in capsys.readouterr().err
 
 
+def test_a_study_that_the_adapter_was_trained_on_is_told_whatever_its_contour_and_its_pet(even, tmp_path, capsys):
+    for seed in (1, 2, 3):
+        hospital.write(tmp_path / f"study{seed}", seed)
+    studies = [str(tmp_path / f"study{seed}") for seed in (1, 2, 3)]
+    more = ["--model", str(even), "--inputs", "ct", "--quiet", "--json"]
+    assert main(["adapt", *studies[:2], "--out", str(tmp_path / "adapter"), "--method", "flips", *more]) == 0
+    mask = sitk.ReadImage(str(tmp_path / "study1/mask.nii.gz"))
+    voxels = sitk.GetArrayFromImage(mask)
+    voxels[tuple(np.argwhere(voxels)[0])] = 0  # a voxel was mended since
+    sitk.WriteImage(like(voxels, mask), str(tmp_path / "study1/mask.nii.gz"))
+    (tmp_path / "study2/pet.nii.gz").unlink()
+    capsys.readouterr()
+    for adapter, warned in ((str(tmp_path / "adapter"), ["study1", "study2"]), ("none", [])):
+        assert main(["evaluate", *studies, *more, "--adapter", adapter]) == 0
+        cases = json.loads(capsys.readouterr().out)["cases"]
+        told = {case["study"]: [one["code"] for one in case["warnings"]] for case in cases}
+        assert [study for study, codes in told.items() if "adapter-trained-on-study" in codes] == warned
+
+
 def test_a_perfect_label_scores_one(nifti):
     mask = sitk.ReadImage(str(nifti / "mask.nii.gz"))
     figures = compare(mask, mask)
@@ -109,7 +128,7 @@ def test_a_perfect_label_scores_one(nifti):
     assert figures["missed_ml"] == figures["extra_ml"] == 0
 
 
-def test_mean_and_interval_over_patients():
+def test_mean_and_interval_over_studies():
     answer = summary([{"dice": value} for value in (0.5, 0.7, 0.8, 0.9)])
     assert answer["mean_dice"] == pytest.approx(0.725)
     low, high = answer["interval_95"]

@@ -27,6 +27,7 @@ from .proof import Proof, Seen, dealt, labels, pair, prove, references
 from .record import as_record, nothing_recommended, of_ladder, without_cases
 from .types import Fitted, Procedure, SiteCase
 from .verdict import FEWEST, Verdict, too_few, verdict
+from .volumes import contents_of
 
 #: A segmentation as a share of a training, for the progress.
 _SEGMENTING = 0.02
@@ -198,6 +199,7 @@ def _deliver(out: Path, fitted: Fitted, cases: Sequence[SiteCase], procedure: Pr
     training = fitted.card.training | {
         "procedure": procedure.words, "cases": len(cases), "patients": len({case.patient for case in cases}),
         "independent_cases": sum(case.independent for case in cases), "case_digests": [digest(case)[:12] for case in cases],
+        "case_images": sorted({content[:12] for case in cases for content in contents_of(case.study)}),
     }  # fmt: skip
     training |= {"case_ids": sorted(case_ids)} if case_ids else {}
     typed = {name for case in cases if case.study.suv for name in case.study.suv.typed}

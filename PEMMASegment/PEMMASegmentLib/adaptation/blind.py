@@ -13,10 +13,11 @@ from ..core.metrics import dice, extra_ml, missed_ml, surface_dice
 from ..core.progress import part
 from ..study.types import PetCtStudy
 from .cards import LONGEST_TEXT, CaseCard, Origin, Score
-from .library import CaseLibrary, id_of
+from .library import CaseLibrary
+from .volumes import contents_of
 
 if TYPE_CHECKING:
-    from ..adapters import Adapter
+    from ..adapters import Adapter, AdapterCard
     from ..core import Segmentation
     from ..network.files import Model
 
@@ -74,7 +75,7 @@ def scores(study: PetCtStudy, label: sitk.Image, blind: Blind, progress: Progres
     from .types import label_of_lesions
 
     model, adapter = blind.load()
-    runs = [None] if adapter is None or trained_on(adapter, study, label) else [None, adapter]
+    runs = [None] if adapter is None or trained_on(adapter.card, study, label) else [None, adapter]
     found = []
     for number, one in enumerate(runs):
         found.append(segment(
@@ -85,21 +86,24 @@ def scores(study: PetCtStudy, label: sitk.Image, blind: Blind, progress: Progres
     return tuple(_score(one, label_of_lesions(one), label) for one in told)
 
 
-def trained_on(adapter: Adapter, study: PetCtStudy, label: sitk.Image) -> bool:
-    """Whether the adapter has seen the study: as a case of a library (removed since), or as a study with this contour."""
+def trained_on(card: AdapterCard, study: PetCtStudy, label: sitk.Image) -> bool:
+    """Whether an adapter has seen the study's CT or PET, with whatever contour.
+
+    An older card names only the grids of a library's cases, and studies together with their contour.
+    """
     from .fewshot import digest
     from .types import SiteCase
 
-    ids, digests = (adapter.card.training.get(name) for name in ("case_ids", "case_digests"))  # of a card from elsewhere anything
-    return (isinstance(ids, list) and id_of(study) in ids) or (
-        isinstance(digests, list) and digest(SiteCase("", "", study, label))[:12] in digests)
+    hashes = (*contents_of(study), digest(SiteCase("", "", study, label)))  # a case's id is the one of its grid
+    stated = (card.training.get(name) for name in ("case_images", "case_ids", "case_digests"))  # of a card from elsewhere anything
+    return any(one[:12] in known for known in stated if isinstance(known, list) for one in hashes)
 
 
 def _scores_or_why_not(study, label, blind: Blind, progress: Progress) -> tuple[tuple[Score, ...], str]:
     """The scores, and why there are none, or none of the adapter's."""
     try:
         found, adapter = scores(study, label, blind, progress), blind.load()[1]
-        seen = adapter is not None and trained_on(adapter, study, label)
+        seen = adapter is not None and trained_on(adapter.card, study, label)
         return found, "without the adapter, which was trained on this study" if seen else ""
     except PemmaError as error:
         return (), f"{error.sentence} [{error.code}]"[:LONGEST_TEXT]

@@ -85,7 +85,7 @@ class CaseLibrary:
         as_utf8(self.folder)  # ITK will write its images
         fitness.check(study, label)
         refuse_identity(texts, study, patient)
-        contents = {volumes.content_of(image) for image in (study.ct, study.pet) if image is not None}
+        contents = volumes.contents_of(study)
         for card in self.cards() if self._cases.is_dir() else ():
             if contents & {volume.content for volume in card.volumes.values()}:
                 raise _known(card.id)

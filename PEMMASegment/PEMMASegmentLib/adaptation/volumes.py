@@ -12,6 +12,7 @@ import SimpleITK as sitk
 from ..core.files import as_utf8, sha256_of, write_atomically
 from ..core.images import save
 from ..study.nifti import CT_FILE, MASK_FILE, PET_FILE
+from ..study.types import PetCtStudy
 from .cards import Volume, damaged
 
 T = TypeVar("T")
@@ -26,6 +27,11 @@ def content_of(image: sitk.Image) -> str:
     digest = hashlib.sha256((np.round(geometry, 4) + 0.0).tobytes())  # + 0.0: no negative zeros
     digest.update(sitk.GetArrayViewFromImage(image))
     return digest.hexdigest()
+
+
+def contents_of(study: PetCtStudy) -> set[str]:
+    """`content_of` its CT and PET: a study that has one of them in common is the same study, whatever its contour."""
+    return {content_of(image) for image in (study.ct, study.pet) if image is not None}
 
 
 def write(name: str, image: sitk.Image, folder: Path) -> Volume:

@@ -29,8 +29,8 @@ class AdapterCard:
     flips: the answer is the mean over mirrored inputs. threshold, min_volume_ml: instead of the model's and 0.5 ml.
     base: the model whose weights it was made for. inputs: "ct+pet", "ct" or "pet", for which it was made; it is off
     with others. sha256: of adapter.safetensors, "" without. trained_parameters, trained_share: numbers trained,
-    and as a share of the base's. training: cases, recipe, seed, seconds. scores: held-out, before and after. verdict: ""
-    as long as nothing is proved. origin: what its cases' headers state (`study.scanner.gathered`). note: the user's own.
+    and as a share of the base's. training: cases and hashes of their images, recipe, seed, seconds. scores: held-out, before
+    and after. verdict: "" as long as nothing is proved. origin: what its cases' headers state (`study.scanner.gathered`). note: the user's own.
     """
 
     name: str

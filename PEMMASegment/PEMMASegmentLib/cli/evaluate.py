@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
     from ..network.files import Model
-    from ..study.types import StudyWarning
+    from ..study.types import PetCtStudy, StudyWarning
     from .terminal import Terminal
 
 TITLES = {
@@ -70,6 +70,8 @@ def evaluate_one(study: Path, model: "Model", options: argparse.Namespace, termi
         found = work.label_of_lesions(done, options)
         figures = compare(found, truth)
     warnings = [*work.warnings_of(done), *notes, *_of_a_model(file)]
+    if done.segmentation.adapter:
+        warnings += _trained_on(options.adapter, done.study, truth)
     terminal.warnings(warnings, name_among(options.studies, study))
     return {"study": name, **figures, "warnings": [asdict(warning) for warning in warnings]}
 
@@ -84,6 +86,20 @@ def _of_a_model(file: Path) -> "list[StudyWarning]":
         return []
     return [StudyWarning("annotation-of-a-model", f"the annotation began as the output of {author.model.name}: agreement with it "
                          "proves nothing", "compare with a contour drawn from scratch: --annotation FILE")]
+
+
+def _trained_on(adapter: str, study: "PetCtStudy", truth: "sitk.Image") -> "list[StudyWarning]":
+    """A warning where the adapter has seen the study before."""
+    from ..adaptation.blind import trained_on
+    from ..adaptation.installed import find_adapter
+    from ..adapters import read_card
+    from ..study.types import StudyWarning
+
+    card = read_card(find_adapter(adapter))
+    if not trained_on(card, study, truth):
+        return []
+    return [StudyWarning("adapter-trained-on-study", f"the adapter {card.name} was trained on this study: agreement proves nothing",
+                         "evaluate it on studies that it was not trained on")]
 
 
 def compare(found: "sitk.Image", truth: "sitk.Image") -> dict:
@@ -101,7 +117,7 @@ def compare(found: "sitk.Image", truth: "sitk.Image") -> dict:
 
 
 def summary(cases: list[dict]) -> dict:
-    """The cases with their mean Dice and its BCa bootstrap interval over patients (None for a single one)."""
+    """The cases with their mean Dice and its BCa bootstrap interval over studies (None for a single one)."""
     from ..core.metrics import bootstrap_interval
 
     dice = [case["dice"] for case in cases]
