@@ -1,5 +1,6 @@
 """`segment`: the files of a result, several studies, refusals that leave nothing behind, cancelling."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -129,6 +130,32 @@ def test_where_nobody_reads_on_the_command_ends_without_a_word(nifti, even, tmp_
     os.close(write)
     assert done.returncode == 1 and "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr
     assert names(tmp_path / "out") == {nifti.name}
+
+
+@pytest.mark.parametrize("how", ["full", "gone", "closed"])
+def test_a_log_that_cannot_be_written_stops_nothing(nifti, even, tmp_path, monkeypatch, capsys, how):
+    """Like `2>/dev/full`, `2>&1 | true` and `2>&-`: each lost the earlier result too."""
+    read, write = os.pipe()
+    os.close(read)
+    log = {"full": lambda: open("/dev/full", "w"), "gone": lambda: open(os.dup(write), "w"), "closed": lambda: None}[how]()
+    monkeypatch.setattr(sys, "stderr", log)
+    out = tmp_path / "out"
+    assert main(["segment", str(nifti), "--out", str(out), "--model", str(even), "--threshold", "0.9", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["studies"] and "result.json" in names(out)
+    os.close(write)
+    with contextlib.suppress(OSError):
+        log and log.close()
+
+
+def test_results_of_other_studies_stay_beside_those_of_a_batch_and_are_named(patient, nifti, even, tmp_path, capsys):
+    again, out = shutil.copytree(nifti, tmp_path / "again"), tmp_path / "out"
+    options = ["--out", str(out), "--model", str(even), "--threshold", "0.9", "--quiet"]
+    assert main(["segment", str(patient), str(nifti), *options]) == 0
+    assert "[earlier-results]" not in capsys.readouterr().err
+    assert main(["segment", str(again), str(nifti), *options]) == 0
+    assert names(out) == {"STS_008", "STS_019", "again"} and names(out / "STS_008") == FILES - {"segmentation.dcm"}
+    [told] = [line for line in capsys.readouterr().err.splitlines() if line.endswith("[earlier-results]")]
+    assert "STS_008" in told and "STS_019" not in told
 
 
 def test_two_studies_of_one_name_are_refused(patient, even, tmp_path, capsys):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import PEMMASegmentLib
+from PEMMASegmentLib import cli
 from PEMMASegmentLib.cli.terminal import Terminal, base_name, for_each
 
 
@@ -47,6 +48,15 @@ def test_on_windows_a_closed_pipe_is_an_invalid_argument(monkeypatch, capsys, pl
     else:
         with pytest.raises(OSError, match="Invalid argument"):
             for_each(studies, do, Terminal(as_json=False, quiet=True))
+
+
+@pytest.mark.parametrize("command", [["list"], ["list", "--json"], ["show", "nosuch", "--json"]], ids=" ".join)
+def test_an_answer_that_the_disk_does_not_take_is_told_in_a_line(command, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdout", open("/dev/full", "w"))
+    assert cli.main(["models", *command]) == 1
+    sys.stdout.close()  # what was not taken is tried no more: the program would end with the system's own words
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
 
 
 def test_a_command_whose_reader_has_gone_ends_without_a_word(tmp_path):

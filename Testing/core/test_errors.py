@@ -10,11 +10,17 @@ import torch
 from PEMMASegmentLib.core import PemmaError, system_told
 
 
+def write_to_a_full_disk() -> None:
+    with open("/dev/full", "w") as stream:
+        stream.write("words")
+
+
 @pytest.mark.parametrize("ask, code", [
     (lambda: np.zeros(2**50), "memory"),
     (lambda: torch.empty(2**50), "memory"),
     (lambda: sitk.Image([60_000] * 3, sitk.sitkFloat64), "memory"),
     (lambda: Path("a" * 300).stat(), "bad-path"),
+    (write_to_a_full_disk, "cannot-write"),
 ])  # fmt: skip
 def test_what_the_system_refuses_is_told_with_a_way_out(ask, code):
     with pytest.raises(PemmaError) as told, system_told():

@@ -4,18 +4,18 @@ Until the arguments are known to be right nothing heavy is imported, so that `--
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 
 from .. import __version__
-from . import adapt, adapters, cases, demo, evaluate, inspect, models, segment, train
+from . import adapt, adapters, cases, demo, evaluate, inspect, models, segment, streams, train
 from .options import ending_with_values
 
 DONE, FAILED, CANCELLED = 0, 1, 130  # 2, wrong usage, is argparse's own
 COMMANDS = (demo, inspect, segment, evaluate, train, adapt, models, cases, adapters)
 
 
+@streams.usable()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and gives its exit code: 0 done, 1 refused or failed, 2 wrong usage, 130 cancelled."""
     if hasattr(sys.stdout, "reconfigure"):  # a code page that lacks the letters of a series' description or a folder's name
@@ -28,11 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("cancelled", file=sys.stderr)
         return CANCELLED
     except OSError as error:
-        from .terminal import nobody_reads
-
-        if not nobody_reads(error):
+        if not streams.nobody_reads(error):
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
 
 

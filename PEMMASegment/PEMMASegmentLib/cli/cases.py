@@ -48,6 +48,7 @@ def run_add(options: argparse.Namespace, terminal: "Terminal") -> bool:
 
     from ..adaptation.library import CaseLibrary
     from ..study import annotation
+    from . import streams
     from .reading import load_study
     from .terminal import base_name, for_each, name_among
 
@@ -61,7 +62,7 @@ def run_add(options: argparse.Namespace, terminal: "Terminal") -> bool:
             card, warnings = adding.add_case(library, partial(load_study, folder, options, need), file, options, load, progress)
         terminal.warnings(warnings, name_among(options.studies, folder))
         if not terminal.as_json:
-            print(f"{base_name(folder)}: {in_words(card)}", flush=True)
+            streams.answer(f"{base_name(folder)}: {in_words(card)}")
         return {"study": base_name(folder), "case": as_json(card), "warnings": [asdict(one) for one in warnings]}
 
     done, failed = for_each(options.studies, one, terminal)

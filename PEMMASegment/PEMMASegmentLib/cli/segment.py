@@ -80,7 +80,7 @@ def _check_results_in(out: Path) -> None:
 def segment_one(study: Path, out: Path, model: "Model", options: argparse.Namespace, terminal: "Terminal") -> dict:
     """Segments one study into `out`, prints its table, and gives its part of the JSON answer."""
     from .. import results
-    from . import work
+    from . import streams, work
     from .terminal import base_name, name_among
 
     name = base_name(study)
@@ -90,7 +90,7 @@ def segment_one(study: Path, out: Path, model: "Model", options: argparse.Namesp
     work.warn_of(terminal, record, name_among(options.studies, study))
     if not terminal.as_json:
         files = ", ".join(sorted([*(file["name"] for file in record["files"]), "result.json"]))
-        print(f"{name}\n{results.as_text(done.lesions)}\nwritten to {out}: {files}", flush=True)
+        streams.answer(f"{name}\n{results.as_text(done.lesions)}\nwritten to {out}: {files}")
     return {"study": name, "out": str(out), "result": record}
 
 

@@ -1,7 +1,6 @@
 """What the user sees: progress and words on stderr, results on stdout."""
 
 import contextlib
-import errno
 import json
 import os
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core import PemmaError, Progress, no_progress, system_told
+from . import streams
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -34,7 +34,7 @@ class Terminal:
 
     def result(self, value: dict, words: str) -> None:
         """The command's answer on stdout: as JSON or in words."""
-        print(json.dumps(value, indent=2, allow_nan=False) if self.as_json else words, flush=True)
+        streams.answer(json.dumps(value, indent=2, allow_nan=False) if self.as_json else words)
 
     def error(self, error: PemmaError, study: str = "") -> None:
         """One line: `error: sentence (way out) [code]`."""
@@ -44,7 +44,8 @@ class Terminal:
         """The line on stderr, and for programs the one JSON object on stdout, when the whole command is refused."""
         self.error(error)
         if self.as_json:
-            self.result({"error": error_as_json(error)}, "")
+            with contextlib.suppress(OSError):  # stdout is what failed, or fails now: the line has told the reason
+                self.result({"error": error_as_json(error)}, "")
 
     def warnings(self, warnings: Sequence, study: str = "") -> None:
         """A line each, with the name of the study that it is about where there are several."""
@@ -90,7 +91,7 @@ def for_each(studies: Sequence[Path], do: Callable[[Path], dict], terminal: Term
             terminal.error(error, name_among(studies, study))
             failed.append({"study": name, "error": error_as_json(error)})
         except Exception as error:
-            if len(studies) == 1 or nobody_reads(error):
+            if len(studies) == 1 or streams.nobody_reads(error):
                 raise
             traceback.print_exc()
             failed.append({"study": name, "error": {"code": "bug", "sentence": type(error).__name__,
@@ -107,12 +108,6 @@ def warning_in_words(warning) -> str:
     """One line of what has code, sentence and way_out: a `StudyWarning`, or an error that was survived."""
     way_out = f" ({warning.way_out})" if warning.way_out else ""
     return f"warning: {warning.sentence}{way_out} [{warning.code}]"
-
-
-def nobody_reads(error: Exception) -> bool:
-    """Whether who read our output, `head` or a pager, has gone; Windows calls that an invalid argument, of no file."""
-    told = isinstance(error, OSError) and error.errno == errno.EINVAL and error.filename is None
-    return isinstance(error, BrokenPipeError) or sys.platform == "win32" and told
 
 
 def base_name(study: Path) -> str:

@@ -41,7 +41,7 @@ class Cancelled(Exception):
 
 @contextmanager
 def system_told() -> Iterator[None]:
-    """What the system refuses is nothing that a traceback helps with: permissions, names and memory as PemmaErrors."""
+    """What the system refuses is nothing that a traceback helps with: permissions, names, space and memory as PemmaErrors."""
     try:
         yield
     except (OSError, MemoryError, RuntimeError) as error:
@@ -58,6 +58,8 @@ def _of_the_system(error: Exception) -> PemmaError | None:
                           "change its permissions, or name another place", name)
     if isinstance(error, OSError) and name and error.errno in (errno.ENAMETOOLONG, errno.EINVAL):
         return PemmaError("bad-path", "no file or folder can have this name here", "check the path", name[:80])
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return PemmaError("cannot-write", "there is no space left on the disk", "free some, or name another place", name)
     if isinstance(error, MemoryError) or isinstance(error, RuntimeError) and any(word in str(error) for word in _NO_MEMORY):
         return PemmaError("memory", "there is too little free memory",
                           "close other programs, or look at a part of the study with --roi")
