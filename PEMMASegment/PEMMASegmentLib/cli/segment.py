@@ -2,7 +2,7 @@
 
 import argparse
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from . import options as shared
 
 if TYPE_CHECKING:
     from ..network.files import Model
+    from ..study.types import StudyWarning
     from .terminal import Terminal
 
 
@@ -17,7 +18,8 @@ def add_to(commands) -> None:
     parser = shared.command(commands, "segment", run, "segment the tumours of one or several studies")
     parser.add_argument("studies", type=Path, nargs="+", metavar="STUDY", help="folder of DICOM or NIfTI files")
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="new, empty, or an earlier result to replace"
+        "--out", type=Path, required=True, metavar="DIR", help="new, empty, or an earlier result to replace; of several "
+        "studies each gets a folder in it, and results of others stay there"
     )
     shared.add_segment_options(parser)
     shared.add_study_options(parser)
@@ -30,6 +32,7 @@ def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
     from .terminal import for_each
 
     places = places_of(options.studies, options.out)
+    terminal.warnings(others_in(options.out, places.values()))
     with nothing_stale(*places.values()):
         model = work.load_model(options)
     done, failed = for_each(
@@ -61,6 +64,19 @@ def places_of(studies: Sequence[Path], out: Path) -> dict[Path, Path]:
     if any(map(is_nifti_study, studies)):
         as_utf8(out.resolve())  # ITK will write the label; a study's own name fails when ITK reads it
     return places
+
+
+def others_in(out: Path, places: Iterable[Path]) -> "list[StudyWarning]":
+    """A warning that names results in `out` which stay beside those in `places`, and would pass for results of this run."""
+    from ..results.write import RECORD
+    from ..study.types import StudyWarning
+
+    ours = {place.name.casefold() for place in places}
+    found = sorted(record.parent.name for record in out.glob(f"*/{RECORD}") if record.parent.name.casefold() not in ours)
+    if not found:
+        return []
+    return [StudyWarning("earlier-results", f"results of other studies stay in {out}: {', '.join(found)}",
+                         "name another folder with --out, or delete them")]
 
 
 def _check_results_in(out: Path) -> None:
