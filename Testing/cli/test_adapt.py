@@ -19,6 +19,7 @@ from PEMMASegmentLib.cli import adapt as command
 from PEMMASegmentLib.cli import main, parser
 from PEMMASegmentLib.cli.adapt import adapt
 from PEMMASegmentLib.core import PemmaError
+from PEMMASegmentLib.core.images import like
 from PEMMASegmentLib.network.files import load_model
 from PEMMASegmentLib.study import nifti
 
@@ -148,6 +149,43 @@ def test_what_can_be_no_case_of_a_library_is_none_here(place, tmp_path, own_home
         said = capsys.readouterr().err
         assert f"[{code}]" in said and "[Roe_0]" in said
     assert not (tmp_path / "out").exists() and not CaseLibrary(own_home / "tries").tries()
+
+
+def test_a_contour_that_is_the_models_own_output_counts_in_no_proof(shared, even, tmp_path, capsys):
+    """Nothing in the file tells whose it is. Flesh only, of which the model draws every voxel."""
+    ct = sitk.ReadImage(str(shared / "data/sts/STS_019/ct.nii.gz"))[21:45, 20:44, 14:28]
+    whole = sitk.GetArrayFromImage(ct) * 0 + 1
+    studies = []
+    for n, left_out in enumerate((1, 1000)):
+        voxels = whole.copy()
+        voxels.reshape(-1)[:left_out] = 0
+        (tmp_path / f"S{n}").mkdir()
+        for name, image in (("ct", ct), ("mask", like(voxels, ct))):
+            sitk.WriteImage(image, str(tmp_path / f"S{n}/{name}.nii.gz"))
+        studies.append(str(tmp_path / f"S{n}"))
+    assert main(["adapt", *studies, "--out", str(tmp_path / "out"), "--model", str(even), "--method", "flips", "--json",
+                 "--quiet"]) == 0
+    told = capsys.readouterr()
+    [warning] = [one for one in json.loads(told.out)["warnings"] if one["code"].startswith("contour-")]
+    assert (warning["case"], warning["code"]) == ("S0", "contour-like-output") and "--origin scratch" in warning["words"]
+    assert "case S0 counts as corrected, not in a proof" in told.err
+    assert read_card(tmp_path / "out").training["independent_cases"] == 1
+
+
+def test_a_pet_that_only_some_cases_have_is_told_before_the_training(place, tmp_path, capsys):
+    for seed in range(3):
+        shutil.copytree(place / f"Doe_Jane_{seed}", tmp_path / f"Doe_Jane_{seed}")
+    (tmp_path / "Doe_Jane_1/pet.nii.gz").unlink()
+    studies = [str(tmp_path / f"Doe_Jane_{seed}") for seed in range(3)]
+    words = ["adapt", *studies, "--model", str(place / "tiny"), "--method", "flips"]
+    assert main([*words, "--out", str(tmp_path / "out"), "--quiet"]) == 0
+    told = capsys.readouterr()
+    [line] = [line for line in told.err.splitlines() if "[adapt-left-out]" in line]
+    assert "the PET of all cases is left out: 1 of 3 cases has none" in line
+    assert "without Doe_Jane_1" in line and "--inputs ct" in line
+    assert "adapter for CT written to" in told.out.splitlines()[-1]
+    assert main([*words, "--out", str(tmp_path / "asked"), "--inputs", "ct", "--quiet"]) == 0
+    assert "[adapt-left-out]" not in capsys.readouterr().err
 
 
 def test_a_pet_that_lies_apart_from_the_contour_is_no_matter_to_the_ct(place, tmp_path, capsys):

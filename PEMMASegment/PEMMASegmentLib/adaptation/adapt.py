@@ -18,6 +18,7 @@ from ..inference.device import choose as choose_device
 from ..inference.segment import choose_inputs
 from ..network.files import Model
 from ..study import scanner
+from ..study.types import StudyWarning
 from . import installed
 from . import ladder as ladders
 from . import ledger as ledgers
@@ -133,6 +134,19 @@ def common_inputs(model: Model, cases: Sequence[SiteCase], inputs: str) -> str:
                          "adapt to those with a CT and to those without apart (from a library: export both and import each into "
                          "one of its own, `pemma-segment cases export`)")
     return "+".join(common)
+
+
+def left_out(model: Model, cases: Sequence[SiteCase], inputs: str) -> list[StudyWarning]:
+    """A warning for each image that the model knows and some cases have, but not all, so that it is used of none."""
+    told = []
+    for name in model.card.modalities:
+        without = [case.id for case in cases if getattr(case.study, name, None) is None]
+        if name not in inputs.split("+") and len(without) < len(cases):
+            none = f"{len(without)} of {len(cases)} cases {'has' if len(without) == 1 else 'have'} none"
+            names = ", ".join(without[:5]) + (" ..." if len(without) > 5 else "")
+            told.append(StudyWarning("adapt-left-out", f"the {name.upper()} of all cases is left out: {none}",
+                                     f"adapt without {names}, or have it so with --inputs {inputs}"))
+    return told
 
 
 def check_out(out: Path) -> None:

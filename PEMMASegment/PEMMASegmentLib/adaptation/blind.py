@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 #: A contour that agrees this well with the model's blind output was hardly drawn without it.
 LIKE_OUTPUT_DICE = 0.98
+LIKE_OUTPUT = f"the contour is almost the model's own output (Dice {LIKE_OUTPUT_DICE:g} or more)"
 #: Up to here the progress of `add` is the segmenting.
 _SEGMENTED = 0.9
 
@@ -54,15 +55,20 @@ def add(
         why_not = "the contour began as the output of a model"
     elif blind is not None:
         blind.load()  # a model that is not there is the user's to put right, no reason for a case without a record
-        found, why_not = _scores_or_why_not(study, label, blind, part(progress, 0.0, _SEGMENTED))
-        alike = max(found, key=lambda score: score.dice, default=None)
-        if alike is not None and alike.dice >= LIKE_OUTPUT_DICE and origin.kind != "scratch":
-            origin, found = Origin("corrected", alike.model, alike.adapter), ()
-            why_not = f"the contour is almost the model's own output (Dice {LIKE_OUTPUT_DICE:g} or more)"
+        found, why_not = scores_or_why_not(study, label, blind, part(progress, 0.0, _SEGMENTED))
+        alike = like_output(found)
+        if alike is not None and origin.kind != "scratch":
+            origin, found, why_not = Origin("corrected", alike.model, alike.adapter), (), LIKE_OUTPUT
     progress(_SEGMENTED, "writing the case")
     return library.add(
         study, label, patient=patient, origin=origin, note=note, blind=found, blind_left_out=why_not
     )
+
+
+def like_output(found: Sequence[Score]) -> Score | None:
+    """The blind score by which the contour is almost a model's output; None where it agrees less."""
+    best = max(found, key=lambda score: score.dice, default=None)
+    return best if best is not None and best.dice >= LIKE_OUTPUT_DICE else None
 
 
 def scores(study: PetCtStudy, label: sitk.Image, blind: Blind, progress: Progress = no_progress) -> tuple[Score, ...]:
@@ -95,12 +101,13 @@ def trained_on(card: AdapterCard, study: PetCtStudy, label: sitk.Image) -> bool:
     from .types import SiteCase
 
     hashes = (*contents_of(study), digest(SiteCase("", "", study, label)))  # a case's id is the one of its grid
-    stated = (card.training.get(name) for name in ("case_images", "case_ids", "case_digests"))  # of a card from elsewhere anything
+    stated = [card.training.get(name) for name in ("case_images", "case_ids", "case_digests")]  # of a foreign card anything
     return any(one[:12] in known for known in stated if isinstance(known, list) for one in hashes)
 
 
-def _scores_or_why_not(study, label, blind: Blind, progress: Progress) -> tuple[tuple[Score, ...], str]:
-    """The scores, and why there are none, or none of the adapter's."""
+def scores_or_why_not(study: PetCtStudy, label: sitk.Image, blind: Blind,
+                      progress: Progress) -> tuple[tuple[Score, ...], str]:
+    """The `scores`, and why there are none, or none of the adapter's."""
     try:
         found, adapter = scores(study, label, blind, progress), blind.load()[1]
         seen = adapter is not None and trained_on(adapter.card, study, label)

@@ -30,7 +30,8 @@ class AdapterCard:
     base: the model whose weights it was made for. inputs: "ct+pet", "ct" or "pet", for which it was made; it is off
     with others. sha256: of adapter.safetensors, "" without. trained_parameters, trained_share: numbers trained,
     and as a share of the base's. training: cases and hashes of their images, recipe, seed, seconds. scores: held-out, before
-    and after. verdict: "" as long as nothing is proved. origin: what its cases' headers state (`study.scanner.gathered`). note: the user's own.
+    and after. verdict: "" as long as nothing is proved. origin: what its cases' headers state (`study.scanner.gathered`).
+    note: the user's own.
     """
 
     name: str

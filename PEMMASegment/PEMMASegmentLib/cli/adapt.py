@@ -1,27 +1,18 @@
 """`pemma-segment adapt`: a small adapter from a site's few annotated cases, with its proof on patients held out."""
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import options as shared
 
 if TYPE_CHECKING:
-    import SimpleITK as sitk
-
-    from ..adaptation.ledger import Ledger
     from ..adaptation.proof import Seen
     from ..adaptation.types import Procedure, SiteCase
     from ..core import Progress
     from ..network.files import Model
-    from ..study.types import PetCtStudy, StudyWarning
+    from .adapt_studies import Given, Warn
     from .terminal import Terminal
-
-    Warn = Callable[[Sequence[StudyWarning], str], None]
-    #: Cases, what their headers state, the ledger of tries, and what is to be told of each case that was read from a study.
-    Given = tuple[list[SiteCase], list[dict[str, str]], Ledger, list[dict[str, str]]]
 
 WEIGHTS = ("salt", "lora", "dora", "svd")
 #: What --minutes can be asked of.
@@ -29,7 +20,7 @@ TIMED = (*WEIGHTS, "ladder")
 #: Without weights, or with whole parameters; "ladder": all that is usual, from cheap to rich, and which of it to use.
 OTHERS = ("threshold", "maps", "flips", "norm+out", "all-weights", "ladder")
 EFFORTS = ("quick", "standard", "thorough")
-READ = 0.03  # share of the progress
+READ, LOOKED = 0.03, 0.05  # shares of the progress
 
 
 def add_to(commands) -> None:
@@ -90,16 +81,22 @@ def adapt(
     from ..adaptation import adapt as adaptation
     from ..core.folders import unfinished_folder
     from ..core.progress import part
+    from . import adapt_studies
 
     adaptation.check_out(out)
     adaptation.check_given_name(options.name)
     cases, facts, ledger, warnings = _given(options, part(progress, 0.0, READ), warn)
     work = unfinished_folder(out.resolve())
     cases, inputs = adaptation.checked(model, cases, out, options.inputs, options.name, options.whole_study)
-    how = procedure(options, model, cases, inputs, work, part(progress, READ, READ))
+    if options.inputs == "auto":
+        warnings += adapt_studies.tell("", adaptation.left_out(model, cases, inputs), "", warn)
+    if options.studies:
+        cases, more = adapt_studies.looked_at(cases, model, options, part(progress, READ, LOOKED), warn)
+        warnings += more
+    how = procedure(options, model, cases, inputs, work, part(progress, LOOKED, LOOKED))
     told = {"inputs": inputs, "seed": options.seed, "name": options.name, "facts": facts, "device": options.device,
             "case_ids": [case.id for case in cases] if options.library else (), "whole_study": options.whole_study,
-            "progress": part(progress, READ, 1.0)}
+            "progress": part(progress, LOOKED, 1.0)}
     if options.method == "ladder":
         from ..adaptation.ladder import procedures
 
@@ -165,9 +162,10 @@ def procedure(
 
 def _given(options: argparse.Namespace, progress: "Progress", warn: "Warn" = lambda *_: None) -> "Given":
     from ..adaptation.library import CaseLibrary
+    from . import adapt_studies
 
     if options.library is None:
-        return _from_studies(options, progress, warn)
+        return adapt_studies.read(options, progress, warn)
     library = CaseLibrary(options.library)
     for error in library.damaged():  # a proof without them would be of other cases than the user thinks
         raise error
@@ -176,81 +174,6 @@ def _given(options: argparse.Namespace, progress: "Progress", warn: "Warn" = lam
         cases.append(library.read(card.id))
         progress((n + 1) / len(cards), f"reading case {n + 1} of {len(cards)}")
     return cases, [card.scanner for card in cards], library, []
-
-
-def _from_studies(options: argparse.Namespace, progress: "Progress", warn: "Warn") -> "Given":
-    """Annotated study folders; who is told by the Patient ID, else each folder counts as a patient of its own.
-
-    Their tries stand in one ledger in the user's folder, whatever is named --out: each counts for all later proofs with one
-    of its patients. It knows nothing of tries by another user or on another computer, nor once that folder was deleted; a
-    library keeps its own ledger with its cases.
-    """
-    from ..adaptation.identity import patient_id
-    from ..adaptation.library import CaseLibrary
-    from ..adaptation.types import SiteCase
-    from ..core import PemmaError
-    from ..core.resources import user_folder
-    from ..study import scanner
-    from ..study.annotation.author import author_of
-    from ..study.types import StudyWarning
-    from .terminal import base_name, name_among, warning_in_words
-
-    cases, facts, ledger, told = [], [], CaseLibrary(user_folder() / "tries"), []
-    for n, folder in enumerate(options.studies):
-        progress(n / len(options.studies), f"reading study {n + 1} of {len(options.studies)}")
-        with _told_of(folder, options):
-            study, file, label, warnings = _annotated(folder, options)
-        who = patient_id(study)
-        if not who and len(options.studies) > 1:
-            sentence = f"nobody says whose study {base_name(folder)} is: it counts as a patient of its own"
-            way_out = "if another is of the same patient, add both to a case library with --patient (`pemma-segment cases add`)"
-            warnings.append(StudyWarning("patient-unknown", sentence, way_out))
-        warn(warnings, name_among(options.studies, folder))
-        patient = ledger.pseudonym(who or study.study_key)
-        cases.append(SiteCase(base_name(folder), patient, study, label, author_of(file) is None))
-        facts.append(scanner.facts(study))
-        told += [{"case": base_name(folder), "code": warning.code, "words": warning_in_words(warning)}
-                 for warning in warnings]
-    names = [case.id for case in cases]
-    if len(set(names)) < len(names):
-        raise PemmaError("same-name", "two studies have folders of one name", "rename one of them")
-    return cases, facts, ledger, told
-
-
-def _annotated(folder: Path, options: argparse.Namespace) -> "tuple[PetCtStudy, Path, sitk.Image, list[StudyWarning]]":
-    """A study that can be a case, the file of its annotation, the label on `study.grid` (1 inside), and what is to be told."""
-    from ..adaptation import fitness
-    from ..core import PemmaError
-    from ..study import annotation
-    from .adding import with_inputs
-    from .reading import load_study
-
-    study = load_study(folder, options, None if options.inputs == "auto" else options.inputs, progress=lambda *_: None)
-    file = annotation.find(folder, "leave one of them in the folder, or adapt from a case library "
-                           "(`pemma-segment cases add` takes --annotation FILE)")
-    if file is None:
-        raise PemmaError("no-annotation", "a study has no RTSTRUCT, SEG or mask", "annotate it, or leave it out")
-    label, notes = annotation.read(file, study, roi_name=options.annotation_roi)
-    fitness.check(with_inputs(study, "ct") if options.inputs == "ct" else study, label)  # a PET that isn't used may lie apart
-    return study, file, label, [*study.warnings, *notes]
-
-
-@contextmanager
-def _told_of(folder: Path, options: argparse.Namespace) -> Iterator[None]:
-    """Errors inside get the study's name, and with several studies a way out that there is for one of them."""
-    from ..core import PemmaError
-    from .terminal import base_name, name_among
-
-    try:
-        yield
-    except PemmaError as error:
-        option = shared.of_one_study_in(error.way_out, options)
-        way_out = error.way_out
-        if option and len(options.studies) > 1:
-            way_out += (f"; {option} goes with one study: add each to a case library with its own "
-                        f"(`pemma-segment cases add STUDY --library DIR {option} ...`), then adapt with --library DIR")
-        place = ", ".join(filter(None, (name_among(options.studies, folder), error.place))) or base_name(folder)
-        raise PemmaError(error.code, error.sentence, way_out, place) from error
 
 
 def in_words(answer: dict, out: Path) -> str:
@@ -272,7 +195,8 @@ def in_words(answer: dict, out: Path) -> str:
     shown += f"{answer['verdict']}: {answer['sentence']}\n{answer['reference']['sentence']}\n{answer['note']}"
     if "proof_unwritten" in answer:
         return shown
-    return f"{shown}\nadapter written to {out} ({answer['trained_share']:.1%} of the weights)"
+    inputs = " and ".join(answer["inputs"].upper().split("+"))
+    return f"{shown}\nadapter for {inputs} written to {out} ({answer['trained_share']:.1%} of the weights)"
 
 
 def gain_in_words(record: dict) -> str:

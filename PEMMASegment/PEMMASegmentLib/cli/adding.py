@@ -118,9 +118,17 @@ def left_out_in_words(card: "CaseCard") -> str:
     return f"{'blind record' if card.blind else 'no blind record'}: {card.blind_left_out}"
 
 
+def no_proof(case: str, why: str, else_: str) -> "StudyWarning":
+    """That a case counts in no proof since its contour is like the model's output; else_: what to do if it was not."""
+    from ..study.types import StudyWarning
+
+    return StudyWarning("contour-like-output", f"case {case} counts as corrected, not in a proof: {why}",
+                        f"if it was drawn without the model, {else_}")
+
+
 def _told(card: "CaseCard", given: "Origin", patient: str | None, options: argparse.Namespace) -> "list[StudyWarning]":
     """What a user should know of a new case; given: its origin as file and options have it."""
-    from ..adaptation.blind import LIKE_OUTPUT_DICE
+    from ..adaptation.blind import like_output
     from ..study.types import StudyWarning
 
     told = []
@@ -133,10 +141,8 @@ def _told(card: "CaseCard", given: "Origin", patient: str | None, options: argpa
         sentence = f"case {card.id} counts in a proof, but nobody has looked whether its contour began as a model's output"
         told.append(StudyWarning("contour-unchecked", sentence, "if it did, remove the case and add it with --origin corrected"))
     if given.independent and not card.origin.independent:
-        sentence = f"case {card.id} counts as corrected, not in a proof: {card.blind_left_out}"
-        way_out = "if it was drawn without the model, remove the case and add it with --origin scratch"
-        told.append(StudyWarning("contour-like-output", sentence, way_out))
-    elif any(score.dice >= LIKE_OUTPUT_DICE for score in card.blind):  # typed: --origin scratch
+        told.append(no_proof(card.id, card.blind_left_out, "remove the case and add it with --origin scratch"))
+    elif like_output(card.blind):  # typed: --origin scratch
         sentence = f"the contour of case {card.id} is almost the model's own output, and counts in a proof since you say so"
         told.append(StudyWarning("contour-like-output", sentence, "if it began so, add it with --origin corrected"))
     return told

@@ -98,8 +98,8 @@ def _trained_on(adapter: str, study: "PetCtStudy", truth: "sitk.Image") -> "list
     card = read_card(find_adapter(adapter))
     if not trained_on(card, study, truth):
         return []
-    return [StudyWarning("adapter-trained-on-study", f"the adapter {card.name} was trained on this study: agreement proves nothing",
-                         "evaluate it on studies that it was not trained on")]
+    sentence = f"the adapter {card.name} was trained on this study: agreement with it proves nothing"
+    return [StudyWarning("adapter-trained-on-study", sentence, "evaluate it on studies that it was not trained on")]
 
 
 def compare(found: "sitk.Image", truth: "sitk.Image") -> dict:

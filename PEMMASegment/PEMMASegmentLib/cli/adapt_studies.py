@@ -1,0 +1,140 @@
+"""Annotated study folders as the cases of `pemma-segment adapt`: read, told of, looked at for contours that a model drew."""
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import options as shared
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+    from ..adaptation.blind import Blind
+    from ..adaptation.ledger import Ledger
+    from ..adaptation.types import SiteCase
+    from ..core import Progress
+    from ..network.files import Model
+    from ..study.types import PetCtStudy, StudyWarning
+
+    Warn = Callable[[Sequence[StudyWarning], str], None]
+    #: Cases, what their headers state, the ledger of tries, and what is to be told of each case that was read from a study.
+    Given = tuple[list[SiteCase], list[dict[str, str]], Ledger, list[dict[str, str]]]
+
+
+def read(options: argparse.Namespace, progress: "Progress", warn: "Warn") -> "Given":
+    """Annotated study folders; who is told by the Patient ID, else each folder counts as a patient of its own.
+
+    Their tries stand in one ledger in the user's folder, whatever is named --out: each counts for all later proofs with one
+    of its patients. It knows nothing of tries by another user or on another computer, nor once that folder was deleted; a
+    library keeps its own ledger with its cases.
+    """
+    from ..adaptation.identity import patient_id
+    from ..adaptation.library import CaseLibrary
+    from ..adaptation.types import SiteCase
+    from ..core import PemmaError
+    from ..core.resources import user_folder
+    from ..study import scanner
+    from ..study.annotation.author import author_of
+    from ..study.types import StudyWarning
+    from .terminal import base_name, name_among
+
+    cases, facts, ledger, told = [], [], CaseLibrary(user_folder() / "tries"), []
+    for n, folder in enumerate(options.studies):
+        progress(n / len(options.studies), f"reading study {n + 1} of {len(options.studies)}")
+        with _told_of(folder, options):
+            study, file, label, warnings = _annotated(folder, options)
+        who = patient_id(study)
+        if not who and len(options.studies) > 1:
+            sentence = f"nobody says whose study {base_name(folder)} is: it counts as a patient of its own"
+            way_out = "if another is of the same patient, add both to a case library with --patient (`pemma-segment cases add`)"
+            warnings.append(StudyWarning("patient-unknown", sentence, way_out))
+        patient = ledger.pseudonym(who or study.study_key)
+        cases.append(SiteCase(base_name(folder), patient, study, label, author_of(file) is None))
+        facts.append(scanner.facts(study))
+        told += tell(base_name(folder), warnings, name_among(options.studies, folder), warn)
+    names = [case.id for case in cases]
+    if len(set(names)) < len(names):
+        raise PemmaError("same-name", "two studies have folders of one name", "rename one of them")
+    return cases, facts, ledger, told
+
+
+def tell(case: str, warnings: "Sequence[StudyWarning]", among: str, warn: "Warn") -> list[dict[str, str]]:
+    """Tells it now, and gives what the answer has of it. among: the case's name where there are several."""
+    from .terminal import warning_in_words
+
+    warn(warnings, among)
+    return [{"case": case, "code": warning.code, "words": warning_in_words(warning)} for warning in warnings]
+
+
+def looked_at(
+    cases: "list[SiteCase]", model: "Model", options: argparse.Namespace, progress: "Progress", warn: "Warn"
+) -> "tuple[list[SiteCase], list[dict[str, str]]]":
+    """The cases of studies, each segmented once by the base, and what there is to tell of their contours."""
+    from ..adaptation.adapt import Spans
+    from ..adaptation.blind import Blind
+
+    base, out, told = Blind(lambda: (model, None), options.inputs, options.device, options.whole_study), [], []
+    spans = Spans(progress, [1.0] * len(cases))
+    for n, case in enumerate(cases):
+        found, warnings = _checked(case, base, spans.next(f"segmenting study {n + 1} of {len(cases)} blind"))
+        told += tell(case.id, warnings, "", warn)
+        out.append(found)
+    return out, told
+
+
+def _checked(case: "SiteCase", base: "Blind", progress: "Progress") -> "tuple[SiteCase, list[StudyWarning]]":
+    """The case, which counts in no proof where its contour is almost what the base draws."""
+    from dataclasses import replace
+
+    from ..adaptation import blind
+    from ..study.types import StudyWarning
+    from .adding import no_proof
+
+    if not case.independent:
+        return case, []
+    found, why_not = blind.scores_or_why_not(case.study, case.label, base, progress)
+    if blind.like_output(found):
+        warning = no_proof(case.id, blind.LIKE_OUTPUT, "add it to a case library with --origin scratch")
+        return replace(case, independent=False), [warning]
+    if found:
+        return case, []
+    sentence = f"case {case.id} counts in a proof, but whether its contour began as a model's output is not known: {why_not}"
+    return case, [StudyWarning("contour-unchecked", sentence, "if it did, leave the study out")]
+
+
+def _annotated(folder: Path, options: argparse.Namespace) -> "tuple[PetCtStudy, Path, sitk.Image, list[StudyWarning]]":
+    """A study that can be a case, the file of its annotation, the label on `study.grid` (1 inside), and what is to be told."""
+    from ..adaptation import fitness
+    from ..core import PemmaError
+    from ..study import annotation
+    from .adding import with_inputs
+    from .reading import load_study
+
+    study = load_study(folder, options, None if options.inputs == "auto" else options.inputs, progress=lambda *_: None)
+    file = annotation.find(folder, "leave one of them in the folder, or adapt from a case library "
+                           "(`pemma-segment cases add` takes --annotation FILE)")
+    if file is None:
+        raise PemmaError("no-annotation", "a study has no RTSTRUCT, SEG or mask", "annotate it, or leave it out")
+    label, notes = annotation.read(file, study, roi_name=options.annotation_roi)
+    fitness.check(with_inputs(study, "ct") if options.inputs == "ct" else study, label)  # a PET that isn't used may lie apart
+    return study, file, label, [*study.warnings, *notes]
+
+
+@contextmanager
+def _told_of(folder: Path, options: argparse.Namespace) -> Iterator[None]:
+    """Errors inside get the study's name, and with several studies a way out that there is for one of them."""
+    from ..core import PemmaError
+    from .terminal import base_name, name_among
+
+    try:
+        yield
+    except PemmaError as error:
+        option = shared.of_one_study_in(error.way_out, options)
+        way_out = error.way_out
+        if option and len(options.studies) > 1:
+            way_out += (f"; {option} goes with one study: add each to a case library with its own "
+                        f"(`pemma-segment cases add STUDY --library DIR {option} ...`), then adapt with --library DIR")
+        place = ", ".join(filter(None, (name_among(options.studies, folder), error.place))) or base_name(folder)
+        raise PemmaError(error.code, error.sentence, way_out, place) from error
