@@ -1,6 +1,6 @@
-"""Pictures of the panel with the bundled patient and model: Slicer's own views and scene, stand-ins for its widgets.
+"""A picture of the panel with the bundled patient and model: Slicer's own views and scene, stand-ins for its widgets.
 
-python Testing/harness/screenshots.py [FOLDER]        # default: Resources/Screenshots; 40 s on two cores
+python Testing/harness/screenshots.py [FOLDER]        # default: Resources/Screenshots; less than a minute on two cores
 """
 
 import os
@@ -35,9 +35,6 @@ def main(folder: Path) -> None:
             views = pictures(module, Path(temporary))
             fold(module, study=False, setup=True)
             whole(panel_image(module), views).save(str(folder / "panel.png"))
-            check(app, module)
-            fold(module, study=True, setup=False)
-            panel_image(module, 1180).save(str(folder / "setup.png"))
             if pythonqt.raised:
                 raise pythonqt.raised[0]
         finally:
@@ -66,14 +63,6 @@ def segment(app, module) -> None:
     ui.segmentButton.click()
     wait(app, lambda: ui.segmentButton.text == "Segment")
     assert module.panel.run is not None, ui.messageLabel.text
-
-
-def check(app, module) -> None:
-    ui = module.panel.ui
-    ui.setupSection.collapsed = False
-    ui.libraryGroupBox.collapsed = False
-    ui.checkButton.click()
-    wait(app, lambda: ui.checkButton.enabled)
 
 
 def wait(app, done) -> None:
