@@ -162,6 +162,7 @@ def looks_right_after_the_proof(module, inside) -> None:
     words = ui.verdictText.toPlainText()
     assert ("not proved" in words or "arm seen" in words) and "95 % interval" in words and "trained on all cases" in words
     assert "3 held-out patient(s)" in words
+    assert [ui.proofTable.verticalHeaderItem(row).text() for row in range(5)] == ["1", "2", "3", "", ""]  # as in the plot
     gains = [float(ui.proofTable.item(row, 3).text()) for row in range(3)]
     dots, ends = (columns(role) for role in ("table", "interval"))
     assert len(dots["Case"]) == 4 and dots["Adapter"][3] - dots["Base"][3] == pytest.approx(sum(gains) / 3, abs=0.001)

@@ -82,6 +82,9 @@ def test_the_plot_keeps_its_axes_and_makes_no_window_in_the_layouts(app):
     assert chart.GetXAxisRange() == (1, 3) and chart.GetXAxisRangeAuto()
     plot.show_pairs([(0.62, 0.71), (0.55, 0.58)], (0.585, 0.645), (0.01, 0.11), "Dice")
     assert chart.GetYAxisRange() == pytest.approx((0.5, 0.8)) and not chart.GetYAxisRangeAuto()
+    low, high = chart.GetXAxisRange()
+    shown = {x for role in ("table", "interval") for x in columns(role)["Case"]}
+    assert 0 < low < min(shown) and max(shown) < high < 3  # the axis numbers the two cases, and nothing else
     plot.clear()
     scene.Clear(0)
     assert not slicer.util.getNodesByClass("vtkMRMLPlotViewNode")  # a singleton, which would have lost its owner

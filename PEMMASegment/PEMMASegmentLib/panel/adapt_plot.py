@@ -13,7 +13,8 @@ from . import own_nodes
 BASE, ADAPTER = (0.90, 0.62, 0.00), (0.00, 0.45, 0.70)
 _GREY = (0.6, 0.6, 0.6)
 SMOOTHED = 10  # steps
-APART, BESIDE = 1.5, 0.25  # cases: from the last one to the mean, and from there to the interval
+#: From the last case to the mean, to the interval and to the axis's end: below 1, or there would be a number without a case.
+MEAN, INTERVAL, END = 0.6, 0.85, 0.95
 _NAME, _VIEW = "PEMMASegment adaptation", "plot view"
 
 
@@ -38,22 +39,23 @@ class Plot:
 
     def show_pairs(self, pairs: Sequence[tuple[float, float]], mean: tuple[float, float], interval: tuple[float, float],
                    title: str) -> None:  # fmt: skip
-        """A pair of dots, Dice before and after, for each held-out case in the order of the table; apart at the right the
+        """A pair of dots, Dice before and after, for each held-out case over its number in the table; at the right the
         mean over patients, beside it a line from the least to the most that its gain may be (`interval`)."""
         before, after = zip(*pairs, mean, strict=True)
-        at, ends = [*range(1, len(pairs) + 1), len(pairs) + APART], [mean[0] + end for end in interval]
+        last, ends = len(pairs), [mean[0] + end for end in interval]
+        at = [*range(1, last + 1), last + MEAN]
         table = self._table({"Case": at, "Base": before, "Adapter": after})
-        line = self._table({"Case": [at[-1] + BESIDE] * 2, "Ends": ends}, "interval")
+        line = self._table({"Case": [last + INTERVAL] * 2, "Ends": ends}, "interval")
         kind = slicer.vtkMRMLPlotSeriesNode
         series = [
             self._series("95 %", line, ("Case", "Ends"), ADAPTER, kind.LineStyleSolid, kind.MarkerStyleNone),
             *(self._series(name, table, ("Case", name), colour, kind.LineStyleNone, kind.MarkerStyleCircle)
               for name, colour in (("Base", BASE), ("Adapter", ADAPTER))),
         ]  # fmt: skip
-        axes = (_("Case; at the right mean and 95 % interval"), "Dice")
+        axes = (_("Row of the table; at the right mean and 95 % interval"), "Dice")
         told = [*before, *after, *ends]  # not from 0 to 1: pairs a few hundredths apart would lie on each other
         reach = (floor(10 * min(told) - 0.2) / 10, ceil(10 * max(told) + 0.2) / 10)
-        self._show(series, title, axes, ((0.5, at[-1] + 0.5), reach))
+        self._show(series, title, axes, ((1 - END, last + END), reach))
 
     def clear(self) -> None:
         """Before a scene closes: the view's node is a singleton, which would stay, but without its owner."""

@@ -40,7 +40,6 @@ class ProofSection:
         table = ui.proofTable
         table.setColumnCount(len(COLUMNS))
         table.setHorizontalHeaderLabels(list(COLUMNS))
-        table.verticalHeader().hide()
         table.horizontalHeader().setStretchLastSection(True)
         table.connect("cellClicked(int,int)", lambda row, _column: host.guarded(self._compare, row))
         for button, act in (
@@ -101,6 +100,8 @@ class ProofSection:
         for button in (ui.useAdapterButton, ui.keepAdapterButton, ui.discardAdapterButton):
             button.enabled = out is not None
         ui.proofTable.setRowCount(len(rows))
+        numbers = ["" if row.get("reference") else str(at) for at, row in enumerate(rows, 1)]  # as the plot has them
+        ui.proofTable.setVerticalHeaderLabels(numbers)
         for at, row in enumerate(rows):
             for column, text in enumerate(_cells(row)):
                 item = qt.QTableWidgetItem(text)
