@@ -1,6 +1,7 @@
 """Pixel data: stored values slice by slice, and the HU and SUV volumes of them."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from .series import Series, Slice
 
 AIR_HU = -1024
+TISSUE_HU = (-900, 3000)  # lung to dense bone
 
 
 def read(file: File, stop_before_pixels: bool = False) -> Dataset:
@@ -114,19 +116,33 @@ def _masked(values: np.ndarray, header: Dataset) -> np.ndarray:
 
 
 def padding(values: np.ndarray, header: Dataset) -> np.ndarray | None:
-    """Where the stored values are padding (0028,0120), (0028,0121); None if there is no such value."""
+    """Where the stored values are padding (0028,0120), (0028,0121); None if there is none that could be told from tissue."""
     ends = [tags.number(header, k) for k in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
-    if ends[0] is None:
+    if ends[0] is None or (tags.text(header, "Modality") == "CT" and _is_tissue(ends, header)):
         return None
-    low, high = sorted(_signed(e if e is not None else ends[0], header) for e in ends)
+    low, high = sorted(_as_pixel(e if e is not None else ends[0], header) for e in ends)
     return (values >= low) & (values <= high)
 
 
-def _signed(value: float, header: Dataset) -> int:
-    """A padding value in the pixels' own representation: 63536 stands for -2000 where pixels are signed."""
-    stored = int(tags.number(header, "BitsAllocated"))
-    value = int(value) & ((1 << stored) - 1)
-    return value - (1 << stored) if tags.number(header, "PixelRepresentation") == 1 and value >> (stored - 1) else value
+def _is_tissue(ends: Sequence[float | None], header: Dataset) -> bool:
+    """Whether a CT's padding, such as 0 without an intercept, is a value that a patient has: all of it would turn to air."""
+    bits = int(tags.number(header, "BitsAllocated"))
+    slope, intercept = tags.number(header, "RescaleSlope"), tags.number(header, "RescaleIntercept")
+    meant = [_signed(int(end), bits) * slope + intercept for end in ends if end is not None]  # HU; 63536 stands for -2000
+    return any(TISSUE_HU[0] < hu < TISSUE_HU[1] for hu in meant)
+
+
+def _as_pixel(value: float, header: Dataset) -> int:
+    """A padding value as `stored_values` gives it: of Bits Stored, signed where pixels are."""
+    stored = int(tags.number(header, "BitsStored"))
+    signed = tags.number(header, "PixelRepresentation") == 1
+    return _signed(int(value), stored) if signed else int(value) & ((1 << stored) - 1)
+
+
+def _signed(value: int, bits: int) -> int:
+    """The number that the lowest bits stand for as a two's complement."""
+    value &= (1 << bits) - 1
+    return value - (1 << bits) if value >> (bits - 1) else value
 
 
 def volume(series: "Series", progress: Progress) -> np.ndarray:

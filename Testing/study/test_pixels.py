@@ -1,0 +1,42 @@
+"""Padding of a CT: what lies outside its field of view becomes air, and nothing of the patient does."""
+
+import numpy as np
+import pytest
+
+from PEMMASegmentLib import study
+from PEMMASegmentLib.core.images import array
+
+from .phantom import Pair, stored
+
+
+def hounsfield(folder, padding, vr, at_the_edge, **format) -> np.ndarray:
+    """HU of the first slice; stored values of its first row: `at_the_edge`."""
+    pair = Pair(pet=[])
+    for header in pair.ct:
+        values = stored(header).astype(np.int64)
+        values[0] = at_the_edge
+        if format.get("RescaleIntercept") == "0":
+            values[1:] -= 1024
+        header.update(format)
+        header.add_new("PixelPaddingValue", vr, padding)
+        header.PixelData = (values & 0xFFFF).astype("<u2").tobytes()
+    return array(study.load(pair.write(folder)).ct)[0]
+
+
+TWELVE = {"BitsStored": 12, "HighBit": 11}
+
+
+@pytest.mark.parametrize("padding, vr, format", [
+    (63536, "US", TWELVE | {"PixelRepresentation": 0}),  # bits above the stored ones
+    (-2000, "SS", TWELVE | {"PixelRepresentation": 1}),
+    (63536, "US", {"PixelRepresentation": 0}),
+    (-2000, "SS", {}),
+])  # fmt: skip
+def test_padding_is_air_in_any_number_of_bits(padding, vr, format, tmp_path):
+    found = hounsfield(tmp_path, padding, vr, padding, **format)
+    assert np.all(found[0] == -1024) and np.all(found[1] == -1000) and found[8, 10] == 40
+
+
+def test_padding_that_is_a_value_of_the_patient_turns_nothing_into_air(tmp_path):
+    found = hounsfield(tmp_path, 0, "SS", 0, RescaleIntercept="0")
+    assert np.all(found[0] == 0) and np.all(found[1] == -1000) and found[8, 10] == 40
