@@ -61,6 +61,26 @@ def test_late_series_with_ge_private_time_after_the_acquisition():
     assert "earliest Acquisition" in suv.plan(headers).summary.route
 
 
+@pytest.mark.parametrize("stated, series_time, seconds, told", [
+    ("20240310115000", "120000", 3600, ["decay-references-differ"]),  # two that are possible
+    ("20240310130000", "120000", 3600, []),  # after the scan began
+    ("19000101120000", "120000", 3600, []),
+    ("20240310115000", "180000", 3000, ["series-time-late"]),
+])  # fmt: skip
+def test_decay_correction_time_of_a_classic_pet_is_checked_as_others_are(stated, series_time, seconds, told):
+    made = plan(DecayCorrectionDateTime=stated, SeriesTime=series_time)
+    assert made.summary.factor == pytest.approx(to_reference(seconds)) and codes(made) == told
+
+
+def test_decay_correction_time_that_differs_between_slices():
+    def beds(header):
+        header.DecayCorrectionDateTime = f"202403101{2 + header.InstanceNumber % 2}0000"
+
+    with pytest.raises(PemmaError) as refusal:
+        plan(each=beds)
+    assert (refusal.value.code, refusal.value.place) == ("value-differs", "(0018,9701)")
+
+
 def test_late_series_back_computed():
     made = late(FrameReferenceTime="360000", ActualFrameDuration="120000")
     average = decay.average_time(120, 6586.2)
@@ -177,11 +197,11 @@ def test_acquisition_in_another_zone_than_the_header():
 
 
 def test_reference_in_a_zone_of_its_own():
-    made = plan(DecayCorrectionDateTime="20240310120000+0000", RadiopharmaceuticalStartDateTime="20240310110000")
-    assert made.summary.factor == pytest.approx(FACTOR) and codes(made) == ["time-zone-one-sided"]
-    made = plan(DecayCorrectionDateTime="20240310120000+0100", RadiopharmaceuticalStartDateTime="20240310100000+0000",
+    made = late(DecayCorrectionDateTime="20240310120000+0000", RadiopharmaceuticalStartDateTime="20240310110000")
+    assert made.summary.factor == pytest.approx(FACTOR) and codes(made) == ["series-time-late", "time-zone-one-sided"]
+    made = late(DecayCorrectionDateTime="20240310120000+0100", RadiopharmaceuticalStartDateTime="20240310100000+0000",
                 RadiopharmaceuticalStartTime="")  # fmt: skip
-    assert made.summary.factor == pytest.approx(FACTOR) and codes(made) == []
+    assert made.summary.factor == pytest.approx(FACTOR) and codes(made) == ["series-time-late"]
     assert "uptake 60 min" in made.summary.route
 
 

@@ -57,7 +57,7 @@ def _decay_to_reference(work: Conversion, item: Dataset, half_life: float) -> fl
             NOT_SUV,
             "(0018,9701)",
         )
-    reference = decay.corrected_to(work.headers, half_life, work.warn)
+    reference = decay.corrected_to(work.headers, half_life, work.warn, work.enhanced)
     injected = _injected(work, item, reference, half_life)
     return 2 ** ((reference.moment - injected).total_seconds() / half_life)
 

@@ -19,6 +19,7 @@ LONGEST_FRAME_MS = DAY / timedelta(milliseconds=1)
 AGREEMENT_S = 2.0
 DIFFERENCE_S = 60.0
 MOST_HALF_LIVES = 12  # between two moments of one examination
+STATED = "Decay Correction DateTime"
 CHECK_CONSOLE = "check the SUV against the scanner's console"
 
 #: warn(code, sentence, what to do)
@@ -34,15 +35,18 @@ class Reference:
     began: Moment | None = None
 
 
-def corrected_to(headers: Sequence[Dataset], half_life: float, warn: Warn) -> Reference:
-    """The one reference of a series with Decay Correction START (order of dicom.md 1.3). half_life in s."""
+def corrected_to(headers: Sequence[Dataset], half_life: float, warn: Warn, enhanced: bool = False) -> Reference:
+    """The one reference of a series with Decay Correction START (order of dicom.md 1.3). half_life in s.
+
+    enhanced: frames of an Enhanced PET, which by definition states it; a classic one that does is checked like others.
+    """
     header = headers[0]
     acquired = acquisitions(headers, warn)
-    if stated := times.of_header(header, tags.text(header, "DecayCorrectionDateTime")):
-        return Reference(stated, "Decay Correction DateTime", _earliest(acquired) if acquired else None)
+    if enhanced and (stated := _stated(headers)):
+        return Reference(stated, STATED, _earliest(acquired) if acquired else None)
     series = times.of_pair(header, "Series")
     if acquired is None:
-        return _without_acquisition(header, series, warn)
+        return _without_acquisition(headers, series, warn)
     if series is not None:
         acquired = _on_one_day(series, acquired, warn)
     first = _earliest(acquired)
@@ -55,7 +59,7 @@ def corrected_to(headers: Sequence[Dataset], half_life: float, warn: Warn) -> Re
         )
         return Reference(first, "earliest Acquisition DateTime", first)
     chosen = candidates[0]
-    if series is not None and chosen.moment is not series:
+    if series is not None and all(one.moment is not series for one in candidates):
         _tell_late_series(chosen, warn)
     _tell_differences(chosen, candidates[1:], half_life, warn)
     if first - chosen.moment > timedelta(minutes=30):
@@ -128,8 +132,8 @@ def _on_one_day(series: Moment, acquired: list[Moment], warn: Warn) -> list[Mome
     return [moment + (late - gap) for moment in acquired]
 
 
-def _without_acquisition(header: Dataset, series: Moment | None, warn: Warn) -> Reference:
-    """The series time; if a private one says that it is late, that one."""
+def _without_acquisition(headers: Sequence[Dataset], series: Moment | None, warn: Warn) -> Reference:
+    """The series time; if another one says that it is late, that one."""
     if series is None:
         raise PemmaError(
             "decay-reference-missing",
@@ -138,10 +142,10 @@ def _without_acquisition(header: Dataset, series: Moment | None, warn: Warn) -> 
             "export the series with its times, or use --inputs ct",
             "(0008,0031)",
         )
-    for private in _private(header):
-        if (series - private.moment).total_seconds() > DIFFERENCE_S:
-            _tell_late_series(private, warn)
-            return private
+    for other in _named(headers):
+        if (series - other.moment).total_seconds() > DIFFERENCE_S:
+            _tell_late_series(other, warn)
+            return other
     warn(
         "acquisition-time-missing",
         "Acquisition Date/Time is missing; the decay correction was taken to refer to the series time",
@@ -159,11 +163,22 @@ def _tell_late_series(chosen: Reference, warn: Warn) -> None:
     )
 
 
-def _private(header: Dataset, first: Moment | None = None) -> list[Reference]:
-    """What GE and Siemens state in private elements."""
+def _stated(headers: Sequence[Dataset]) -> Moment | None:
+    """Decay Correction DateTime, on which all slices must agree."""
+    value = tags.same(headers, lambda header: tags.text(header, "DecayCorrectionDateTime"), "DecayCorrectionDateTime")
+    return times.of_header(headers[0], value)
+
+
+def _named(headers: Sequence[Dataset], first: Moment | None = None) -> list[Reference]:
+    """What the standard's own tag and private ones of GE and Siemens state."""
+    header = headers[0]
     ge = times.of_header(header, tags.private(header, 0x0009, "GEMS_PETD_01", 0x0D))
     siemens = times.of_header(header, tags.private(header, 0x0071, "SIEMENS", 0x22))
-    named = ((ge, "GE scan DateTime (0009,100D)"), (siemens, "Siemens decay correction DateTime (0071,1022)"))
+    named = (
+        (_stated(headers), STATED),
+        (ge, "GE scan DateTime (0009,100D)"),
+        (siemens, "Siemens decay correction DateTime (0071,1022)"),
+    )
     return [Reference(moment, source, first) for moment, source in named if moment is not None]
 
 
@@ -174,7 +189,7 @@ def _candidates(
     day than a scan can take."""
     first = _earliest(acquired)
     stated = [Reference(series, "SeriesDateTime", first)] if series is not None else []
-    stated += _private(headers[0], first)
+    stated += _named(headers, first)
     found = [r for r in stated if -CLOCK_TOLERANCE <= first - r.moment < DAY]
     if (computed := _back_computed(headers, acquired, half_life)) is not None:
         found.append(Reference(computed, "Frame Reference Time", first))
