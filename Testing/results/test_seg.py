@@ -239,6 +239,17 @@ def test_the_same_input_gives_the_same_object_and_another_threshold_another(stud
     assert other.SOPInstanceUID != first.SOPInstanceUID and other.SeriesInstanceUID != first.SeriesInstanceUID
 
 
+@pytest.mark.parametrize("values", [
+    {"PatientID": "Y"}, {"PatientName": "Roe^John"}, {"PatientBirthDate": "19500101"}, {"AccessionNumber": "7"},
+])  # fmt: skip
+def test_another_patient_is_another_object(study, label, tmp_path, values):
+    """The same images under a corrected or a wrong name: no archive takes two objects of one UID."""
+    one, again, other = (write(tmp_path / f"{n}.dcm", changed, label)
+                         for n, changed in enumerate((study, study, _headers_with(study, **values))))
+    assert one.SOPInstanceUID == again.SOPInstanceUID != other.SOPInstanceUID
+    assert one.SeriesInstanceUID != other.SeriesInstanceUID
+
+
 def test_invalid_values_of_the_source_are_cleaned_on_copies(study, label, tmp_path):
     with pydicom.config.disable_value_validation():
         headers = tuple(map(copy.deepcopy, study.ct_headers))

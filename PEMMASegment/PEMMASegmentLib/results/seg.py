@@ -107,7 +107,7 @@ def _build(study, segmentation, lesions, segments, numbers, parameters) -> "hd.s
     sources = clean_sources(study.grid_headers, study.grid)
     # highdicom takes one multi-frame image as the source; more files of a series are referenced as further ones
     first = 1 if is_multiframe(sources[0]) else len(sources)
-    content = _content_key(study, segmentation, lesions, segments, parameters, numbers)
+    content = [_owner(sources[0]), *_content_key(study, segmentation, lesions, segments, parameters, numbers)]
     seg = hd.seg.Segmentation(
         source_images=sources[:first],
         further_source_images=sources[first:],
@@ -131,6 +131,12 @@ def _build(study, segmentation, lesions, segments, numbers, parameters) -> "hd.s
     if "BodyPartExamined" in sources[0]:
         seg.BodyPartExamined = sources[0].BodyPartExamined
     return seg
+
+
+def _owner(source: "Dataset") -> str:
+    """Whose the object is, as it will state: one UID for files that differ in this would be one object with two patients."""
+    keywords = ("PatientID", "PatientName", "PatientBirthDate", "AccessionNumber")
+    return json.dumps([str(source.get(keyword) or "") for keyword in keywords])
 
 
 def _content_key(study, segmentation, lesions, segments, parameters, numbers) -> list[bytes | str]:
