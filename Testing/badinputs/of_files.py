@@ -181,6 +181,11 @@ def two_patients_in_a_series(pair):
     pair.pet[2].PatientID = "OTHER"
 
 
+@case(21, "R", "several-studies")
+def two_studies_in_a_series(pair):
+    for_all(pair.pet[4:], StudyInstanceUID=ROOT + ".8")
+
+
 @case(22, "R", "several-patients")
 def two_patients(pair):
     for_all(pair.ct, PatientID="OTHER")

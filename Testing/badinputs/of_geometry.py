@@ -67,6 +67,11 @@ def ends_missing(pair):
     del pair.ct[-1]
 
 
+@case(45, "W", "slices-fewer-than-stated")
+def half_of_the_pet_missing(pair):
+    for_all(pair.pet, NumberOfSlices=16)
+
+
 @case(46, "R", "repeated-positions")
 def position_twice(pair):
     pair.pet.append(clone(pair.pet[3], ROOT + ".6.1"))

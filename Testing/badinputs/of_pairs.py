@@ -3,7 +3,7 @@
 
 
 
-from ..study.phantom import ROOT
+from ..study.phantom import CT, PT, ROOT
 from .spoil import case, clones, for_all
 
 
@@ -29,6 +29,11 @@ def other_frame_of_reference(pair):
     for_all(pair.ct, FrameOfReferenceUID=ROOT + ".55")
 
 
+@case(105, "R", "several-frames")
+def two_frames_of_reference_in_a_series(pair):
+    for_all(pair.ct[4:], FrameOfReferenceUID=ROOT + ".55")
+
+
 @case(106, "R", "ct-pet-apart")
 def elsewhere(pair):
     for header in pair.ct:
@@ -38,6 +43,12 @@ def elsewhere(pair):
 @case(107, "W", "ct-pet-overlap")
 def half_a_ct(pair):
     del pair.ct[4:]
+
+
+@case(107, "W", "ct-pet-overlap")
+def ct_a_few_slices_short(pair):
+    pair.pet += [PT(k) for k in range(8, 20)]
+    pair.ct += [CT(k) for k in range(8, 17)]
 
 
 @case(108, "L")

@@ -28,12 +28,14 @@ def test_json_holds_what_the_contract_names(patient, capsys):
     assert seen["verdict"] == ("load-with-warning" if seen["warnings"] else "load")
     chosen = {c["series_uid"] for c in seen["candidates"] if c["chosen"]}
     assert chosen == {seen["ct"]["series_uid"], seen["pet"]["series_uid"]}
+    assert {c["date"] for c in seen["candidates"] if c["chosen"]} == {"2001-09-02"}
 
 
 def test_words_name_both_images_and_the_route(patient, capsys):
     assert main(["inspect", str(patient), "--quiet"]) == 0
     words = capsys.readouterr().out
     assert "CT: " in words and "PET: " in words and "SUVbw" in words and "verdict: load" in words
+    assert words.count(" of 2001-09-02, ") == 2
 
 
 def test_letters_that_the_output_lacks_do_not_stop_it(patient, tmp_path):

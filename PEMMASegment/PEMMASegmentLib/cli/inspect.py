@@ -80,4 +80,5 @@ def _image_in_words(name: str, image: dict | None) -> str:
 
 def _candidate_in_words(seen: dict) -> str:
     choice = "used" if seen["chosen"] else "left out"
-    return f"{choice}: {seen['modality']} {seen['description']!r}, {seen['slices']} slices: {seen['reason']}"
+    date = f" of {seen['date']}" if seen["date"] else ""
+    return f"{choice}: {seen['modality']} {seen['description']!r}{date}, {seen['slices']} slices: {seen['reason']}"

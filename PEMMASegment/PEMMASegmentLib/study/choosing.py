@@ -3,11 +3,20 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from datetime import timedelta
 
 from ..core import PemmaError
-from . import geometry, tags
+from . import tags, times
+from .examination import (
+    LONGEST_EXAMINATION_DAYS,
+    NAME,
+    OPTION,
+    day_in_words,
+    days_between,
+    refuse_halves,
+    refuse_several_patients,
+    refuse_several_studies,
+)
 from .pairing import overlap, same
 from .series import Series
 from .tags import EXPORT_AGAIN
@@ -23,8 +32,10 @@ CRITERIA = {
     "CT": (
         "same patient as the PET",
         "same study as the PET",
+        "same day as the PET",
         "same frame of reference as the PET",
         "best overlap with the PET",
+        "acquired when the PET was",
         "axial slices",
         f"at least {ENOUGH_CT_SLICES} slices",
         "soft-tissue kernel",
@@ -33,7 +44,8 @@ CRITERIA = {
         "a fixed order of equal ones",
     ),
 }
-OPTION = {"CT": "--ct-series", "PT": "--pet-series"}
+#: CTs of one session lie closer together; with an early and a late PET each has a CT of its own
+ONE_SESSION = timedelta(minutes=30)
 WITHOUT = {"CT": "--inputs pet", "PT": "--inputs ct"}
 
 
@@ -52,9 +64,9 @@ def choose(found: Sequence[Series], ct_uid: str | None, pet_uid: str | None, nee
     names the other modality only; then its refusal becomes a warning."""
     reasons: dict[int, str] = {}
     warnings: list[StudyWarning] = []
-    _refuse_several_patients([s for s in found if _could_be_meant(s, ct_uid, pet_uid)])
-    pet = _of_modality(found, "PT", pet_uid, _pet_key, need, reasons, warnings)
-    ct = _of_modality(found, "CT", ct_uid, _ct_key(pet), need, reasons, warnings)
+    refuse_several_patients([s for s in found if _could_be_meant(s, ct_uid, pet_uid)])
+    pet = _of_modality(found, "PT", pet_uid, None, need, reasons, warnings)
+    ct = _of_modality(found, "CT", ct_uid, pet, need, reasons, warnings)
     _refuse_absent(ct, pet, need)
     return Choice(ct, pet, reasons, warnings)
 
@@ -64,26 +76,16 @@ def _could_be_meant(series: Series, ct_uid: str | None, pet_uid: str | None) -> 
     return wanted is None or wanted == series.uid
 
 
-def _refuse_several_patients(found: Sequence[Series]) -> None:
-    patients = {tags.text(s.header, "PatientID") for s in found}
-    if len(patients) > 1:
-        raise PemmaError(
-            "several-patients",
-            "the folder holds series of more than one patient (Patient ID (0010,0020))",
-            "give the folder of one patient, or name both series with --ct-series and --pet-series",
-            "(0010,0020)",
-        )
-
-
 def _of_modality(
     found: Sequence[Series],
     modality: str,
     uid: str | None,
-    key: Callable,
+    pet: Series | None,
     need: str | None,
     reasons: dict[int, str],
     warnings: list[StudyWarning],
 ) -> Series | None:
+    """pet: what a CT is to go with, which tells the examination that is meant."""
     seen = [s for s in found if s.modality == modality]
     if uid is not None:
         seen = [s for s in seen if s.uid == uid]
@@ -97,12 +99,15 @@ def _of_modality(
     for series in seen:
         if series.problem is not None:
             reasons[id(series)] = f"refused: {series.problem.sentence}"
+    key = _pet_key if modality == "PT" else _ct_key(pet, seen)
     usable = sorted((s for s in seen if s.usable), key=key, reverse=True)
     try:
+        if uid is None and pet is None:
+            refuse_several_studies([s for s in seen if not _negligible(s)], modality)
         return _best(usable, seen, modality, key, reasons, warnings, uid is not None)
     except PemmaError as problem:
         if need == {"CT": "pet", "PT": "ct"}[modality]:
-            warnings.append(left_out(_name(modality).lower(), problem))
+            warnings.append(left_out(NAME[modality].lower(), problem))
             return None
         other_usable = any(s.usable and s.modality != modality for s in found)
         raise _with_way_out(problem, modality, other_usable) from None
@@ -123,7 +128,8 @@ def _best(
         if worth_telling:
             raise max(worth_telling, key=lambda s: s.count).problem
         return None
-    _refuse_halves(usable, modality, named)
+    if not named:
+        refuse_halves(usable, modality)
     best = usable[0]
     tied = [s for s in usable if key(s) == key(best)]
     if len(tied) > 1 and modality == "PT":
@@ -137,7 +143,7 @@ def _best(
         warnings.append(
             StudyWarning(
                 "series-chosen",
-                f"one of {len(usable)} {_name(modality)} series was chosen ({_why(best, others, key)})",
+                f"one of {len(usable)} {NAME[modality]} series was chosen ({_why(best, others, key)})",
                 f"overrule with {OPTION[modality]}",
             )
         )
@@ -182,7 +188,7 @@ def _tell_refused(best: Series, seen: Sequence[Series], warnings: list[StudyWarn
             warnings.append(
                 StudyWarning(
                     "series-refused",
-                    f"another {_name(series.modality)} series could not be used: {series.problem.sentence}",
+                    f"another {NAME[series.modality]} series could not be used: {series.problem.sentence}",
                     series.problem.way_out,
                 )
             )
@@ -207,34 +213,6 @@ def _with_way_out(problem: PemmaError, modality: str, other_usable: bool) -> Pem
     return PemmaError(problem.code, problem.sentence, ", or ".join(ways) or EXPORT_AGAIN, problem.place)
 
 
-def _refuse_halves(usable: Sequence[Series], modality: str, named: bool) -> None:
-    """Refuses two series of one study that are one stack split over two UIDs: each alone would be half a patient."""
-    if named:
-        return
-    for k, one in enumerate(usable):
-        for other in usable[k + 1 :]:
-            if _one_stack(one, other):
-                raise PemmaError(
-                    "series-halves",
-                    f"two {_name(modality)} series continue each other: one series split over two Series Instance UIDs",
-                    f"merge them, or choose one with {OPTION[modality]}",
-                    "(0020,000E)",
-                )
-
-
-def _one_stack(a: Series, b: Series) -> bool:
-    planes = [s.plane for s in (*a.slices, *b.slices)]
-    if a.grid.size[:2] != b.grid.size[:2] or not geometry.same_orientation(a.slices[0].plane, b.slices[0].plane):
-        return False
-    if tags.text(a.header, "StudyInstanceUID") != tags.text(b.header, "StudyInstanceUID") or (
-        tags.text(a.header, "SeriesNumber") != tags.text(b.header, "SeriesNumber")
-    ):
-        return False
-    along = np.sort(geometry.depths(planes))
-    steps = np.diff(along)
-    return bool(steps.min() > geometry.SAME_POSITION_MM and np.ptp(steps) < 2 * geometry.GRID_TOLERANCE * steps.mean())
-
-
 def _pet_key(series: Series) -> tuple:
     """Sorts PET series, best last, by its CRITERIA."""
     return (
@@ -257,14 +235,19 @@ def _reformat(series: Series) -> bool:
     return not series.part and kinds == ["DERIVED", "SECONDARY"]
 
 
-def _ct_key(pet: Series | None) -> Callable[[Series], tuple]:
+def _ct_key(pet: Series | None, cts: Sequence[Series]) -> Callable[[Series], tuple]:
+    gaps = {id(ct): gap for ct in cts if ct.usable and (gap := _gap(ct, pet)) is not None}
+    session = min(gaps.values(), default=timedelta()) + ONE_SESSION
+
     def key(series: Series) -> tuple:
         """Sorts CT series, best last, by their CRITERIA."""
         return (
             same(series, pet, "PatientID"),
             same(series, pet, "StudyInstanceUID"),
+            _of_one_day(series, pet),
             same(series, pet, "FrameOfReferenceUID"),
             round(overlap(series, pet), 1),
+            gaps.get(id(series), session) <= session,
             _axial(series),
             series.count >= ENOUGH_CT_SLICES,
             is_soft(tags.text(series.header, "ConvolutionKernel")),
@@ -274,6 +257,17 @@ def _ct_key(pet: Series | None) -> Callable[[Series], tuple]:
         )
 
     return key
+
+
+def _of_one_day(ct: Series, pet: Series | None) -> bool:
+    days = None if pet is None else days_between(ct, pet)
+    return days is not None and days <= LONGEST_EXAMINATION_DAYS
+
+
+def _gap(ct: Series, pet: Series | None) -> timedelta | None:
+    """Time between the acquisitions; None if either does not state it."""
+    began = [times.acquisition(s.header) or times.acquisition_by_series(s.header) for s in (ct, pet) if s is not None]
+    return None if None in began or len(began) < 2 else abs(began[0] - began[1])
 
 
 def is_soft(kernel: str) -> bool:
@@ -294,10 +288,6 @@ def _why(best: Series, others: Sequence[Series], key: Callable[[Series], tuple])
     differing = ([a != b for a, b in zip(key(best), key(other), strict=True)] for other in others)
     decided = {differs.index(True) if any(differs) else len(names) - 1 for differs in differing}
     return ", ".join(names[k] for k in sorted(decided)) or "the only usable one"
-
-
-def _name(modality: str) -> str:
-    return "PET" if modality == "PT" else "CT"
 
 
 def _refuse_absent(ct: Series | None, pet: Series | None, need: str | None) -> None:
@@ -322,6 +312,7 @@ def candidates(found: Sequence[Series], others: Sequence[Candidate], choice: Cho
             s.count,
             s is choice.ct or s is choice.pet,
             choice.reasons.get(id(s), "not asked for"),
+            day_in_words(s.header),
         )
         for s in found
     ]

@@ -14,6 +14,7 @@ from pydicom import Dataset
 from ..core import PemmaError, Progress, no_progress
 from ..core.progress import part
 from . import choosing, nifti, pairing, pixels, plausible, registration, tags, times
+from .examination import day_in_words
 from .pixelformat import OTHER_PET
 from .scan import File, Scan, scan
 from .series import Series, judge, modality_of
@@ -123,6 +124,7 @@ def _judge_all(scanned: Scan, typed: Typed) -> tuple[list[Series], list[Candidat
             len(files),
             False,
             "neither CT nor PET images",
+            day_in_words(files[0].header),
         )
         for (uid, modality), files in others.items()
     ]

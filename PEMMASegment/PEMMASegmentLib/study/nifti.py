@@ -62,7 +62,7 @@ def from_files(ct_file: Path | None, pet_file: Path | None, need: str | None = N
     images, problems = _read(files, told)
     if len(images) == 2:
         try:
-            told += pairing.check_overlap(extent_mm(images["ct"]), extent_mm(images["pet"]), PET_FILE)
+            told += _overlap(images["ct"], images["pet"])
             told += registration.check(**images)
         except PemmaError as problem:
             problems["pet" if need == "ct" else "ct"] = problem
@@ -95,6 +95,11 @@ def _read(
         except PemmaError as problem:
             problems[which] = problem
     return images, problems
+
+
+def _overlap(ct: sitk.Image, pet: sitk.Image) -> list[StudyWarning]:
+    step = float(np.abs(np.reshape(pet.GetDirection(), (3, 3))[2]) @ pet.GetSpacing())
+    return pairing.check_overlap(extent_mm(ct), extent_mm(pet), step, PET_FILE)
 
 
 def _with_way_out(problem: PemmaError, other: str) -> PemmaError:

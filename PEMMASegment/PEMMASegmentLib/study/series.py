@@ -1,12 +1,12 @@
 """One series as a volume to be: its slices in order of position, judged on headers alone, before any pixel is read."""
 
-import hashlib
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from pydicom import Dataset, filereader
+from pydicom import Dataset
 from pydicom.uid import (
     CTImageStorage,
     EnhancedCTImageStorage,
@@ -17,8 +17,9 @@ from pydicom.uid import (
 )
 
 from ..core import PemmaError
-from . import frames, geometry, pixelformat, pixels, suv, tags
-from .scan import File, unreachable
+from . import frames, geometry, pixelformat, pixels, series_files, suv, tags
+from .examination import refuse_frames_of_reference
+from .scan import File
 from .tags import EXPORT_AGAIN
 from .types import StudyWarning, Typed
 
@@ -31,6 +32,8 @@ CLASSES = {
     EnhancedPETImageStorage: ("PT", True, False),
     LegacyConvertedEnhancedPETImageStorage: ("PT", True, True),
 }
+#: how Image Type (0008,0008), from value 3 on, calls what is projected out of slices: "MIP", "CT_SOM5 MIP", "MIN IP"
+PROJECTION = re.compile(r"(^|[ _])(M((AX|IN)[ _]?)?IP|PROJECTION IMAGE|VOLUME[ _]REN\w*)([ _]|$)")
 
 
 @dataclass(frozen=True)
@@ -115,9 +118,10 @@ def judge(uid: str, modality: str, files: Sequence[File], typed: Typed) -> list[
     """The volumes of one Series Instance UID: one as a rule, several if it holds several reconstructions."""
     series = Series(uid, modality, list(files))
     try:
-        _check_files(series)
-        _drop_duplicates(series)
-        groups = _split(_in_order(_drop_localizers(series, _slices(series))))
+        series_files.check(series)
+        slices = _drop_localizers(series, _slices(series))
+        refuse_frames_of_reference([s.header for s in slices], modality)
+        groups = _split(_in_order(slices))
     except PemmaError as problem:
         series.problem = problem
         return [series]
@@ -155,54 +159,6 @@ def _complete(series: Series, typed: Typed) -> None:
         series.problem = problem
 
 
-def _check_files(series: Series) -> None:
-    files = series.files
-    if not series.uid:
-        raise PemmaError(
-            "series-uid-missing",
-            "Series Instance UID (0020,000E) is missing in a file",
-            EXPORT_AGAIN,
-            files[0].name,
-        )
-    if len({tags.text(f.header, "PatientID") for f in files}) > 1:
-        raise PemmaError(
-            "several-patients",
-            f"one {series.modality} series holds images of more than one patient",
-            EXPORT_AGAIN,
-            "(0010,0020)",
-        )
-    _tell_odd_identifiers(series)
-
-
-def _tell_odd_identifiers(series: Series) -> None:
-    uids = [tags.text(f.header, "SOPInstanceUID") for f in series.files]
-    if not all(uids):
-        series.warn(
-            "sop-uid-missing",
-            "SOP Instance UID (0008,0018) is missing in an image, so a DICOM-SEG can't refer to it",
-            EXPORT_AGAIN,
-        )
-    if any(uid and not _valid_uid(uid) for uid in (*uids, series.uid)):
-        series.warn("uid-invalid", "a UID is not valid DICOM and was kept as found", EXPORT_AGAIN)
-    if any(f.syntax_guessed for f in series.files):
-        series.warn(
-            "syntax-guessed",
-            "Transfer Syntax UID (0002,0010) is missing and was taken from the encoding of the header",
-            EXPORT_AGAIN,
-        )
-    if any(tags.text(f.header, "BurnedInAnnotation").upper() == "YES" for f in series.files):
-        series.warn(
-            "burned-in-annotation",
-            "Burned In Annotation (0028,0301) is YES: pixels may show identifiers",
-            "look before passing pictures on",
-        )
-
-
-def _valid_uid(uid: str) -> bool:
-    parts = uid.split(".")
-    return len(uid) <= 64 and all(p.isascii() and p.isdigit() and (p == "0" or p[0] != "0") for p in parts)
-
-
 def _slices(series: Series) -> list[Slice]:
     found = []
     for file in series.files:
@@ -220,7 +176,7 @@ def _slices(series: Series) -> list[Slice]:
         elif not _is_localizer(file.header):
             found.append(Slice(file.header, file, None, geometry.plane(file.header, file.name)))
     if not found:
-        raise PemmaError("localizer", "the series holds localizers only", "choose a series of parallel slices")
+        raise PemmaError("localizer", "the series holds localizers or projections only", "choose a series of parallel slices")
     if len(found) < len(series.files):
         _tell_localizers(series, len(series.files) - len(found))
     return found
@@ -232,7 +188,7 @@ def _whole_header(file: File) -> Dataset:
 
 def _is_localizer(header: Dataset) -> bool:
     kinds = [k.upper() for k in tags.texts(header, "ImageType")]
-    return "LOCALIZER" in kinds or "MIP" in kinds[2:]
+    return "LOCALIZER" in kinds or any(map(PROJECTION.search, kinds[2:]))
 
 
 def _tell_localizers(series: Series, count: int) -> None:
@@ -260,41 +216,9 @@ def _drop_localizers(series: Series, slices: list[Slice]) -> list[Slice]:
     return groups[0]
 
 
-def _drop_duplicates(series: Series) -> None:
-    """Each SOP instance once. Refuses two files of one instance that differ."""
-    kept: dict[str, File] = {}
-    for file in series.files:
-        first = kept.setdefault(tags.text(file.header, "SOPInstanceUID") or str(file.path), file)
-        if first is not file and _digest(first) != _digest(file):
-            raise PemmaError(
-                "conflicting-duplicates",
-                "two files have the same SOP Instance UID (0008,0018) and different contents",
-                "keep one of the two files",
-                f"{first.name}, {file.name}",
-            )
-    extra = len(series.files) - len(kept)
-    if extra:
-        series.warn(
-            "duplicates-ignored",
-            f"{extra} file{'s' * (extra > 1)} of the {series.modality} series came twice and counted once",
-        )
-    series.files = list(kept.values())
-
-
 def _in_order(slices: list[Slice]) -> list[Slice]:
     along = geometry.depths([s.plane for s in slices])
     return [slices[k] for k in np.argsort(along, kind="stable")]
-
-
-def _digest(file: File) -> bytes:
-    """sha256 of the data set with its pixels; the preamble and group 0002 before it only tell who wrote the file."""
-    try:
-        with file.path.open("rb") as stream:
-            filereader.read_preamble(stream, force=True)
-            filereader._read_file_meta_info(stream)
-            return hashlib.sha256(stream.read()).digest()
-    except OSError as problem:
-        raise unreachable(problem, file.name) from None
 
 
 def _split(slices: list[Slice]) -> dict[str, list[Slice]]:

@@ -51,7 +51,10 @@ class Suv:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A series that was seen: its kind, whether it was chosen, and why (or why not)."""
+    """A series that was seen: its kind, whether it was chosen, and why (or why not).
+
+    date: "2024-03-10", "" if not known; told where the folder is looked at, kept nowhere.
+    """
 
     series_uid: str
     modality: str
@@ -59,6 +62,7 @@ class Candidate:
     slices: int
     chosen: bool
     reason: str
+    date: str = ""
 
 
 @dataclass(frozen=True)

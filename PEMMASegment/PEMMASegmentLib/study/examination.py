@@ -1,0 +1,156 @@
+"""Whose images these are, of which day and which stack: one patient, one examination, or a refusal (DICOM 2.7)."""
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydicom import Dataset
+
+from ..core import PemmaError
+from . import geometry, tags, times
+
+if TYPE_CHECKING:
+    from .series import Series
+
+OPTION = {"CT": "--ct-series", "PT": "--pet-series"}
+NAME = {"CT": "CT", "PT": "PET"}
+MOST_LISTED = 8
+LONGEST_EXAMINATION_DAYS = 1  # a scan may run over midnight
+
+
+def day(header: Dataset) -> datetime | None:
+    """Midnight of the day of an image, None if no date in its header is possible."""
+    named = (tags.text(header, keyword) for keyword in ("AcquisitionDate", "SeriesDate", "StudyDate"))
+    return next((found for found in map(times.date, named) if found is not None), None)
+
+
+def day_in_words(header: Dataset) -> str:
+    """As "2024-03-10", "" if it is not known. For the screen of the one who owns the folder: no record keeps it."""
+    found = day(header)
+    return found.date().isoformat() if found else ""
+
+
+def days_between(one: "Series", other: "Series") -> int | None:
+    """None if a date is not known."""
+    days = day(one.header), day(other.header)
+    return None if None in days else abs((days[0] - days[1]).days)
+
+
+def told_apart_by(headers: Iterable[Dataset]) -> str:
+    """Keyword of what shows these headers to be of more than one patient, "" if nothing does.
+
+    Patient IDs must be equal; birth date, sex and, without an ID, the name speak only where several are stated.
+    """
+    headers = list(headers)
+    ids = {tags.text(header, "PatientID") for header in headers}
+    if len(ids) > 1:
+        return "PatientID"
+    stated = {"PatientBirthDate": _birth_date, "PatientSex": _sex} | ({} if any(ids) else {"PatientName": _name})
+    for keyword, read in stated.items():
+        if len({read(tags.text(header, keyword)) for header in headers} - {None, ""}) > 1:
+            return keyword
+    return ""
+
+
+def _birth_date(value: str) -> datetime | None:
+    return times.date(value)
+
+
+def _sex(value: str) -> str:
+    """ "O" and invalid values may stand for not known."""
+    return value.upper() if value.upper() in ("M", "F") else ""
+
+
+def _name(value: str) -> str:
+    """Its Latin letters, which no character set and no way to part them changes."""
+    return re.sub(r"[^A-Z]", "", value.upper().split("=")[0])
+
+
+def refuse_several_patients(found: Sequence["Series"]) -> None:
+    """Raises PemmaError unless all series may be of one patient."""
+    keyword = told_apart_by(series.header for series in found)
+    if keyword:
+        raise PemmaError(
+            "several-patients",
+            f"the folder holds series of more than one patient ({tags.title(keyword)})",
+            "give the folder of one patient, or name both series with --ct-series and --pet-series",
+            tags.place(keyword),
+        )
+
+
+def refuse_mixed(headers: Sequence[Dataset], modality: str) -> None:
+    """Raises PemmaError unless all images of one series may be of one patient and are of one study."""
+    if keyword := told_apart_by(headers):
+        raise _mixed("several-patients", "images of more than one patient", modality, keyword)
+    if _several(headers, "StudyInstanceUID"):
+        raise _mixed("several-studies", "images of more than one study", modality, "StudyInstanceUID")
+
+
+def refuse_frames_of_reference(headers: Sequence[Dataset], modality: str) -> None:
+    """Raises PemmaError if slices of one series state positions in more than one coordinate system."""
+    if _several(headers, "FrameOfReferenceUID"):
+        raise _mixed("several-frames", "slices of more than one frame of reference", modality, "FrameOfReferenceUID")
+
+
+def _several(headers: Sequence[Dataset], keyword: str) -> bool:
+    return len({tags.text(header, keyword) for header in headers} - {""}) > 1
+
+
+def _mixed(code: str, words: str, modality: str, keyword: str) -> PemmaError:
+    sentence = f"one {NAME[modality]} series holds {words} ({tags.title(keyword)})"
+    return PemmaError(code, sentence, tags.EXPORT_AGAIN, tags.place(keyword))
+
+
+def refuse_several_studies(found: Sequence["Series"], modality: str) -> None:
+    """Raises PemmaError for series of one modality of several studies, unless all are of one day: neither slice counts
+    nor series numbers say which examination is meant. The place lists days and series, which the sentence must not keep."""
+    studies = {tags.text(series.header, "StudyInstanceUID") for series in found}
+    days = [day(series.header) for series in found]
+    apart = None if None in days or not days else (max(days) - min(days)).days
+    if len(studies) < 2 or (apart is not None and apart <= LONGEST_EXAMINATION_DAYS):
+        return
+    when = f"up to {apart} days apart" if apart else "whose dates are not all known"
+    raise PemmaError(
+        "several-studies",
+        f"the folder holds {NAME[modality]} series of {len(studies)} studies {when}",
+        f"choose one with {OPTION[modality]}, or give the folder of one study",
+        _listed(found),
+    )
+
+
+def _listed(found: Sequence["Series"]) -> str:
+    """Each day with its series: "2023-03-10: 1.2.3, 1.2.4; 2024-03-10: 1.2.5"."""
+    by_day: dict[str, list[str]] = {}
+    in_order = sorted({(day_in_words(s.header), tags.words(s.header, "SeriesInstanceUID")) for s in found})
+    for when, uid in in_order[:MOST_LISTED]:
+        by_day.setdefault(when or "no date", []).append(uid)
+    more = ["..."] if len(in_order) > MOST_LISTED else []
+    return "; ".join([*(f"{when}: {', '.join(uids)}" for when, uids in by_day.items()), *more])
+
+
+def refuse_halves(usable: Sequence["Series"], modality: str) -> None:
+    """Refuses two series of one study that are one stack split over two UIDs: each alone would be half a patient."""
+    for k, one in enumerate(usable):
+        for other in usable[k + 1 :]:
+            if _one_stack(one, other):
+                raise PemmaError(
+                    "series-halves",
+                    f"two {NAME[modality]} series continue each other: one series split over two Series Instance UIDs",
+                    f"merge them, or choose one with {OPTION[modality]}",
+                    "(0020,000E)",
+                )
+
+
+def _one_stack(a: "Series", b: "Series") -> bool:
+    planes = [s.plane for s in (*a.slices, *b.slices)]
+    if a.grid.size[:2] != b.grid.size[:2] or not geometry.same_orientation(a.slices[0].plane, b.slices[0].plane):
+        return False
+    if tags.text(a.header, "StudyInstanceUID") != tags.text(b.header, "StudyInstanceUID") or (
+        tags.text(a.header, "SeriesNumber") != tags.text(b.header, "SeriesNumber")
+    ):
+        return False
+    along = np.sort(geometry.depths(planes))
+    steps = np.diff(along)
+    return bool(steps.min() > geometry.SAME_POSITION_MM and np.ptp(steps) < 2 * geometry.GRID_TOLERANCE * steps.mean())

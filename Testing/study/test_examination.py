@@ -1,0 +1,98 @@
+"""A folder with more than one examination or patient: refused, unless one day, the PET or the user says which is meant."""
+
+import pytest
+
+from PEMMASegmentLib import study
+from PEMMASegmentLib.core import PemmaError
+
+from ..badinputs.spoil import clones, for_all
+from .phantom import ROOT, Pair, series
+from .test_choosing import chosen, codes
+from .test_privacy import kept
+
+PRIOR = {"StudyInstanceUID": ROOT + ".99", "FrameOfReferenceUID": ROOT + ".98"}
+
+
+def prior(modality: str, number: int, slices: int = 10, day: str = "20230310", **more) -> list:
+    """The same patient on another day, with more slices and a higher series number."""
+    headers = clones(series(modality, slices), number)
+    for_all(headers, StudyDate=day, SeriesDate=day, AcquisitionDate=day, **PRIOR | more)
+    return headers
+
+
+def both(**changes) -> Pair:
+    """The current PET/CT and the prior one; changes are to all of the latter."""
+    now = Pair()
+    return Pair(now.ct + prior("CT", 31, **changes), now.pet + prior("PT", 32, **changes))
+
+
+def refused(folder, **asked) -> PemmaError:
+    with pytest.raises(PemmaError) as refusal:
+        study.load(folder, **asked)
+    return refusal.value
+
+
+@pytest.mark.parametrize("day, when", [("20230310", "366 days apart"), ("", "dates are not all known")])
+def test_current_and_prior_examination_are_not_chosen_between(day, when, tmp_path):
+    refusal = refused(both(day=day).write(tmp_path))
+    assert refusal.code == "several-studies" and when in refusal.sentence and "--pet-series" in refusal.way_out
+    for told in ("2024-03-10: " + ROOT + ".2", f"{day and '2023-03-10' or 'no date'}: {ROOT}.32"):
+        assert told in refusal.place
+    assert "2024" not in refusal.sentence + refusal.way_out
+
+
+def test_prior_is_not_taken_because_the_current_one_is_refused(tmp_path):
+    pair = both()
+    for_all(pair.pet[:8], PatientWeight=None)
+    assert refused(pair.write(tmp_path)).code == "several-studies"
+
+
+def test_two_ct_examinations(tmp_path):
+    refusal = refused(Pair(Pair().ct + prior("CT", 31), []).write(tmp_path))
+    assert refusal.code == "several-studies" and "--ct-series" in refusal.way_out
+
+
+@pytest.mark.parametrize("pet, ct", [("2", "1"), ("32", "31")])
+def test_named_pet_takes_the_ct_of_its_study(pet, ct, tmp_path):
+    loaded = study.load(both().write(tmp_path), pet_series=f"{ROOT}.{pet}")
+    assert chosen(loaded) == [ct, pet] and codes(loaded) == ["series-chosen"]
+
+
+def test_ct_of_the_pets_day_is_its_ct_whatever_a_prior_one_offers(tmp_path):
+    now = Pair()
+    for_all(now.ct, StudyInstanceUID=ROOT + ".97")
+    pair = Pair(now.ct + prior("CT", 31, slices=20, FrameOfReferenceUID=ROOT), now.pet)
+    loaded = study.load(pair.write(tmp_path))
+    assert chosen(loaded) == ["1", "2"] and "different-studies" in codes(loaded)
+
+
+def test_studies_of_one_day_are_chosen_between_aloud(tmp_path):
+    loaded = study.load(both(day="20240310").write(tmp_path))
+    assert chosen(loaded) == ["31", "32"] and "series-chosen" in codes(loaded)
+
+
+def test_dates_are_shown_and_not_kept(tmp_path):
+    pair = Pair(pet=Pair().pet + prior("PT", 32))
+    shown = study.describe(loaded := study.load(pair.write(tmp_path), need="ct"))["candidates"]
+    assert {one["date"] for one in shown} == {"2024-03-10", "2023-03-10"} and "pet-left-out" in codes(loaded)
+    assert not any(day in kept(loaded) for day in ("2024-03-10", "20240310", "2023-03-10", "20230310"))
+
+
+@pytest.mark.parametrize("one, other, place", [
+    ({"PatientBirthDate": "19500101"}, {"PatientBirthDate": "19800101"}, "(0010,0030)"),
+    ({"PatientSex": "M"}, {"PatientSex": "F"}, "(0010,0040)"),
+    ({"PatientID": "", "PatientName": "Roe^John"}, {"PatientID": "", "PatientName": "Doe^Jane"}, "(0010,0010)"),
+    ({"PatientBirthDate": "19500101", "PatientSex": "O"}, {"PatientBirthDate": "", "PatientSex": "F"}, None),
+    ({"PatientID": "", "PatientName": "DOE^JANE^^Dr"}, {"PatientID": "", "PatientName": "Doe^Jane^^Dr="}, None),
+    ({"PatientName": "Roe^John"}, {"PatientName": "Doe^Jane"}, None),  # a marriage; the ID is one
+])  # fmt: skip
+def test_patients_are_told_apart_by_what_both_series_state(one, other, place, tmp_path):
+    pair = Pair()
+    for_all(pair.ct, **one)
+    for_all(pair.pet, **other)
+    folder = pair.write(tmp_path)
+    if place is None:
+        assert codes(study.load(folder)) == []
+    else:
+        refusal = refused(folder)
+        assert (refusal.code, refusal.place) == ("several-patients", place)
