@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import SimpleITK as sitk
 import torch
 
 from PEMMASegmentLib import inference
@@ -42,6 +43,18 @@ def test_one_study_leaves_its_four_files(patient, even, tmp_path, capsys):
     record = json.loads((out / "result.json").read_text())
     assert record["lesions"][0]["mtv_rule"] == "suv2.5" and record["model"]["name"] == "even"
     assert [step["name"] for step in record["steps"]][0] == "load"
+
+
+def test_a_lesion_that_the_ct_cuts_off_is_told_in_the_record(nifti, even, tmp_path):
+    """PET and CT end alike, then the CT is cut."""
+    case = shutil.copytree(nifti, tmp_path / "case")
+    ct, told = sitk.ReadImage(str(case / "ct.nii.gz")), []
+    for columns in (ct.GetSize()[0], ct.GetSize()[0] // 2):
+        sitk.WriteImage(ct[:columns], str(case / "ct.nii.gz"))
+        assert main(["segment", str(case), "--out", str(tmp_path / "out"), "--model", str(even), "--quiet"]) == 0
+        record = json.loads((tmp_path / "out" / "result.json").read_text())
+        told.append([one["code"] for one in record["warnings"]])
+    assert "ct-coverage" not in told[0] and "ct-coverage" in told[1]
 
 
 def test_json_is_one_object_and_an_empty_result_is_a_result(patient, even, tmp_path, capsys):

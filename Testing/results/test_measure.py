@@ -9,7 +9,7 @@ from pydicom.uid import UID
 
 from PEMMASegmentLib.core import PemmaError
 from PEMMASegmentLib.core.components import components
-from PEMMASegmentLib.results import MTV_RULES, measure, totals, without_figures
+from PEMMASegmentLib.results import MTV_RULES, at_edge, measure, totals, without_figures
 from PEMMASegmentLib.results.covered import covered_voxels
 from PEMMASegmentLib.results.measure import sphere_means
 
@@ -195,6 +195,22 @@ def test_a_lesion_that_the_pet_shows_in_part_has_no_pet_figures(turn):
         numbers.append(lesions[0].suv_max)
     assert numbers == [5, 5, None, None]
     assert "lesion 1 reaches beyond" in notes[0][1] and without_figures(lesions, None) == ()
+
+
+@pytest.mark.parametrize("turn", [0.0, 0.2])
+def test_a_lesion_that_the_ct_cuts_off_is_told_if_the_pet_goes_on(turn):
+    voxels = np.zeros((20, 20, 20))
+    voxels[12:, 8:12, 8:12] = voxels[2:6, 2:5, 2:5] = 1  # the first and larger one reaches the last slice
+    voxels[19, 0, 0] = 1  # no lesion
+    label = image(voxels, (2, 2, 2), kind=np.uint8)
+    label.SetDirection([np.cos(turn), -np.sin(turn), 0, np.sin(turn), np.cos(turn), 0, 0, 0, 1])
+    told = []
+    for slices in (10, 12, 13, 20):  # of 4 mm; the CT ends with the tenth
+        pet = image(np.full((slices, 60, 60), 5.0), (2, 2, 4), (-40, -40, 1))
+        told.append(at_edge(measure(label, pet, min_volume_ml=0.1), label, pet))
+    assert told[:2] == [(), ()] and told[2] == told[3] != () and at_edge(measure(label, None), label, None) == ()
+    [(code, sentence)] = told[3]
+    assert code == "ct-coverage" and sentence.startswith("lesion 1 reaches the edge of the CT")
 
 
 def test_lesions_are_26_connected_sorted_by_volume_and_not_too_small():

@@ -1,4 +1,7 @@
-"""Which share of each PET voxel a lesion covers: exact where the grids are parallel, sampled where they are rotated."""
+"""Which share of each PET voxel a lesion covers: exact where the grids are parallel, sampled where they are rotated.
+
+And what of it the one shows and the other does not.
+"""
 
 from collections.abc import Iterator
 
@@ -7,6 +10,7 @@ import SimpleITK as sitk
 from scipy import sparse
 
 from ..core.components import Box
+from ..study.pairing import ALIKE_VOXELS
 
 #: parallel means: going through the whole lesion, no voxel drifts sideways by more than this share of a PET voxel
 _DRIFT = 0.02
@@ -40,6 +44,21 @@ def share_inside(lesion: np.ndarray, box: Box, label: sitk.Image, pet: sitk.Imag
         at = np.insert(np.argwhere(plane), 0, k, axis=1).T
         inside += np.count_nonzero(_within(matrix @ at + shift[:, None], size))
     return inside / np.count_nonzero(lesion)
+
+
+def cut_voxels(label: sitk.Image, pet: sitk.Image) -> np.ndarray:
+    """Indices (n, 3), z y x, of the label's voxels on a face of its grid beyond which the PET goes on, by more than images do
+    that were cut alike."""
+    marked = sitk.GetArrayViewFromImage(label)
+    matrix, shift = _label_to_pet(label, pet, (slice(0, 0),) * 3)
+    size = np.array(pet.GetSize()[::-1])
+    found = []
+    for axis in range(3):
+        outwards = np.eye(3)[axis] * (0.5 + ALIKE_VOXELS / np.abs(matrix[:, axis]).max())
+        for face, way in ((0, -outwards), (marked.shape[axis] - 1, outwards)):
+            at = np.insert(np.argwhere(marked.take(face, axis)), axis, face, axis=1)
+            found.append(at[_within(matrix @ (at + way).T + shift[:, None], size)])
+    return np.concatenate(found)
 
 
 def _within(index: np.ndarray, size: np.ndarray) -> np.ndarray:
