@@ -292,8 +292,9 @@ def test_the_worker_keeps_cases_too(named, nifti, library, tmp_path, even):
     scene = {"folder": str(tmp_path), "volumes": {"ct": "ct.nii.gz", "pet": "pet.nii.gz"}, "label": "drawn.nii.gz"}
     added = asked("add", **scene, made_by=made_by, patient="Erika", note="corrected at the rim", model=str(even))
     assert added["case"]["origin"]["model"]["name"] == "starter" and added["warnings"] == []
-    found = asked("add", study=str(named), no_blind="too long", origin="imported")
-    assert found["case"]["blind_left_out"] == "too long"
+    found = asked("add", study=str(named), no_blind="too long", origin="imported", patient="Erika")
+    assert found["case"]["blind_left_out"] == "too long" and found["case"]["patient"] == added["case"]["patient"]
+    assert "patient-named-otherwise" in [told["code"] for told in found["warnings"]]  # its headers say 4711-0815
     ids = [case["id"] for case in asked("list")["cases"]]
     assert ids == sorted((added["case"]["id"], found["case"]["id"]))
     assert asked("show", cases=ids[:1])["id"] == ids[0]

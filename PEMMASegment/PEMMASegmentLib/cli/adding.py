@@ -67,14 +67,15 @@ def add_case(
     if file is None:
         raise PemmaError("no-annotation", "the study has no RTSTRUCT, SEG or mask", "give one with --annotation FILE")
     label, notes = annotation.read(file, study, roi_name=options.annotation_roi)
-    patient = options.patient or patient_id(study)
+    stated = patient_id(study)
+    patient = options.patient or stated
     origin = origin or origin_of(file, options, load)
     card = blind.add(
         library, study, label, patient=patient, origin=origin, note=options.note,
         blind=None if options.no_blind else blind.Blind(load, options.inputs, options.device, options.whole_study),
         why_not=options.no_blind, progress=part(progress, 0.2, 1),
     )  # fmt: skip
-    return card, [*study.warnings, *notes, *_told(card, origin, patient, options)]
+    return card, [*study.warnings, *notes, *_told_of_patient(card, patient, stated), *_told(card, origin, options)]
 
 
 def with_inputs(study: "PetCtStudy", inputs: str) -> "PetCtStudy":
@@ -118,6 +119,20 @@ def left_out_in_words(card: "CaseCard") -> str:
     return f"{'blind record' if card.blind else 'no blind record'}: {card.blind_left_out}"
 
 
+def _told_of_patient(card: "CaseCard", patient: str | None, stated: str | None) -> "list[StudyWarning]":
+    """What a user should know of whose case it is; stated: the headers' Patient ID."""
+    from ..study.types import StudyWarning
+
+    if patient is None:
+        sentence = f"nobody says whose study case {card.id} is: it counts as a patient of its own"
+        return [StudyWarning("patient-unknown", sentence, "name studies of one patient alike with --patient")]
+    if stated is not None and patient.strip() != stated.strip():
+        sentence = f"case {card.id} counts as a study of the patient that was named, not of its headers' Patient ID"
+        way_out = "name all studies of this patient alike; if the name is wrong, remove the case and add it without --patient"
+        return [StudyWarning("patient-named-otherwise", sentence, way_out)]
+    return []
+
+
 def no_proof(case: str, why: str, else_: str) -> "StudyWarning":
     """That a case counts in no proof since its contour is like the model's output; else_: what to do if it was not."""
     from ..study.types import StudyWarning
@@ -126,15 +141,12 @@ def no_proof(case: str, why: str, else_: str) -> "StudyWarning":
                         f"if it was drawn without the model, {else_}")
 
 
-def _told(card: "CaseCard", given: "Origin", patient: str | None, options: argparse.Namespace) -> "list[StudyWarning]":
+def _told(card: "CaseCard", given: "Origin", options: argparse.Namespace) -> "list[StudyWarning]":
     """What a user should know of a new case; given: its origin as file and options have it."""
     from ..adaptation.blind import like_output
     from ..study.types import StudyWarning
 
     told = []
-    if patient is None:
-        sentence = f"nobody says whose study case {card.id} is: it counts as a patient of its own"
-        told.append(StudyWarning("patient-unknown", sentence, "name studies of one patient alike with --patient"))
     if card.blind_left_out and card.origin.independent and not options.no_blind:
         told.append(StudyWarning("no-blind-record", left_out_in_words(card)))
     if not card.blind and card.origin.independent and options.origin is None:
