@@ -259,6 +259,11 @@ def test_the_estimate_is_of_the_cases_that_are_there(app, inside, site, asked, m
     os.killpg(group, signal.SIGCONT)
     wait(app, lambda: "on this computer" in ui.estimateLabel.text)
     assert "From 2 case(s)" in ui.estimateLabel.text and "three patients" in ui.estimateLabel.text
+    ui.methodComboBox.currentText = "SALT"
+    wait(app, lambda: training._estimating is not None)
+    ui.caseLibraryPathEdit.currentPath = ""  # its answer is of no use any more
+    wait(app, lambda: training._estimating is None)
+    assert "on this computer" not in ui.estimateLabel.text
 
 
 def test_stopped_and_killed_it_loses_nothing_but_the_run(app, module, inside, site, home):

@@ -208,8 +208,8 @@ class Training:
         self._estimating = None
         if self._asked is not None:
             self._begin()
-        elif self._chosen is None or self._estimated != self._of_cases(self._fields()):  # changed meanwhile
-            self.look()
+        elif self._chosen is None or not self._cases() or self._estimated != self._of_cases(self._fields()):
+            self.look()  # changed meanwhile
         elif isinstance(event, Result):
             self._ui.estimateLabel.text += " " + _in_words(event.fields, self._method)
         else:
