@@ -432,6 +432,10 @@ def test_by_clicks_from_one_lesion_to_an_edited_seg(app, module, panel, tmp_path
     assert cells(table, 0) == ["1", "2", "3", "4"]
     table.item(2, 0).setCheckState(QtCore.Qt.Unchecked)
     assert "Kept: 3" in ui.totalsLabel.text and ui.undoButton.text == "Undo: tick"
+    select(table, 0, 1)
+    for state in ("reviewed, edited", "flagged, edited"):  # pressed again it takes them back, not all the others too
+        click(ui.reviewButton)
+        assert cells(table, 7) == [state, state, *["flagged, edited"] * 2]
     select(table, 0)
     click(ui.reviewButton)
     assert cells(table, 7) == ["reviewed, edited", *["flagged, edited"] * 3]

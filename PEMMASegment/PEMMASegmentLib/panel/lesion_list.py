@@ -1,5 +1,6 @@
 """The list of lesions in the panel: a row each, a tick to keep it, a click to go there, several rows to merge."""
 
+import itertools
 import textwrap
 from collections.abc import Callable, Mapping, Sequence, Set
 
@@ -48,10 +49,9 @@ class LesionList:
             colour = qt.QColor.fromRgbF(*(colours or {}).get(lesion.number, (0.5, 0.5, 0.5)))
             self._item(row, 0).setData(qt.Qt.DecorationRole, colour)
         self._widget.resizeColumnsToContents()
-        self._widget.clearSelection()
+        for row, column in itertools.product(range(len(lesions)), range(len(headers))):
+            self._item(row, column).setSelected(self._numbers[row] in selected)
         self._filling = False
-        if len(selected) == 1:
-            self.select(selected[0])
 
     def _fill_row(self, row: int, lesion: Lesion, reviewed: bool) -> None:
         first = self._item(row, 0)
