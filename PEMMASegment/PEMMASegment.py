@@ -204,7 +204,7 @@ class PEMMASegmentLogic(ScriptedLoadableModuleLogic):
         what the PET's headers lack (`weight_kg`, `dose_bq` ..., see `PEMMASegmentLib.study.types.Typed`).
         """
         from PEMMASegmentLib.core import PemmaError
-        from PEMMASegmentLib.panel import logic, studies
+        from PEMMASegmentLib.panel import logic, parameters, studies
         from PEMMASegmentLib.study.types import Typed
         from PEMMASegmentLib.worker.client import Worker
         from PEMMASegmentLib.worker.events import Error, Result
@@ -217,7 +217,7 @@ class PEMMASegmentLogic(ScriptedLoadableModuleLogic):
             while True:
                 for event in worker.poll():
                     if isinstance(event, Result) and event.id == id:
-                        return logic.show_result(study, event, ct, pet, options)
+                        return logic.show_result(study, event, ct, pet, options, parameters.given_by(typed))
                     if isinstance(event, Error):
                         raise PemmaError(event.code, event.sentence, event.way_out, event.place)
                 time.sleep(0.05)

@@ -14,6 +14,7 @@ import pytest
 from .conftest import choosing, click, left_behind, wait
 from .conftest import picture as whole_picture
 from .test_adapt_plot import columns
+from .test_parameters import user_chooses
 
 pytest.importorskip("slicer", reason="needs the package slicer-core", exc_type=ImportError)
 pytest.importorskip("PyQt5.QtWidgets", reason="needs the package PyQt5", exc_type=ImportError)
@@ -412,6 +413,23 @@ def test_the_current_study_becomes_a_case(app, module, inside, tmp_path, sts_008
     picture(module, "adapt-4.png")
     text = b"".join(f.read_bytes() for name in ("ours", "theirs", "folders") for f in (tmp_path / name).rglob("*.json"))
     assert b"STS_008" not in text and left_behind(module) == []
+
+
+def test_what_was_typed_for_a_case_holds_for_one_study(module, inside, sts_008):
+    """Another patient would get its pseudonym."""
+    import slicer
+    import slicer_app
+
+    ui, main = inside.ui, module.panel.ui
+    edits = ui.casePatientEdit, ui.caseNoteEdit, ui.caseRoiEdit
+    other = slicer_app.slicer_scene.load_series(sts_008 / "CT", "Other")
+    for leave in (lambda: user_chooses(main.ctSelector, other), lambda: slicer.mrmlScene.Clear(0)):
+        for edit in edits:
+            edit.text = "of the former"
+        user_chooses(main.petSelector, main.petSelector.currentNode())
+        assert ui.casePatientEdit.text == "of the former"
+        leave()
+        assert [edit.text for edit in edits] == [""] * 3
 
 
 def refuses_what_is_not_of_the_study(panel, inside) -> None:

@@ -179,6 +179,16 @@ def test_every_act_is_undone_by_one_undo_the_last_first(run):
     assert run.last_act == "" and run.undo() == "" and run.drawn.numbers is None
 
 
+def test_an_undo_leaves_the_review_of_lesions_that_it_does_not_change(run):
+    run.add(at(run.segmentation.probability, SEEN))
+    run.cut(at(run.segmentation.probability, IN_TUMOUR))
+    run.keep(2, False)
+    run.review([1, 2])
+    assert run.undo() == "keep" and run.reviewed == {1, 2}
+    assert run.undo() == "cut" and run.reviewed == {2}  # the first is another than was looked at
+    assert run.undo() == "add" and run.reviewed == set()
+
+
 def paint(run, number: int) -> None:
     """A stroke as the Segment Editor leaves it: a block at the corner of the volume added to a segment."""
     import slicer
@@ -506,8 +516,8 @@ def test_the_slider_and_the_rule_redraw_at_once(app, panel):
     assert panel.run.mtv_rule == "suv4"
 
 
-def finished(panel, folder):
-    """A segmentation that was asked for and is answered, by the probability of the result that is shown."""
+def finished(panel, folder, **fields):
+    """A segmentation that was asked for and is answered, by the probability of the result that is shown, and these fields."""
     import time
 
     from PEMMASegmentLib.panel.remaining import Remaining
@@ -517,8 +527,8 @@ def finished(panel, folder):
     chosen, study = panel.chosen, panel._study()
     sitk.WriteImage(panel.run.segmentation.probability, str(folder / "probability.nrrd"))
     ids = chosen.ct.GetID(), chosen.pet.GetID()
-    asked = _Asked(7, study, *ids, time.monotonic(), Remaining(time.monotonic), {"adapter": None})
-    answer = Result(7, "segment", FIELDS | {"probability": "probability.nrrd"}, folder)
+    asked = _Asked(7, study, *ids, time.monotonic(), Remaining(time.monotonic), {"adapter": None}, {})
+    answer = Result(7, "segment", FIELDS | {"probability": "probability.nrrd"} | fields, folder)
     return lambda: panel._guarded(panel._finish, asked, answer)
 
 

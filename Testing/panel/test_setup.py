@@ -122,6 +122,7 @@ def test_a_study_outside_the_known_region_asks_for_a_box(app, ui, module, short)
     wait(app, lambda: ui.segmentButton.text == "Segment")
     assert panel.run is not None, ui.messageLabel.text
     assert panel.run.segmentation.roi_mm == pytest.approx(tuple(box_of(roi)))
+    assert "Segmented inside the region alone." in ui.messageLabel.text
     assert left_behind(module) == []
 
 

@@ -50,8 +50,15 @@ class CaseList:
     def use(self, chosen: "parameters.Parameters | None") -> None:
         """The scene's choices; its result is the contour to add, until another is chosen."""
         self._chosen = chosen
-        if chosen is not None and chosen.result is not None:
+        if chosen is None:
+            self.forget()
+        elif chosen.result is not None:
             self.use_contour(chosen.result)
+
+    def forget(self) -> None:
+        """What was typed for a case was of the former study: another patient must not get its name."""
+        for edit in (self._ui.casePatientEdit, self._ui.caseNoteEdit, self._ui.caseRoiEdit):
+            edit.text = ""
 
     def use_contour(self, node) -> None:
         """Chooses the contour to add: a segmentation node."""

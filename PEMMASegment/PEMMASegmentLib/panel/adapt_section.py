@@ -39,6 +39,11 @@ class AdaptSection:
         if self.inside is not None:
             self.inside.cases.use_contour(segmentation_node)
 
+    def another_study(self) -> None:
+        """Another CT or PET is chosen: what was said of a case was of the former one."""
+        if self.inside is not None:
+            self.inside.cases.forget()
+
     def clear_comparison(self) -> None:
         """Takes a held-out case out of the views, which show something else from now on."""
         if self.inside is not None:

@@ -65,6 +65,11 @@ class Packed:
         small = np.int32 if drawing.numbers.size < 2**31 else np.int64
         return cls(replace(drawing, numbers=np.empty(0, np.uint16)), drawing.numbers.shape, at.astype(small), values)
 
+    def has_voxels_of(self, drawing: Drawing) -> bool:
+        """Whether the lesions are the same, voxel for voxel."""
+        other = Packed.of(drawing)
+        return self.shape == other.shape and np.array_equal(self.at, other.at) and np.array_equal(self.values, other.values)
+
     def unpacked(self) -> Drawing:
         numbers = np.zeros(self.shape, np.uint16)
         numbers.ravel()[self.at] = self.values

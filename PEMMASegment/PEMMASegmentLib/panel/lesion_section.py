@@ -8,8 +8,9 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from ..core.types import SMALLEST_ML
-from . import lesion_edits, logic, runs, segments
+from . import lesion_edits, logic, segments
 from .lesion_list import LesionList, in_words
+from .run import Run
 from .table import as_tsv
 from .words import rename
 
@@ -28,7 +29,8 @@ class LesionSection(VTKObservationMixin):
 
     def __init__(self, ui, parent, guarded: Callable, say: Callable[[str], None], follow: Callable):
         super().__init__()
-        self.run: runs.Run | None = None
+        self.run: Run | None = None
+        self._why_none = ""
         self._ui, self._guarded, self._say, self._follow = ui, guarded, say, follow
         self._acting = False
         self._list = LesionList(ui.lesionTable, self._on_kept, self._on_lesion)
@@ -51,17 +53,18 @@ class LesionSection(VTKObservationMixin):
         )  # fmt: skip
         self.show(None)
 
-    def show(self, run: runs.Run | None) -> None:
-        """Shows a result and follows the edits of its segments; None for none."""
+    def show(self, run: Run | None, why_none: str = "") -> None:
+        """Shows a result and follows the edits of its segments; None for none, and why there is none."""
         self.removeObservers()
         self._settled.stop()
-        self.run = run
+        self.run, self._why_none = run, why_none
         if run is not None:
             segmentation = run.node.GetSegmentation()
             kind = slicer.vtkSegmentation
             for event in (kind.SourceRepresentationModified, kind.SegmentAdded, kind.SegmentRemoved, kind.SegmentModified):
                 self.addObserver(segmentation, event, self._on_edited)
             self._show_volume()
+            self._ui.mtvRuleComboBox.currentText = run.mtv_rule
         for widget in self._buttons:
             widget.enabled = run is not None
         self._refresh()
@@ -166,14 +169,14 @@ class LesionSection(VTKObservationMixin):
         shown = (run.lesions, run.mtv_rule, run.reviewed) if run is not None else ([], "41%", frozenset())
         self._list.fill(*shown, segments.colours(node) if node is not None else {})
         template = _("Kept: {number}, reviewed: {reviewed}. Contours {volume} ml, MTV {mtv} ml, TLG {tlg} g.")
-        ui.totalsLabel.text = in_words(run.lesions, template, run.reviewed) if run is not None else ""
+        ui.totalsLabel.text = in_words(run.lesions, template, run.reviewed) if run is not None else self._why_none
         act = run.last_act if run is not None else ""
         ui.undoButton.enabled = bool(act)
         rename(ui.undoButton, _("Undo: {act}").format(act=ACTS[act]) if act else _("Undo"))
         self._follow(run)
 
 
-def _added(number: int, grown: lesion_edits.Grown, run: runs.Run) -> str:
+def _added(number: int, grown: lesion_edits.Grown, run: Run) -> str:
     volume = next(lesion.volume_ml for lesion in run.lesions if lesion.number == number)
     if grown.source == "pet":
         words = _("Lesion {number} was added from the PET: SUV from {level}, {share} of the maximum there; {volume} ml.")

@@ -42,17 +42,18 @@ def request_fields(study: PetCtStudy, folder: Path, options: Mapping[str, Any]) 
     return {"folder": folder, "volumes": volumes, **options}
 
 
-def show_result(study: PetCtStudy, answer: Result, ct_node, pet_node, options: Mapping[str, Any]) -> runs.Run:
+def show_result(study: PetCtStudy, answer: Result, ct_node, pet_node, options: Mapping[str, Any],
+                typed: Mapping[str, Any] | None = None) -> runs.Run:  # fmt: skip
     """The answer to a segment request as nodes in the scene. To be called before the next poll, which removes its files.
 
-    options: those that it was asked with, see `request_fields`.
+    options: those that it was asked with, see `request_fields`. typed: what the study was read with, see `runs.Run`.
     """
     probability = sitk.ReadImage(str(answer.folder / answer.fields["probability"]), sitk.sitkFloat32)
     smallest = answer.fields["min_volume_ml"]
     return runs.create(
         study, answer.fields, probability, ct_node, pet_node, min_volume_ml=smallest,
         usual_min_volume_ml=smallest if options.get("min_volume") is None else SMALLEST_ML,
-        mtv_rule=options.get("mtv_rule") or "41%",
+        mtv_rule=options.get("mtv_rule") or "41%", typed=typed,
     )  # fmt: skip
 
 
@@ -115,7 +116,7 @@ def _to_disk(write, path: Path, *arguments) -> None:
 def why_not_export(run: runs.Run | None) -> str:
     """Why no DICOM-SEG can be written, "" if it can."""
     if run is None:
-        return "there is no result yet"
+        return "no result is shown"
     if not any(lesion.kept for lesion in run.lesions):
         return "no lesion is kept"
     if not run.study.grid_headers:

@@ -1,6 +1,7 @@
 """What the user has chosen, kept in the scene: Slicer's parameter node with typed members."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from slicer import vtkMRMLMarkupsROINode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.parameterNodeWrapper import Choice, Default, WithinRange, parameterNodeWrapper
@@ -17,6 +18,8 @@ CHOICES = {
     "petColour": list(COLOURS), "petWindow": list(WINDOWS), "inputs": list(INPUTS), "device": list(DEVICES),
     "mtvRule": list(MTV_RULES),
 }  # fmt: skip
+#: member that holds for one PET -> not given
+_OF_THE_PET = {"weightKg": 0.0, "heightM": 0.0, "doseMBq": 0.0, "injectionTime": "", "isotope": "", "petIsSuv": False}
 
 
 @parameterNodeWrapper
@@ -69,6 +72,30 @@ def typed_of(chosen: Parameters) -> Typed:
         injection_time=chosen.injectionTime.strip() or None,
         isotope=chosen.isotope.strip() or None,
     )
+
+
+def given(chosen: Parameters) -> dict[str, Any]:
+    """What the user gave for the chosen PET, by member."""
+    if chosen.pet is None:
+        return {}
+    return {name: getattr(chosen, name) for name, none in _OF_THE_PET.items() if getattr(chosen, name) != none}
+
+
+def give(chosen: Parameters, values: Mapping[str, Any]) -> bool:
+    """Gives these values for the PET, as `given` has them, and takes away all others; whether that changed anything."""
+    wanted = _OF_THE_PET | dict(values)
+    differ = [name for name in _OF_THE_PET if getattr(chosen, name) != wanted[name]]
+    for name in differ:
+        setattr(chosen, name, wanted[name])
+    return bool(differ)
+
+
+def given_by(typed: Typed) -> dict[str, Any]:
+    """A script's values as `given` has them."""
+    dose = typed.dose_bq / 1e6 if typed.dose_bq else None
+    values = {"weightKg": typed.weight_kg, "heightM": typed.height_m, "doseMBq": dose, "injectionTime": typed.injection_time,
+              "isotope": typed.isotope}  # fmt: skip
+    return {name: value for name, value in values.items() if value}
 
 
 def options_of(chosen: Parameters) -> dict:

@@ -23,6 +23,12 @@ def new_region(volume, longest_mm: float):
     return roi
 
 
+def show(roi, shown: bool) -> None:
+    """Shows a region in the views, or puts it aside: it stays in the scene, and can be chosen again."""
+    if roi.GetDisplayNode() is not None:
+        roi.GetDisplayNode().SetVisibility(shown)
+
+
 def box_of(roi) -> list[float]:
     """A Slicer ROI as x0, x1, y0, y1, z0, z1 in LPS millimetres."""
     bounds = [0.0] * 6

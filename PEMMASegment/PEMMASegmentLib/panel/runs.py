@@ -1,6 +1,6 @@
-"""One run of the network in the scene: its nodes, the lesions drawn from the kept probability, the user's edits, its end.
+"""A run of the network in the scene: how its nodes come there, and how they become a `Run` again.
 
-    segmentation node   one segment a lesion; attribute RECORD: what made it (JSON, nothing of the patient)
+    segmentation node   one segment a lesion; attribute RECORD: what made it (JSON, nothing that names the patient)
       +-- PROBABILITY   volume node; the threshold redraws from it. Not hidden: Slicer's Save dialog leaves hidden nodes out
       +-- TABLE         table node with the figures
       +-- CT, PET       the volumes it was made of
@@ -8,278 +8,36 @@ All of it is saved with the scene; `restore` picks it up again: edited lesions f
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 import slicer
 
-from .. import results
-from ..core import Identity, Lesion, PemmaError, Segmentation, Step
-from ..core.images import array, like, on_one_grid, voxels_in
+from ..core import Identity, PemmaError, Segmentation, Step
+from ..core.images import array, like, on_one_grid
 from ..study import PetCtStudy
-from . import lesion_edits, own_nodes, segments, table, volumes
-from .drawing import Drawing, Packed, at_threshold, changed, drawn_by_network, erased_by, packed, unpacked
+from . import own_nodes, segments, volumes
+from .drawing import Drawing, drawn_by_network, unpacked
+from .run import CT, PET, PROBABILITY, RECORD, TABLE, History, Run
 
-RECORD = "PEMMASegment.Record"
-PROBABILITY, TABLE, CT, PET = (f"PEMMASegment.{name}" for name in ("Probability", "Table", "CT", "PET"))
 _KEPT_FIELDS = ("software", "model", "adapter", "adapter_parts", "inputs", "device", "precision", "threshold", "roi_mm", "steps")
-MOST_UNDO = 50
-
-
-@dataclass
-class Run:
-    """A result in the scene. Nodes are looked up by ID each time: the user may have removed them.
-
-    segmentation: what the network said; `drawn` is what the user made of it. Every act can be undone, the last first.
-    usual_min_volume_ml: the smallest volume when the user gives none: the adapter's own, else 0.5 ml.
-    part_ids: of probability and table, which outlive the segmentation node that refers to them.
-    """
-
-    study: PetCtStudy
-    segmentation: Segmentation
-    node_id: str
-    min_volume_ml: float = 0.5
-    mtv_rule: str = "41%"
-    usual_min_volume_ml: float = 0.5
-    part_ids: tuple[str, ...] = ()
-    lesions: list[Lesion] = field(default_factory=list)
-    _drawing: Drawing | None = None
-    _undo: list[tuple[str, Packed]] = field(default_factory=list)
-    _in_3d: bool = True
-    _surfaces: dict | None = None  # those that are still right, while the others wait to be made
-
-    @property
-    def node(self):
-        """The segmentation node. Raises PemmaError "result-gone" after its removal."""
-        node = slicer.mrmlScene.GetNodeByID(self.node_id)
-        if node is None:
-            raise PemmaError("result-gone", "the result is no longer in the scene", "segment again")
-        return node
-
-    @property
-    def reference(self):
-        """The volume node that the result is shown over; may be gone, and no longer lie on the label's grid."""
-        return self.node.GetNodeReference(CT) or self.node.GetNodeReference(PET)
-
-    @property
-    def threshold(self) -> float:
-        """Of the network's lesions."""
-        return self._drawing.threshold
-
-    @property
-    def reviewed(self) -> frozenset[int]:
-        """Lesions that the physician has looked at."""
-        return self._drawing.reviewed
-
-    @property
-    def last_act(self) -> str:
-        """What `undo` would take back: "threshold", "volume", "keep", "add", "cut", "merge" or "edit"; "" if nothing."""
-        return self._undo[-1][0] if self._undo else ""
-
-    @property
-    def drawn(self) -> Segmentation:
-        """The lesions as they are drawn; for an unedited run what the network said at this threshold."""
-        drawing, grid = self._drawing, self.segmentation.probability
-        if not drawing.edited:
-            label = (sitk.GetArrayViewFromImage(grid) >= drawing.threshold).astype(np.uint8)
-            return replace(self.segmentation, threshold=drawing.threshold, label=like(label, grid))
-        label = like((drawing.numbers > 0).astype(np.uint8), grid)
-        return replace(
-            self.segmentation, threshold=drawing.threshold, label=label, numbers=like(drawing.numbers, grid)
-        )
-
-    def redraw(self, *, threshold: float | None = None, min_volume_ml: float | None = None,
-               mtv_rule: str | None = None) -> None:  # fmt: skip
-        """Draws the network's lesions from the kept probability, and their figures by another rule.
-
-        Lesions that the user touched stay as they are, and what was erased stays away; a lesion made of dropped ones
-        stays dropped. A slider wants to be quick: the surfaces for the 3D view are left to `make_surfaces`.
-        """
-        self.take_edits()
-        self.mtv_rule = mtv_rule or self.mtv_rule
-        if threshold is None and min_volume_ml is None:
-            self._show(self._drawing)
-            return
-        before, grid, act = self._drawing, self.segmentation.probability, "volume" if threshold is None else "threshold"
-        least = self.min_volume_ml if min_volume_ml is None else min_volume_ml
-        after = at_threshold(before, grid, self.threshold if threshold is None else threshold, voxels_in(least, grid))
-        if before is not None and self.last_act != act:  # a slider that moves on is one act
-            self._remember(act)
-        self._draw(replace(after, min_volume_ml=least))
-
-    def make_surfaces(self) -> None:
-        """Makes the surfaces that are missing, unless the user has switched them off."""
-        if self._surfaces is not None:
-            segments.make_surfaces(self.node, self._surfaces)
-            self._surfaces = None
-
-    def keep(self, number: int, kept: bool) -> None:
-        """Keeps or drops a lesion."""
-        drawing = self._drawing
-        self._remember("keep")
-        self._show(replace(drawing, dropped=drawing.dropped - {number} if kept else drawing.dropped | {number}))
-
-    def review(self, numbers: Sequence[int], done: bool = True) -> None:
-        """Marks lesions as looked at by the physician, or as flagged again. Stays with them until they change."""
-        self.take_edits()
-        now = self._drawing.reviewed
-        self._show(replace(self._drawing, reviewed=now | set(numbers) if done else now - set(numbers)))
-
-    def add(self, at_lps: tuple[float, float, float]) -> tuple[int, lesion_edits.Grown]:
-        """Adds the lesion at a point (`lesion_edits.grow`); returns its number and how it was found. Raises PemmaError."""
-        self.take_edits()
-        drawing = self._drawing
-        grown = lesion_edits.grow(
-            drawing.numbers, self.segmentation.probability, self.study.pet, drawing.threshold, at_lps
-        )
-        numbers, new = drawing.numbers.copy(), drawing.free_number
-        numbers[grown.box][grown.voxels] = new
-        self._change("add", numbers)
-        return new, grown
-
-    def cut(self, at_lps: tuple[float, float, float]) -> tuple[int, int]:
-        """Cuts the lesion at a point in two (`lesion_edits.cut`); returns its number and that of the part at the point."""
-        self.take_edits()
-        number, part, box = lesion_edits.cut(
-            self._drawing.numbers, self.segmentation.probability, self.study.pet, at_lps
-        )
-        numbers, new = self._drawing.numbers.copy(), self._drawing.free_number
-        numbers[box][part] = new
-        self._change("cut", numbers)
-        return number, new
-
-    def merge(self, chosen: Sequence[int]) -> int:
-        """Makes one lesion of several, under the lowest of their numbers, which is returned; it is kept."""
-        self.take_edits()
-        chosen = sorted({lesion.number for lesion in self.lesions} & set(chosen))
-        if len(chosen) < 2:
-            raise PemmaError("merge-one", "fewer than two lesions are selected", "select them in the table (Ctrl+click)")
-        numbers = np.where(np.isin(self._drawing.numbers, chosen), np.uint16(chosen[0]), self._drawing.numbers)
-        self._change("merge", numbers, dropped=self._drawing.dropped - set(chosen))
-        return chosen[0]
-
-    def take_edits(self) -> bool:
-        """Takes over what was done to the segments in the Segment Editor; False when nothing was."""
-        if self._drawing is None:
-            return False
-        drawing = self._drawing
-        numbers = segments.read(self.node, self.segmentation.probability, drawing.free_number)
-        differ = changed(drawing.numbers, numbers)
-        reviewed = segments.reviewed(self.node) & {lesion.number for lesion in self.lesions}
-        if not differ and reviewed == drawing.reviewed:
-            return False
-        if differ:
-            self._change("edit", numbers, redraw=False, reviewed=reviewed)
-        else:
-            self._show(replace(drawing, reviewed=reviewed))
-        return True
-
-    def undo(self) -> str:
-        """Takes the last act back, see `last_act`, which is returned."""
-        self.take_edits()
-        act, before = self._undo.pop() if self._undo else ("", None)
-        if before is not None:
-            self._draw(before.unpacked())
-            self.make_surfaces()
-        return act
-
-    def remove(self) -> None:
-        """Takes the run, or what the user has left of it, out of the scene: this is its undo."""
-        for part in map(slicer.mrmlScene.GetNodeByID, (*self.part_ids, self.node_id)):
-            if part is not None:
-                slicer.mrmlScene.RemoveNode(part)
-
-    def write_seg(self, path: Path) -> tuple[tuple[str, str], ...]:
-        """Writes the kept lesions as DICOM-SEG, as they are drawn now; returns notes. Raises PemmaError."""
-        self.take_edits()
-        options = {"segments": "each", "min_volume_ml": self.min_volume_ml, "mtv_rule": self.mtv_rule}
-        return results.write_seg(path, self.study, self.drawn, self.lesions, command_options=options)
-
-    def _remember(self, act: str) -> None:
-        self._undo = [*self._undo[1 - MOST_UNDO :], (act, Packed.of(self._drawing))]
-
-    def _change(self, act: str, numbers: np.ndarray, *, redraw: bool = True, **decided) -> None:
-        """Other voxels: the lesions concerned are the user's from now on, and want to be reviewed again."""
-        before = self._drawing
-        differ = changed(before.numbers, numbers)
-        there = frozenset(np.unique(numbers[numbers > 0]).tolist())
-        decided = {"reviewed": before.reviewed, "dropped": before.dropped} | decided
-        after = replace(
-            before,
-            numbers=numbers,
-            touched=(before.touched | differ) & there,
-            uids={lesion.number: lesion.tracking_uid for lesion in self.lesions} | dict(before.uids),
-            dropped=decided["dropped"] & there,
-            reviewed=(decided["reviewed"] & there) - differ,
-            highest=max(before.highest, int(before.numbers.max(initial=0)), int(numbers.max(initial=0))),
-            erased=erased_by(before, numbers),
-        )
-        self._remember(act)
-        (self._draw if redraw else self._show)(after)
-        self.make_surfaces()
-
-    def _draw(self, drawing: Drawing) -> None:
-        """Segments, table and record of this drawing; the surfaces wait."""
-        lesions = self._measured(drawing)
-        grid, model = self.segmentation.probability, self.segmentation.model
-        self._keep_surfaces(drawing)
-        segments.draw(self.node, drawing.numbers, grid, lesions, model, drawing.reviewed)
-        self._become(drawing, lesions)
-
-    def _keep_surfaces(self, drawing: Drawing) -> None:
-        """Surfaces of lesions that have the same voxels in the new drawing."""
-        known = segments.surfaces(self.node)
-        if self._surfaces is None and segments.ids(self.node):
-            self._in_3d = bool(known)
-        differ = changed(self._drawing.numbers, drawing.numbers) if self._drawing is not None else ()
-        known = {n: surface for n, surface in (known | (self._surfaces or {})).items() if n not in differ}
-        self._surfaces = known if self._in_3d else None
-
-    def _show(self, drawing: Drawing) -> None:
-        """As `_draw` when the segments have these voxels already."""
-        lesions = self._measured(drawing)
-        segments.describe(self.node, lesions, self.segmentation.model, drawing.reviewed)
-        self._become(drawing, lesions)
-
-    def _become(self, drawing: Drawing, lesions: list[Lesion]) -> None:
-        """Keeps them, and brings record and table up to date."""
-        self._drawing, self.lesions, self.min_volume_ml = drawing, lesions, drawing.min_volume_ml
-        node = self.node
-        record = json.loads(node.GetAttribute(RECORD))
-        record |= {
-            "threshold": drawing.threshold, "min_volume_ml": self.min_volume_ml, "mtv_rule": self.mtv_rule,
-            "highest": drawing.highest, "erased": packed(drawing.erased), "usual_min_volume_ml": self.usual_min_volume_ml,
-        }  # fmt: skip
-        node.SetAttribute(RECORD, json.dumps(record))
-        if node.GetNodeReference(TABLE) is not None:
-            table.fill(node.GetNodeReference(TABLE), lesions, self.mtv_rule)
-
-    def _measured(self, drawing: Drawing) -> list[Lesion]:
-        numbers = like(drawing.numbers, self.segmentation.probability)
-        key = results.result_key(self.study.study_key, replace(self.segmentation, threshold=drawing.threshold))
-        lesions = results.measure_edited(numbers, self.study.pet, mtv_rule=self.mtv_rule, key=key)
-        for lesion in lesions:
-            lesion.kept = lesion.number not in drawing.dropped
-            if lesion.number in drawing.touched:
-                lesion.algorithm_type = "SEMIAUTOMATIC"
-                lesion.tracking_uid = drawing.uids.get(lesion.number, lesion.tracking_uid)
-        return lesions
 
 
 def create(study: PetCtStudy, fields: Mapping[str, Any], probability: sitk.Image, ct_node, pet_node, *,
-           min_volume_ml: float = 0.5, usual_min_volume_ml: float = 0.5, mtv_rule: str = "41%") -> Run:  # fmt: skip
+           min_volume_ml: float = 0.5, usual_min_volume_ml: float = 0.5, mtv_rule: str = "41%",
+           typed: Mapping[str, Any] | None = None) -> Run:  # fmt: skip
     """Puts a result into the scene, with closed surfaces, below the study of its CT (or PET).
 
     fields: of the background process' result, as in result.json. probability: on the grid of the CT, PET if none.
+    typed: what the study was read with, see `Run`.
     """
     reference = ct_node or pet_node
     node = slicer.vtkMRMLSegmentationNode()
     node.SetName(slicer.mrmlScene.GetUniqueNameByString("PEMMASegment tumours"))
-    node.SetAttribute(RECORD, json.dumps({name: fields.get(name) for name in _KEPT_FIELDS}))  # selectors look when it is added
+    record = {name: fields.get(name) for name in _KEPT_FIELDS} | {"typed": typed}
+    node.SetAttribute(RECORD, json.dumps(record))  # before it is added: that is when selectors look
     slicer.mrmlScene.AddNode(node)
     node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
@@ -289,7 +47,7 @@ def create(study: PetCtStudy, fields: Mapping[str, Any], probability: sitk.Image
     for role, part in ((PROBABILITY, kept), (TABLE, lesion_table), (CT, ct_node), (PET, pet_node)):
         node.SetNodeReferenceID(role, part.GetID() if part is not None else None)
     run = Run(study, _segmentation(fields, probability), node.GetID(), min_volume_ml, mtv_rule, usual_min_volume_ml,
-              (kept.GetID(), lesion_table.GetID()))  # fmt: skip
+              (kept.GetID(), lesion_table.GetID()), typed)  # fmt: skip
     run.redraw(threshold=fields["threshold"])
     run.make_surfaces()
     for part in (node, lesion_table, kept):
@@ -297,9 +55,20 @@ def create(study: PetCtStudy, fields: Mapping[str, Any], probability: sitk.Image
     return run
 
 
-def restore(node, study: PetCtStudy) -> Run:
+def made_on(node) -> tuple:
+    """CT and PET node that a result was made of; None for one that is gone."""
+    return node.GetNodeReference(CT), node.GetNodeReference(PET)
+
+
+def typed_for(node) -> Mapping[str, Any] | None:
+    """What the user gave for the PET of the result, as `Run.typed`."""
+    return json.loads(node.GetAttribute(RECORD)).get("typed")
+
+
+def restore(node, study: PetCtStudy, history: History | None = None) -> Run:
     """The run behind a segmentation node, as after loading a scene; the segments are left as they are.
 
+    study: of the volumes that it was made on, read with the values that were typed for it. history: what can be undone.
     Raises PemmaError "result-incomplete" when the probability is missing, "reference-gone" when the study has another grid.
     """
     kept = node.GetNodeReference(PROBABILITY)
@@ -312,9 +81,11 @@ def restore(node, study: PetCtStudy) -> Run:
         raise PemmaError("reference-gone", sentence, "segment again; the former figures are in its table (module Data)")
     usual = record.get("usual_min_volume_ml", 0.5)
     parts = tuple(part.GetID() for part in (kept, node.GetNodeReference(TABLE)) if part is not None)
-    run = Run(study, segmentation, node.GetID(), record["min_volume_ml"], record["mtv_rule"], usual, parts)
+    run = Run(study, segmentation, node.GetID(), record["min_volume_ml"], record["mtv_rule"], usual, parts, record.get("typed"))
     own_nodes.only_to_keep(kept)
     run._show(_drawing_of(run, record))
+    if history is not None:
+        run.take_up(history)
     return run
 
 

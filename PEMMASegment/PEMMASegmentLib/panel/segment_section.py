@@ -23,6 +23,7 @@ class SegmentSection:
         ui.modelComboBox.connect("activated(int)", self._on_model)
         ui.adapterComboBox.connect("activated(int)", self._on_adapter)
         ui.regionButton.connect("clicked(bool)", self._on_region)
+        ui.roiSelector.connect("nodeActivated(vtkMRMLNode*)", self._on_chosen_region)
 
     def use(self, chosen: "parameters.Parameters | None") -> None:
         """Shows the choices of a parameter node; None before a scene closes."""
@@ -78,6 +79,11 @@ class SegmentSection:
             self._chosen.adapter = str(adapter.folder)
         else:
             self._refill_adapters()
+
+    def _on_chosen_region(self, roi) -> None:
+        """One that was put aside is seen again: nothing may be cut off by what nobody sees."""
+        if roi is not None:
+            regions.show(roi, True)
 
     def _on_region(self, _checked=False) -> None:
         self._guarded(self.ask_for_region)

@@ -8,7 +8,7 @@ from slicer.i18n import tr as _
 
 from ..core import PemmaError
 from ..study.types import PetCtStudy
-from . import candidates, own_nodes, parameters, studies, volumes
+from . import candidates, own_nodes, parameters, regions, studies, volumes
 from .words import in_panel
 
 #: code of an error -> the field that helps
@@ -18,23 +18,22 @@ _FIELDS = {
 }  # fmt: skip
 
 
-#: member of the parameters that holds for one PET -> not given
-_OF_THE_PET = {"weightKg": 0.0, "heightM": 0.0, "doseMBq": 0.0, "injectionTime": "", "isotope": "", "petIsSuv": False}
-
-
 class StudySection:
-    """Shows sizes at once and the rest when the study is read; a study is read again only when something changed."""
+    """Shows sizes at once and the rest when the study is read; a study is read again only when something changed.
 
-    def __init__(self, ui, say: Callable[[str], None]):
-        self._ui, self._say = ui, say
+    say(words) tells. on_another(): called when another CT or PET is chosen.
+    """
+
+    def __init__(self, ui, say: Callable[[str], None], on_another: Callable[[], None]):
+        self._ui, self._say, self._on_another = ui, say, on_another
         self._chosen: parameters.Parameters | None = None
-        self._pet_id = ""  # of the PET that the typed values are for
+        self._pair = "", ""  # IDs of the CT and PET that region and typed values are for
         self._key: tuple = ()
         self._study: PetCtStudy | None = None
         self._seen: set[str] = set()  # IDs of volumes
         for selector in (ui.ctSelector, ui.petSelector):
             selector.connect("currentNodeChanged(vtkMRMLNode*)", self._on_chosen)
-        ui.petSelector.connect("nodeActivated(vtkMRMLNode*)", self.another_pet)
+            selector.connect("nodeActivated(vtkMRMLNode*)", lambda _node: self._tell(self.leave_former()))
         ui.candidatesTable.setColumnCount(3)
         ui.candidatesTable.setHorizontalHeaderLabels([_("Volume"), _("Is"), _("Why")])
         ui.candidatesTable.horizontalHeader().setStretchLastSection(True)
@@ -42,7 +41,8 @@ class StudySection:
 
     def use(self, chosen: "parameters.Parameters") -> None:
         """The choices of a scene; where there are none the best guess."""
-        self._chosen, self._pet_id = chosen, chosen.pet.GetID() if chosen.pet is not None else ""
+        self._chosen, self._pair = chosen, ("", "")
+        self._take_over()
         self._seen = set() if chosen.ct is chosen.pet is None else _ids(_volumes())
         self.guess(chosen)
         self._on_chosen()
@@ -54,25 +54,43 @@ class StudySection:
             ct, pet = candidates.guess(found)
             if chosen.ct in (None, ct) and chosen.pet in (None, pet):
                 chosen.ct, chosen.pet = ct, pet
-                self.another_pet()
+                self._tell(self.leave_former())
             self._list()
         self._seen = _ids(found)
 
     def forget(self) -> None:
         """The scene closes: nothing of it is kept."""
-        self._chosen, self._pet_id, self._key, self._study = None, "", (), None
+        self._chosen, self._pair, self._key, self._study = None, ("", ""), (), None
 
-    def another_pet(self, _node=None) -> None:
-        """What was typed for a PET does not hold for the next, which is of another injection if not of another patient."""
-        chosen = self._chosen
-        if chosen is None or chosen.pet is None:
-            return
-        before, self._pet_id = self._pet_id, chosen.pet.GetID()
-        typed = [name for name, none in _OF_THE_PET.items() if getattr(chosen, name) != none]
-        if typed and before not in ("", self._pet_id):
-            for name in typed:
-                setattr(chosen, name, _OF_THE_PET[name])
-            self._say(_("Another PET is chosen: the values that were typed for the former one were cleared."))
+    def leave_former(self) -> list[str]:
+        """What was given for a study does not hold for the next: a region, which may cut its tumour; values of another PET.
+
+        Returns what to tell of it.
+        """
+        if self._chosen is None:
+            return []
+        before, after = self._pair, self._take_over()
+        if after == before or before == ("", ""):
+            return []
+        self._on_another()
+        told = []
+        if self._chosen.roi is not None:
+            regions.show(self._chosen.roi, False)
+            self._chosen.roi = None
+            told.append(_("Another CT or PET is chosen: the region of the former study was taken away."))
+        if before[1] not in ("", after[1]) and parameters.give(self._chosen, {}):
+            told.append(_("Another PET is chosen: the values that were typed for the former one were cleared."))
+        return told
+
+    def _tell(self, told: list[str]) -> None:
+        if told:
+            self._say("\n".join(told))
+
+    def _take_over(self) -> tuple[str, str]:
+        """The chosen pair's IDs from now on; none chosen leaves the former one."""
+        chosen = (self._chosen.ct, self._chosen.pet)
+        self._pair = tuple(node.GetID() if node is not None else id for node, id in zip(chosen, self._pair, strict=True))
+        return self._pair
 
     def read(self, chosen: "parameters.Parameters") -> PetCtStudy:
         """The chosen study, with its status shown. Raises PemmaError, and opens the fields for what headers lack."""

@@ -1,4 +1,4 @@
-"""What the panel says of a new result: how many lesions, which parts of the adapter acted, what to beware of."""
+"""What the panel says of a result: how many lesions, what was looked at, which parts of the adapter acted, what to beware of."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +10,7 @@ from ..study import scanner
 from ..study.types import PetCtStudy
 from ..worker.events import Result
 from . import library, words
+from .run import Run
 
 
 def found(number: int, seconds: float) -> str:
@@ -19,6 +20,15 @@ def found(number: int, seconds: float) -> str:
         1: _("1 lesion in {seconds} s."),
     }.get(number, _("{number} lesions in {seconds} s."))
     return template.format(number=number, seconds=f"{seconds:.0f}")
+
+
+def looked_at(run: Run) -> list[str]:
+    """What of the study alone the network saw: choices that may have been meant for another study."""
+    found, study = run.segmentation, run.study
+    lines = [_("Segmented inside the region alone.")] if found.roi_mm is not None else []
+    if study.ct is not None and study.pet is not None and found.inputs != "ct+pet":
+        lines.append(_("Segmented from the {kind} alone.").format(kind=found.inputs.upper()))
+    return lines
 
 
 def notes(answer: Result, study: PetCtStudy, options: Mapping[str, Any]) -> list[str]:

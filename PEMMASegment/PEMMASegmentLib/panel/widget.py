@@ -13,12 +13,14 @@ from ..core import PemmaError
 from ..study.types import PetCtStudy
 from ..worker.client import Worker
 from ..worker.events import Ended, Error, LogLine, Progress, Result
-from . import logic, packages, parameters, polling, runs, told, view, words
+from . import logic, packages, parameters, polling, told, view, words
 from .adapt_section import AdaptSection
 from .export_section import ExportSection
 from .host import Host
 from .lesion_section import LesionSection
 from .remaining import Remaining
+from .result_section import ResultSection
+from .run import Run
 from .segment_section import SegmentSection
 from .setup_section import SetupSection
 from .study_section import StudySection
@@ -38,6 +40,7 @@ class _Asked:
     started: float
     remaining: Remaining
     options: Mapping[str, Any]
+    typed: Mapping[str, Any]
 
 
 class Panel:
@@ -54,41 +57,43 @@ class Panel:
         self._lesions = LesionSection(ui, parent, self._guarded, self._say, export.follow)
         self._timer = polling.timer(parent, self.poll, POLL_MS)
         self._answers: dict[int, tuple[Callable, Callable | None]] = {}
-        self._study_section = StudySection(ui, self._say)
+        self._study_section = StudySection(ui, self._say, lambda: self._adapt_section.another_study())
         self._view_section = ViewSection(
             ui, self._guarded, self._say, self._study, self._warm_up, lambda: self._adapt_section.clear_comparison()
         )
+        self._results = ResultSection(
+            ui, self._lesions, self._study_section, self._view_section, self._guarded, self._say,
+            lambda node: self._adapt_section.use_contour(node),
+        )  # fmt: skip
         self._segment_section = SegmentSection(ui, self._guarded)
         self._setup_section = SetupSection(ui, self._ask, self._guarded, self._say, self._segment_section.refill)
         self._adapt_section = AdaptSection(self._host(parent, resource_path))
         ui.segmentButton.connect("clicked(bool)", self._on_segment)
         ui.studyButton.connect("clicked(bool)", self._on_check_study)
-        ui.resultSelector.addAttribute("vtkMRMLSegmentationNode", runs.RECORD)
-        ui.resultSelector.connect("nodeActivated(vtkMRMLNode*)", self._on_result)
         self._show_idle()
         self._setup_section.show()
 
     @property
-    def run(self) -> runs.Run | None:
+    def run(self) -> Run | None:
         """The result that is shown."""
         return self._lesions.run
 
     def use(self, chosen: "parameters.Parameters | None") -> None:
         """Shows the choices of a parameter node, and the result that it names; None before a scene closes."""
         self.chosen = chosen
-        self._lesions.show(None)
+        self._results.use(chosen)
         self._study_section.forget()
         if chosen is not None:
             self._bind(chosen)
             self._study_section.use(chosen)
-            self._pick_up()
+            self._results.pick_up()
         self._segment_section.use(chosen)
         self._adapt_section.use(chosen)
 
     def look_for_volumes(self) -> None:
         """Chooses CT and PET that were loaded since the last look, where none is chosen."""
         self._study_section.guess(self.chosen)
-        self._pick_up_missed()
+        self._results.pick_up()
 
     def _bind(self, chosen: "parameters.Parameters") -> None:
         """Ties widgets and node. Once for each node: a scene that closes keeps it, and a second tie would fight the first."""
@@ -174,15 +179,18 @@ class Panel:
         ct, pet = (slicer.mrmlScene.GetNodeByID(i) if i else None for i in (asked.ct_id, asked.pet_id))
         if (pet if asked.study.ct is None else ct) is None:  # the one on whose grid the result lies
             raise PemmaError("volumes-gone", "the volumes were removed while they were segmented", "load them again")
-        run = logic.show_result(asked.study, answer, ct, pet, {**asked.options, "mtv_rule": self.chosen.mtvRule})
-        self._choose_result(run.node)
-        self._show_result(run)
+        options = {**asked.options, "mtv_rule": self.chosen.mtvRule}
+        run = logic.show_result(asked.study, answer, ct, pet, options, asked.typed)
         seconds = time.monotonic() - asked.started
-        view.see_through(self.run.node)
-        self._guarded(self._view_section.show_once, ct, pet, asked.study)
-        if run.lesions:  # the largest: nobody should have to look for what was found
-            view.jump_to(logic.centre_ras(run, run.lesions[0].number))
-        self._say("\n".join([told.found(len(run.lesions), seconds), *told.notes(answer, asked.study, asked.options)]))
+        view.see_through(run.node)
+        lines = [told.found(len(run.lesions), seconds), *told.looked_at(run), *told.notes(answer, asked.study, options)]
+        if self._results.add(run):
+            self._guarded(self._view_section.show_once, ct, pet, asked.study)
+            if run.lesions:  # the largest: nobody should have to look for what was found
+                view.jump_to(logic.centre_ras(run, run.lesions[0].number))
+        else:
+            lines.append(_("It is not of what is chosen now: it waits under Result (Lesions)."))
+        self._say("\n".join(lines))
 
     def _on_segment(self, _checked=False) -> None:
         if self._asked is not None:
@@ -200,7 +208,8 @@ class Panel:
         fields = logic.request_fields(study, self._private_folder(), options)
         id = self.worker.request("segment", **fields)
         ids = (node.GetID() if node is not None else None for node in (self.chosen.ct, self.chosen.pet))
-        self._asked = _Asked(id, study, *ids, time.monotonic(), Remaining(time.monotonic), options)
+        typed = parameters.given(self.chosen)
+        self._asked = _Asked(id, study, *ids, time.monotonic(), Remaining(time.monotonic), options, typed)
         self._show_busy()
         self._timer.start()
 
@@ -225,44 +234,7 @@ class Panel:
     def _on_check_study(self, _checked=False) -> None:
         self._say("")
         self._guarded(self._study)
-        self._pick_up_missed()
-
-    def _pick_up(self) -> None:
-        """The result of a scene that was saved; one that has lost a part is told, not hidden."""
-        node = self.chosen.result
-        if node is not None and node.GetAttribute(runs.RECORD):
-            self._guarded(self._restore, node)
-
-    def _pick_up_missed(self) -> None:
-        """The same once its DICOM files are there again; not when the user looks at another study."""
-        node = self.chosen.result
-        if self.run is None and node is not None and (self.chosen.ct, self.chosen.pet) == _volumes_of(node):
-            self._pick_up()
-
-    def _restore(self, node) -> None:
-        self.chosen.ct, self.chosen.pet = _volumes_of(node)
-        self._study_section.another_pet()
-        self._show_result(runs.restore(node, self._study()))
-
-    def _show_result(self, run: runs.Run) -> None:
-        self._lesions.show(run)
-        self.ui.resultSelector.setCurrentNode(run.node)
-        self._guarded(self._adapt_section.use_contour, run.node)
-
-    def _choose_result(self, node) -> None:
-        """Another result, or None: the former one is no longer drawn over it."""
-        for one, shown in ((self.chosen.result, False), (node, True)):
-            if one is not None and one.GetDisplayNode() is not None:
-                one.GetDisplayNode().SetVisibility(shown)
-        self.chosen.result = node
-
-    def _on_result(self, node) -> None:
-        """The user goes back to an earlier result, or to none."""
-        if node is not self.chosen.result or self.run is None:
-            self._say("")
-            self._lesions.show(None)
-            self._choose_result(node)
-            self._pick_up()
+        self._results.pick_up()
 
     def _stop_run(self) -> None:
         if self._asked is not None:
@@ -319,8 +291,3 @@ class Panel:
         self.ui.segmentButton.enabled = True
         self.ui.progressBar.visible = self.ui.progressLabel.visible = False
         self.ui.progressLabel.text = ""
-
-
-def _volumes_of(result) -> tuple:
-    """CT and PET that a result was made of; None for one that is gone."""
-    return result.GetNodeReference(runs.CT), result.GetNodeReference(runs.PET)

@@ -1,0 +1,177 @@
+"""The result that is shown: beside its own study and what was typed for it; put away, and brought back as it was left."""
+
+import importlib
+import shutil
+from types import SimpleNamespace
+
+import pydicom
+import pytest
+
+from .conftest import FIELDS, click, put_crosshair, runs_in_scene
+from .test_lesions import finished
+from .test_parameters import user_chooses
+
+pytest.importorskip("slicer", reason="needs the package slicer-core", exc_type=ImportError)
+pytest.importorskip("PyQt5.QtWidgets", reason="needs the package PyQt5", exc_type=ImportError)
+runs = importlib.import_module("PEMMASegmentLib.panel.runs")
+ONLY_PET = (23, 61, 0)  # z, y, x in the CT of STS_008: uptake, and no tumour
+
+
+def result(panel, expert):
+    """A new result of the chosen study, from the expert's contour."""
+    from PEMMASegmentLib.panel import parameters
+
+    chosen = panel.chosen
+    return runs.create(panel._study(), FIELDS, expert[1], chosen.ct, chosen.pet, typed=parameters.given(chosen))
+
+
+@pytest.fixture
+def panel(module, expert):
+    """The panel with such a result in it."""
+    assert module.panel._results.add(result(module.panel, expert))
+    return module.panel
+
+
+@pytest.fixture
+def other(panel, sts_008) -> SimpleNamespace:
+    """Another CT and PET, which lie in the same place."""
+    import slicer_app
+
+    load = slicer_app.slicer_scene.load_series
+    return SimpleNamespace(ct=load(sts_008 / "CT", "Other CT"), pet=load(sts_008 / "PET", "Other PET"))
+
+
+@pytest.fixture
+def layers(app):
+    import slicer
+
+    return slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
+
+
+def choose(panel, ct, pet) -> None:
+    user_chooses(panel.ui.ctSelector, ct)
+    user_chooses(panel.ui.petSelector, pet)
+
+
+def seen(*made) -> list[bool]:
+    """Whether these results are drawn in the views."""
+    return [bool(run.node.GetDisplayNode().GetVisibility()) for run in made]
+
+
+def nothing_to_export(panel) -> bool:
+    buttons = ("exportButton", "tableButton", "addButton", "copyButton", "reviewButton", "undoButton")
+    return panel.run is None and panel.ui.lesionTable.rowCount == 0 and not any(getattr(panel.ui, b).enabled for b in buttons)
+
+
+def test_beside_another_study_it_is_put_away_and_comes_back_as_it_was_left(panel, other, layers, expert):
+    ui, chosen, first = panel.ui, panel.chosen, panel.run
+    own = chosen.ct, chosen.pet
+    put_crosshair(panel, ONLY_PET)
+    click(ui.addButton)
+    user_chooses(ui.petSelector, other.pet)
+    assert nothing_to_export(panel) and seen(first) == [False] and ui.resultSelector.currentNode() is None
+    assert "another study" in ui.totalsLabel.text and "no result" in ui.exportLabel.text
+    choose(panel, other.ct, other.pet)
+    click(ui.studyButton)
+    click(ui.viewButton)
+    assert nothing_to_export(panel)
+    second = result(panel, expert)
+    assert panel._results.add(second) and panel.run is second and seen(first, second) == [False, True]
+    user_chooses(ui.resultSelector, first.node)
+    assert (chosen.ct, chosen.pet) == own and seen(first, second) == [True, False]
+    assert (layers.GetBackgroundVolumeID(), layers.GetForegroundVolumeID()) == tuple(node.GetID() for node in own)
+    assert panel.run.node is first.node and ui.lesionTable.rowCount == 2 and ui.undoButton.text == "Undo: added lesion"
+    click(ui.undoButton)
+    assert ui.lesionTable.rowCount == 1 and not ui.undoButton.enabled
+    put_crosshair(panel, ONLY_PET)
+    click(ui.addButton)
+    user_chooses(ui.resultSelector, second.node)
+    first.node.GetSegmentation().RemoveSegment("Lesion_2")  # in the Segment Editor: what came before is of other lesions
+    user_chooses(ui.resultSelector, first.node)
+    assert ui.lesionTable.rowCount == 1 and not ui.undoButton.enabled
+
+
+def test_one_of_a_study_that_was_left_meanwhile_waits_under_result(panel, other, tmp_path):
+    ui, own, before, finish = panel.ui, panel.chosen.ct, panel.run.node, finished(panel, tmp_path, inputs="ct")
+    choose(panel, other.ct, other.pet)
+    finish()
+    assert nothing_to_export(panel) and panel.chosen.ct is other.ct and "waits under Result" in ui.messageLabel.text
+    [new] = [node for node in runs_in_scene() if node is not before]
+    assert not new.GetDisplayNode().GetVisibility()
+    user_chooses(ui.resultSelector, new)
+    assert panel.run.node is new and panel.chosen.ct is own and ui.messageLabel.text == "Segmented from the CT alone."
+
+
+@pytest.fixture
+def weightless(module, sts_008, tmp_path):
+    """The PET without a weight in its headers."""
+    import slicer
+    import slicer_app
+
+    folder, series = shutil.copytree(sts_008 / "PET", tmp_path / "PET"), pydicom.uid.generate_uid()
+    for file in folder.glob("*.dcm"):
+        header = pydicom.dcmread(file)
+        header.PatientWeight, header.Units = None, "BQML"
+        header.RescaleSlope = float(header.RescaleSlope) * 4000
+        header.SOPInstanceUID = header.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
+        header.SeriesInstanceUID = series
+        header.save_as(file)
+    slicer.dicomDatabase.add(folder)
+    return slicer_app.slicer_scene.load_series(folder, "Without weight")
+
+
+def test_its_figures_stand_only_beside_the_values_that_they_were_made_with(module, weightless, expert, tmp_path):
+    panel, ui, chosen = module.panel, module.panel.ui, module.panel.chosen
+    former = chosen.pet
+    user_chooses(ui.petSelector, weightless)
+    ui.weightSpinBox.value = 7.0
+    light = result(panel, expert)
+    assert panel._results.add(light)
+    figures = row(ui.lesionTable)
+    ui.weightSpinBox.value = 70.0
+    click(ui.studyButton)
+    assert nothing_to_export(panel) and "other typed values" in ui.totalsLabel.text and seen(light) == [False]
+    heavy = result(panel, expert)
+    assert panel._results.add(heavy)
+    assert float(row(ui.lesionTable)[3]) == pytest.approx(10 * float(figures[3]), abs=0.1)
+    user_chooses(ui.resultSelector, light.node)
+    assert row(ui.lesionTable) == figures and ui.weightSpinBox.value == chosen.weightKg == 7.0
+    assert "in their fields again" in ui.messageLabel.text
+    user_chooses(ui.petSelector, former)
+    assert nothing_to_export(panel) and ui.weightSpinBox.value == 0
+    user_chooses(ui.resultSelector, heavy.node)  # with its PET, and what was typed for it
+    assert chosen.weightKg == 70.0 and row(ui.lesionTable) != figures and "typed" in ui.studyLabel.text
+    ui.weightSpinBox.value = 71.0
+    ui.weightSpinBox.value = 70.0
+    click(ui.studyButton)
+    assert panel.run.node is heavy.node and seen(light, heavy) == [False, True]
+
+
+def row(table) -> list[str]:
+    return [table.item(0, column).text() for column in range(table.columnCount)]
+
+
+def test_the_rule_for_the_mtv_is_that_of_the_result(panel, expert):
+    ui, first = panel.ui, panel.run
+    assert panel._results.add(result(panel, expert))
+    ui.mtvRuleComboBox.currentText = "suv4"
+    user_chooses(ui.resultSelector, first.node)
+    ui.petOpacitySlider.value = 0.3  # whatever else is chosen
+    assert ui.mtvRuleComboBox.currentText == panel.chosen.mtvRule == panel.run.mtv_rule == "41%"
+    assert "41%" in ui.lesionTable.horizontalHeaderItem(2).text() and not panel.run.last_act
+
+
+def test_a_region_holds_for_one_study(panel, other):
+    """Whole-body studies share their coordinates: the box of one patient would cut the next one's tumour."""
+    ui, chosen = panel.ui, panel.chosen
+    ui.optionsGroupBox.collapsed = False
+    panel._guarded(panel._segment_section.ask_for_region)
+    region = chosen.roi
+    for pet in (None, chosen.pet):
+        user_chooses(ui.petSelector, pet)
+        assert chosen.roi is region
+    user_chooses(ui.ctSelector, other.ct)
+    assert chosen.roi is None and ui.roiSelector.currentNode() is None and not region.GetDisplayNode().GetVisibility()
+    assert "region of the former study" in ui.messageLabel.text
+    user_chooses(ui.roiSelector, region)
+    assert region.GetDisplayNode().GetVisibility() and chosen.roi is region
