@@ -262,6 +262,10 @@ def test_the_background_process_adapts_and_tells_how_long_it_takes(place, tmp_pa
     third = {"studies": [*asked["studies"], str(place / "Doe_Jane_2")], "action": "estimate"}
     guess = adapt(asked | third, lambda *_: None, warm)
     assert guess["seconds_proof"] == pytest.approx(3 * guess["seconds"])
+    shutil.copytree(place / "Doe_Jane_2", tmp_path / "ct only")
+    (tmp_path / "ct only/pet.nii.gz").unlink()
+    mixed = {"studies": [*asked["studies"], str(tmp_path / "ct only")], "action": "estimate"}
+    assert guess["left_out"] == [] and "the PET of all cases" in adapt(asked | mixed, lambda *_: None, warm)["left_out"][0]
     guesses = {method: adapt(asked | {"action": "estimate", "method": method}, lambda *_: None, warm)["seconds"]
                for method in ("norm+out", "ladder", "flips")}
     assert 0 < guesses["norm+out"] and 0 < guesses["ladder"] and guesses["flips"] is None

@@ -111,7 +111,8 @@ def adapt(
 
 def estimate(model: "Model", options: argparse.Namespace, progress: "Progress") -> dict:
     """What would be trained, in words, and about how many seconds that takes here with all cases (of the ladder all its
-    rungs), and its proof with all folds; None where nothing is trained, and for a proof with too few patients."""
+    rungs), and its proof with all folds; None where nothing is trained, and for a proof with too few patients. `left_out`:
+    a sentence for each image that is used of no case because some have none."""
     from ..adaptation import adapt as adaptation
     from ..adaptation.fewshot import step_seconds
     from ..adaptation.ladder import procedures
@@ -132,8 +133,9 @@ def estimate(model: "Model", options: argparse.Namespace, progress: "Progress") 
         seconds = (seconds or 0.0) + rung.steps * step_seconds(rung, model, cases, inputs, trying)
     folds = dealt(cases)
     proved = seconds and sum(map(len, folds)) >= FEWEST
+    lost = adaptation.left_out(model, cases, inputs) if options.inputs == "auto" else []
     return {"words": how.words, "seconds": seconds, "seconds_proof": seconds * len(folds) if proved else None,
-            "cases": len(cases)}
+            "cases": len(cases), "left_out": [warning.sentence for warning in lost]}
 
 
 def procedure(

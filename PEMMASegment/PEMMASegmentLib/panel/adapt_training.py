@@ -211,7 +211,8 @@ class Training:
         elif self._chosen is None or not self._cases() or self._estimated != self._of_cases(self._fields()):
             self.look()  # changed meanwhile
         elif isinstance(event, Result):
-            self._ui.estimateLabel.text += " " + _in_words(event.fields, self._method)
+            lost = [_("Mind: {sentence}.").format(sentence=sentence) for sentence in event.fields["left_out"]]
+            self._ui.estimateLabel.text += " " + " ".join([_in_words(event.fields, self._method), *lost])
         else:
             self._ui.estimateLabel.text += f" {in_panel(event.sentence)}."
 
