@@ -18,7 +18,7 @@ from PEMMASegmentLib.network.pemma import Pemma
 from PEMMASegmentLib.training.config import read_config
 from PEMMASegmentLib.training.folders import CaseRef, cases
 
-from ..training.test_loop import write_case, write_config
+from ..training.tiny import write_case, write_config
 
 
 def test_only_a_new_an_empty_or_a_run_folder_is_taken(tmp_path):

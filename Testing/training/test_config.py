@@ -9,7 +9,7 @@ from PEMMASegmentLib.core import PemmaError
 from PEMMASegmentLib.network.files import read_card
 from PEMMASegmentLib.training.config import read_config
 
-from .test_loop import ARCHITECTURE, LABEL, write_config
+from .tiny import ARCHITECTURE, LABEL, write_config
 
 
 def refusal(folder, **changes) -> str:

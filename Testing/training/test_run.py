@@ -11,15 +11,7 @@ from PEMMASegmentLib.core import PemmaError
 from PEMMASegmentLib.network.files import read_card
 from PEMMASegmentLib.training import train
 
-from .test_loop import ARCHITECTURE, write_case, write_config
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
-    for seed, name in enumerate(("a", "b", "c")):
-        write_case(folder / name, seed)
-    return folder
+from .tiny import ARCHITECTURE, write_config
 
 
 def test_missing_patients_are_refused(data, tmp_path):
