@@ -122,6 +122,17 @@ def test_what_it_did_not_see_is_added_from_the_pet_and_stays_bounded(run):
         assert np.array_equal(numbers_of(run) * (numbers_of(run) != number), before[1])  # nothing taken from others
 
 
+def test_a_lesion_added_where_the_ct_ends_and_the_pet_goes_on_is_told_under_the_table(panel):
+    study = panel.run.study
+    assert ONLY_PET[2] == 0 and "Warning" not in panel.ui.totalsLabel.text
+    panel.run.study = replace(study, pet=sitk.MirrorPad(study.pet, (20, 0, 0), (0, 0, 0)))
+    put_crosshair(panel, ONLY_PET)
+    click(panel.ui.addButton)
+    assert "Warning: lesion 2 reaches the edge of the CT" in panel.ui.totalsLabel.text
+    click(panel.ui.undoButton)
+    assert "Warning" not in panel.ui.totalsLabel.text
+
+
 def test_without_a_pet_only_what_the_model_saw_can_be_added(generous):
     probability = generous.found.probability
     numbers = np.zeros(probability.GetSize()[::-1], np.uint16)

@@ -52,6 +52,18 @@ def test_a_pet_without_dicom_says_its_unit_or_is_asked_for(case):
     assert studies.read_study(case.ct, case.pet).suv.typed == ()
 
 
+def test_values_that_no_body_has_are_told_or_refused_before_they_are_shown(case):
+    import slicer
+
+    case.pet.RemoveAttribute("DICOM.instanceUIDs")
+    slicer.util.arrayFromVolume(case.pet)[:] *= 6  # kBq/ml
+    [warning] = studies.read_study(None, case.pet, pet_is_suv=True).warnings
+    assert warning.code == "suv-doubtful"
+    slicer.util.arrayFromVolume(case.pet)[:] *= 1000
+    with pytest.raises(PemmaError, match="suv-implausible"):
+        studies.read_study(None, case.pet, pet_is_suv=True)
+
+
 def test_files_that_are_gone_and_two_patients_are_told(case, monkeypatch, tmp_path):
     import slicer
 

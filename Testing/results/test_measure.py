@@ -9,11 +9,11 @@ from pydicom.uid import UID
 
 from PEMMASegmentLib.core import PemmaError
 from PEMMASegmentLib.core.components import components
-from PEMMASegmentLib.results import MTV_RULES, at_edge, measure, totals, without_figures
+from PEMMASegmentLib.results import MTV_RULES, coverage, measure, totals
 from PEMMASegmentLib.results.covered import covered_voxels
 from PEMMASegmentLib.results.measure import sphere_means
 
-from .studies import ball, nifti_study, on_grid
+from .studies import ball, nifti_study, on_grid, segmentation
 
 PATIENTS = ("STS_001", "STS_007", "STS_008", "STS_020", "STS_035", "STS_041", "STS_051")
 
@@ -190,11 +190,11 @@ def test_a_lesion_that_the_pet_shows_in_part_has_no_pet_figures(turn):
     for slices in (20, 19, 18, 10):
         pet = image(np.full((slices, 60, 60), 5.0), (2, 2, 2), (-40, -40, 0))
         lesions = measure(label, pet)
-        notes = without_figures(lesions, pet)
+        notes = [words for code, words in coverage(lesions, segmentation(label), pet) if code == "pet-coverage"]
         assert (lesions[0].suv_max is None) == bool(notes) and lesions[0].volume_ml == 64
         numbers.append(lesions[0].suv_max)
     assert numbers == [5, 5, None, None]
-    assert "lesion 1 reaches beyond" in notes[0][1] and without_figures(lesions, None) == ()
+    assert "lesion 1 reaches beyond" in notes[0] and coverage(lesions, segmentation(label), None) == ()
 
 
 @pytest.mark.parametrize("turn", [0.0, 0.2])
@@ -207,8 +207,8 @@ def test_a_lesion_that_the_ct_cuts_off_is_told_if_the_pet_goes_on(turn):
     told = []
     for slices in (10, 12, 13, 20):  # of 4 mm; the CT ends with the tenth
         pet = image(np.full((slices, 60, 60), 5.0), (2, 2, 4), (-40, -40, 1))
-        told.append(at_edge(measure(label, pet, min_volume_ml=0.1), label, pet))
-    assert told[:2] == [(), ()] and told[2] == told[3] != () and at_edge(measure(label, None), label, None) == ()
+        told.append(coverage(measure(label, pet, min_volume_ml=0.1), segmentation(label), pet))
+    assert told[:2] == [(), ()] and told[2] == told[3] != ()
     [(code, sentence)] = told[3]
     assert code == "ct-coverage" and sentence.startswith("lesion 1 reaches the edge of the CT")
 

@@ -94,6 +94,7 @@ def test_values_that_cannot_be_are_refused(case, name, how, code):
         ("pet", lambda v: v * 0, "pet-empty"),
         ("pet", lambda v: v - 1, "pet-negative"),
         ("pet", lambda v: np.where(v == v.max(), 650, v), "suv-implausible"),  # a syringe in view
+        ("pet", lambda v: v * 5, "suv-doubtful"),  # kBq/ml
         ("ct", lambda v: np.clip((v + 160) * 255 / 400, 0, 255), "ct-hu-doubtful"),
     ],
 )

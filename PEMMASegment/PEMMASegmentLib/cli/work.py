@@ -76,9 +76,7 @@ def segment_study(
         key=results.result_key(loaded.study_key, found),
     )
     measured = Step("measure", time.perf_counter() - started)
-    notes = (
-        found.notes + results.without_figures(lesions, loaded.pet) + results.at_edge(lesions, found.label, loaded.pet)
-    )
+    notes = found.notes + results.coverage(lesions, found, loaded.pet)
     return Segmented(loaded, replace(found, steps=(loading, *found.steps, measured), notes=notes), lesions)
 
 

@@ -8,7 +8,7 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from ..core.types import SMALLEST_ML
-from . import lesion_edits, logic, segments
+from . import lesion_edits, logic, segments, told
 from .lesion_list import LesionList, in_words
 from .run import Run
 from .table import as_tsv
@@ -169,7 +169,8 @@ class LesionSection(VTKObservationMixin):
         shown = (run.lesions, run.mtv_rule, run.reviewed) if run is not None else ([], "41%", frozenset())
         self._list.fill(*shown, segments.colours(node) if node is not None else {})
         template = _("Kept: {number}, reviewed: {reviewed}. Contours {volume} ml, MTV {mtv} ml, TLG {tlg} g.")
-        ui.totalsLabel.text = in_words(run.lesions, template, run.reviewed) if run is not None else self._why_none
+        lines = [in_words(run.lesions, template, run.reviewed), *told.covered(run)] if run is not None else [self._why_none]
+        ui.totalsLabel.text = "\n".join(lines)
         act = run.last_act if run is not None else ""
         ui.undoButton.enabled = bool(act)
         rename(ui.undoButton, _("Undo: {act}").format(act=ACTS[act]) if act else _("Undo"))

@@ -40,6 +40,7 @@ class Run:
     segmentation: what the network said; `drawn` is what the user made of it. Every act can be undone, the last first.
     usual_min_volume_ml: the smallest volume when the user gives none: the adapter's own, else 0.5 ml.
     part_ids: of probability and table, which outlive the segmentation node that refers to them.
+    coverage: notes (code, sentence) on lesions that CT or PET do not show to their end.
     typed: what the user gave for the PET when it was made, members of the parameters; None where nobody noted it.
     """
 
@@ -52,6 +53,7 @@ class Run:
     part_ids: tuple[str, ...] = ()
     typed: Mapping[str, Any] | None = None
     lesions: list[Lesion] = field(default_factory=list)
+    coverage: tuple[tuple[str, str], ...] = ()
     _drawing: Drawing | None = None
     _undo: list[tuple[str, Packed]] = field(default_factory=list)
     _in_3d: bool = True
@@ -267,6 +269,8 @@ class Run:
     def _become(self, drawing: Drawing, lesions: list[Lesion]) -> None:
         """Keeps them, and brings record and table up to date."""
         self._drawing, self.lesions, self.min_volume_ml = drawing, lesions, drawing.min_volume_ml
+        numbers = like(drawing.numbers, self.segmentation.probability)
+        self.coverage = results.coverage(lesions, replace(self.segmentation, numbers=numbers), self.study.pet)
         node = self.node
         record = json.loads(node.GetAttribute(RECORD))
         record |= {

@@ -11,8 +11,9 @@ from pydicom.datadict import dictionary_has_tag, dictionary_VR
 
 from ..core import PemmaError
 from ..core.images import array, extent_mm, like
-from ..study import nifti, suv
+from ..study import nifti, plausible, suv
 from ..study.loading import quiet
+from ..study.pixelformat import OTHER_PET
 from ..study.types import PetCtStudy, StudyWarning, Suv, Typed
 from . import volumes
 
@@ -47,13 +48,16 @@ def read_study(ct_node, pet_node, *, typed: Typed = Typed(), pet_is_suv: bool = 
     suv_image, route, notes = (None, None, ()) if pet is None else _as_suv(pet, pet_node, typed, pet_is_suv)
     ct_headers, pet_headers = (_public(source) for source in (ct, pet))
     hu_image = None if ct is None else nifti.as_int16(ct.image)
+    odd = [] if hu_image is None else plausible.check_ct(array(hu_image))
+    if suv_image is not None:
+        odd += plausible.check_pet(array(suv_image), OTHER_PET, "")
     return PetCtStudy(
         ct=hu_image,
         pet=suv_image,
         ct_headers=ct_headers,
         pet_headers=pet_headers,
         suv=route,
-        warnings=(*told, *notes),
+        warnings=(*told, *notes, *odd),
         study_key=_key(ct_headers, pet_headers, hu_image if suv_image is None else suv_image),
         kind="dicom" if ct_headers or pet_headers else "nifti",
     )
@@ -131,7 +135,8 @@ def _as_suv(pet: Source, node, typed: Typed, pet_is_suv: bool) -> tuple[sitk.Ima
     if not pet_is_suv:
         way_out = "tick that it is in SUVbw if it is, or load the DICOM series"
         raise PemmaError("pet-unit-unknown", "the PET does not come from DICOM and does not say its unit", way_out)
-    return image, Suv("SUVbw as the user says", 1.0, ("unit",)), ()
+    odd = plausible.check_units(array(image), "it")
+    return image, Suv("SUVbw as the user says", 1.0, ("unit",)), tuple(odd)
 
 
 def _converted(image: sitk.Image, headers, typed: Typed) -> tuple[sitk.Image, Suv, tuple[StudyWarning, ...]]:

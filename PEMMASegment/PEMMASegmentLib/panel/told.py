@@ -31,20 +31,30 @@ def looked_at(run: Run) -> list[str]:
     return lines
 
 
+def covered(run: Run) -> list[str]:
+    """Which lesions CT or PET do not show to their end, as they are drawn now."""
+    return [words.in_panel(_warning(sentence)) for _code, sentence in run.coverage]
+
+
 def notes(answer: Result, study: PetCtStudy, options: Mapping[str, Any]) -> list[str]:
-    """Which parts of the adapter acted, and what the run warns of; warnings of the study itself stand with the study.
+    """Which parts of the adapter acted, and what the run warns of; warnings of the study itself stand with the study, those
+    of lesions that CT or PET cut with the lesions.
 
     The process knows the volumes alone; whether the scanner is another than that of the adapter's cases, the headers tell.
     """
-    known = {warning.code for warning in study.warnings} | {"adapter-origin"}
+    known = {warning.code for warning in study.warnings} | {"adapter-origin", "suv-doubtful", "pet-coverage", "ct-coverage"}
     warned = [note["sentence"] for note in answer.fields.get("warnings") or () if note["code"] not in known]
     parts = answer.fields.get("adapter_parts") or ()
     acted = answer.fields.get("adapter") is not None
     unlike = scanner.unlike(scanner.facts(study), library.origin_of(Path(options["adapter"]))) if acted else []
     if unlike:
         warned.append(_("the adapter was made on cases of another kind: here {unlike}").format(unlike="; ".join(unlike)))
-    lines = [_("Warning: {sentence}.").format(sentence=sentence) for sentence in warned]
+    lines = [_warning(sentence) for sentence in warned]
     if parts:
         acting = _("The adapter {name} acted: {parts}.")
         lines.insert(0, acting.format(name=answer.fields["adapter"]["name"], parts=", ".join(parts)))
     return [words.in_panel(note) for note in lines]
+
+
+def _warning(sentence: str) -> str:
+    return _("Warning: {sentence}.").format(sentence=sentence)

@@ -1,6 +1,7 @@
 """Segmentation to lesions with their figures, and to the files of a result: DICOM-SEG, table, picture, record."""
 
-from .measure import MTV_RULES, at_edge, measure, measure_edited, rule_in_words, totals, without_figures
+from .coverage import coverage
+from .measure import MTV_RULES, measure, measure_edited, rule_in_words, totals
 from .preview import write_preview
 from .record import SCHEMA, write_json
 from .seg import write_label_nifti, write_seg
@@ -12,15 +13,14 @@ __all__ = [
     "MTV_RULES",
     "SCHEMA",
     "as_text",
-    "at_edge",
     "check_out",
+    "coverage",
     "drop",
     "measure",
     "measure_edited",
     "result_key",
     "rule_in_words",
     "totals",
-    "without_figures",
     "write_all",
     "write_csv",
     "write_json",

@@ -18,7 +18,7 @@ from scipy import ndimage
 from ..core import Lesion, PemmaError
 from ..core.components import Box, components
 from ..core.images import voxel_ml, voxels_in
-from .covered import covered_voxels, cut_voxels, share_inside
+from .covered import covered_voxels, share_inside
 from .uids import uid_of
 
 #: rule -> threshold in SUV for a lesion of this SUVmax
@@ -80,33 +80,6 @@ def _measured(numbers: np.ndarray, boxes: list[Box | None], grid: sitk.Image, pe
             _add_pet_figures(lesion, lesion_pet_voxels(inside, box, grid, pet), suv, pet, mtv_rule)
         lesions.append(lesion)
     return lesions
-
-
-def without_figures(lesions: Iterable[Lesion], pet: sitk.Image | None) -> tuple[tuple[str, str], ...]:
-    """A note (code, sentence) when lesions of a study with PET have no PET figures; else none."""
-    numbers = [str(lesion.number) for lesion in lesions if lesion.suv_max is None]
-    if pet is None or not numbers:
-        return ()
-    return (("pet-coverage", f"{_reach(numbers)} beyond the PET's field of view: no SUV figures for what the PET does not show, "
-             "and the totals are without them"),)
-
-
-def _reach(numbers: list[str]) -> str:
-    return f"lesion {numbers[0]} reaches" if len(numbers) == 1 else f"lesions {', '.join(numbers)} reach"
-
-
-def at_edge(lesions: Iterable[Lesion], label: sitk.Image, pet: sitk.Image | None) -> tuple[tuple[str, str], ...]:
-    """A note (code, sentence) when lesions of `measure` touch a face of the label's grid, the CT's, that cuts the PET; else
-    none."""
-    cut = () if pet is None else cut_voxels(label, pet)
-    if not len(cut):
-        return ()
-    reached = np.unique(components(label)[0][tuple(cut.T)])
-    numbers = [str(lesion.number) for lesion in lesions if lesion.number in reached]
-    if not numbers:
-        return ()
-    return (("ct-coverage", f"{_reach(numbers)} the edge of the CT, beyond which the PET goes on: "
-             "all figures are of the part inside"),)
 
 
 def totals(lesions: Iterable[Lesion]) -> dict[str, float | int | None]:

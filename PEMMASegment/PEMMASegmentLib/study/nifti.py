@@ -198,7 +198,8 @@ def as_int16(image: sitk.Image) -> sitk.Image:
 def _read_pet(file: Path) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
     image = read_volume(file, sitk.sitkFloat32)
     voxels = _finite(image, file)
-    return image, (*_place_unknown(file), *plausible.check_pet(voxels, _OTHER_PET, file.name))
+    odd = [*plausible.check_pet(voxels, _OTHER_PET, file.name), *plausible.check_units(voxels, file.name)]
+    return image, (*_place_unknown(file), *odd)
 
 
 def _place_unknown(file: Path) -> tuple[StudyWarning, ...]:
