@@ -276,6 +276,25 @@ def test_typed_value_fills_in_and_is_flagged(change, typed, name):
     assert f"{name} typed" in made.summary.route and "typed-value" in codes(made)
 
 
+@pytest.mark.parametrize("change, typed, doubt", [
+    ({"RadionuclideTotalDose": "9.46"}, Typed(dose_bq=350e6), "dose-unit"),  # mCi
+    ({"PatientWeight": "2200"}, Typed(weight_kg=70.0), "weight-unit"),
+    ({"RadionuclideHalfLife": ""}, Typed(isotope="F-18"), "half-life-from-code"),
+    ({"RadiopharmaceuticalStartDateTime": "20240310080000"}, Typed(injection_time="110000"), "injection-times-differ"),
+    ({"RadiopharmaceuticalStartDateTime": "20240311100000", "RadiopharmaceuticalStartTime": ""},
+     Typed(injection_time="20240310110000"), "injection-date-ignored"),
+    ({"RadiopharmaceuticalStartTime": "235500", "AcquisitionTime": "003000", "SeriesTime": "003000"},
+     Typed(injection_time="20240309233000"), "injection-before-midnight"),
+    ({"RadiopharmaceuticalStartDateTime": "20240310103000+0100", "RadiopharmaceuticalStartTime": ""},
+     Typed(injection_time="110000"), "time-zone-one-sided"),
+    ({"RadiopharmaceuticalStartTime": "080000"}, Typed(injection_time="110000"), "uptake-unusual"),
+])  # fmt: skip
+def test_typed_value_counts_where_the_header_one_is_doubted(change, typed, doubt):
+    doubted, made = plan(**change), plan(typed, **change)
+    assert doubt in codes(doubted) and doubted.summary.typed == ()
+    assert made.summary.factor == pytest.approx(FACTOR) and codes(made) == ["typed-value"] and len(made.summary.typed) == 1
+
+
 @pytest.mark.parametrize("change, option", [
     ({"PatientWeight": ["70", "80"]}, "--weight-kg"),
     ({"PatientWeight": "NaN"}, "--weight-kg"),
@@ -324,7 +343,7 @@ def test_nothing_is_told_of_a_weight_that_was_not_used():
     assert "weight-unit" not in codes(plan(Typed(weight_kg=70.0), PatientWeight="900000"))
 
 
-def test_typed_value_never_overrules_the_header():
+def test_typed_value_never_overrules_a_header_without_doubt():
     made = plan(Typed(weight_kg=35.0, dose_bq=1e8, injection_time="080000", isotope="Ga-68"))
     assert made.summary.factor == pytest.approx(FACTOR) and made.summary.typed == ()
     assert codes(made) == ["typed-value-unused"] * 4

@@ -22,7 +22,7 @@ def add_study_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("reading the study")
     group.add_argument("--ct-series", metavar="UID", help="series instance UID of the CT to use")
     group.add_argument("--pet-series", metavar="UID", help="series instance UID of the PET to use")
-    typed = parser.add_argument_group("values that the PET's headers lack (flagged as typed in all results)")
+    typed = parser.add_argument_group("values that the PET's headers lack or a warning doubts (flagged as typed in all results)")
     typed.add_argument("--weight-kg", type=positive, metavar="KG", help="patient's weight")
     typed.add_argument("--height-m", type=positive, metavar="M", help="patient's height")
     typed.add_argument("--dose-bq", type=positive, metavar="BQ", help="injected activity")

@@ -1,13 +1,12 @@
 """From Bq/ml to SUVbw by Decay Correction ADMIN, START or NONE (DICOM 1.2 to 1.6)."""
 
 import math
-from datetime import timedelta
 
 import numpy as np
 from pydicom import Dataset
 
 from ..core import PemmaError
-from . import decay, injection, isotopes, quantities, tags, times
+from . import decay, injection, quantities, tags, times
 from .conversion import NOT_SUV, USE_CT, Conversion, all_of
 
 
@@ -68,8 +67,7 @@ def _injected(work: Conversion, item: Dataset, reference: decay.Reference, half_
     if found.typed:
         work.flag_typed("injection time")
     work.words.append(f"reference {reference.source}")
-    began = (reference.began or reference.moment).assuming(reference.moment.zone)
-    _tell_uptake(work, began - found.moment, half_life)
+    work.words.append(f"uptake {decay.minutes(reference.start - found.moment)} min")
     return found.moment
 
 
@@ -104,14 +102,3 @@ def _frame_times_missing(keyword: str) -> PemmaError:
         USE_CT,
         tags.place(keyword),
     )
-
-
-def _tell_uptake(work: Conversion, uptake: timedelta, half_life: float) -> None:
-    minutes = uptake.total_seconds() / 60
-    work.words.append(f"uptake {minutes:.0f} min")
-    if isotopes.fits(half_life, "F-18") and not injection.usual_uptake(uptake):
-        work.warn(
-            "uptake-unusual",
-            f"the uptake time is {minutes:.0f} min, outside 30 to 180 min",
-            "check the injection time",
-        )

@@ -15,6 +15,8 @@ NOT_SUV = "choose a PET series in Bq/ml or SUV with --pet-series, or use --input
 OR_CT = ", or use --inputs ct"
 
 T = TypeVar("T")
+#: warn(code, sentence, what to do)
+Warn = Callable[[str, str, str], None]
 
 
 class ToBeTyped(PemmaError):
@@ -39,6 +41,30 @@ def all_of(*reads: Callable[[], T]) -> list[T]:
     sentence = "; ".join(problem.sentence for problem in to_type)
     ways = ", ".join(problem.way_out.removesuffix(OR_CT) for problem in to_type)
     raise ToBeTyped(to_type[0].code, sentence, ways + OR_CT, to_type[0].place)
+
+
+def stated_or_typed(stated: Callable[[Warn], T], typed: Callable[[Warn], T] | None, warn: Warn) -> T:
+    """What the header states; what was typed where the header's can't be used or is doubted: something is told of it.
+
+    Of the two only the one that is used is told of. typed: None if nothing was typed.
+    """
+    told: list[tuple[str, str, str]] = []
+
+    def tell(code: str, sentence: str, way_out: str) -> None:
+        told.append((code, sentence, way_out))
+
+    try:
+        found, doubted = stated(tell), bool(told)
+    except PemmaError:
+        if typed is None:
+            raise
+        doubted = True
+    if doubted and typed is not None:
+        told.clear()
+        found = typed(tell)
+    for one in told:
+        warn(*one)
+    return found
 
 
 @dataclass
@@ -73,6 +99,6 @@ class Conversion:
         self.used.append(name)
         self.warn(
             "typed-value",
-            f"the {name} was typed in by the user; the header gives none that can be used",
+            f"the {name} was typed in by the user; the header gives none that can be relied on",
             "check it against the record",
         )

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -10,6 +10,7 @@ from pydicom import Dataset
 
 from ..core import PemmaError
 from . import tags, times
+from .conversion import Warn
 from .times import Moment
 
 CLOCK_TOLERANCE = timedelta(seconds=1)  # a real header has the series 5 microseconds after the acquisition
@@ -22,9 +23,6 @@ MOST_HALF_LIVES = 12  # between two moments of one examination
 STATED = "Decay Correction DateTime"
 CHECK_CONSOLE = "check the SUV against the scanner's console"
 
-#: warn(code, sentence, what to do)
-Warn = Callable[[str, str, str], None]
-
 
 @dataclass(frozen=True)
 class Reference:
@@ -33,6 +31,11 @@ class Reference:
     moment: Moment
     source: str
     began: Moment | None = None
+
+    @property
+    def start(self) -> Moment:
+        """Where the uptake ends: the first acquisition, else the reference."""
+        return (self.began or self.moment).assuming(self.moment.zone)
 
 
 def corrected_to(headers: Sequence[Dataset], half_life: float, warn: Warn, enhanced: bool = False) -> Reference:

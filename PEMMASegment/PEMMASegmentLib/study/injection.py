@@ -6,9 +6,9 @@ from datetime import time, timedelta
 from pydicom import Dataset
 
 from ..core import PemmaError
-from . import tags, times
-from .conversion import ToBeTyped, type_it
-from .decay import DAY, LONGEST_DATE_ARTEFACT_GAP, MOST_HALF_LIVES, Reference, Warn, minutes
+from . import isotopes, tags, times
+from .conversion import ToBeTyped, Warn, stated_or_typed, type_it
+from .decay import DAY, LONGEST_DATE_ARTEFACT_GAP, MOST_HALF_LIVES, Reference, minutes
 from .times import Moment
 from .types import Typed
 
@@ -18,7 +18,6 @@ LONGEST_TIME_ONLY_GAP = timedelta(hours=12)
 DAY_NEEDED = (6 * 3600.0, 30 * 86400.0)
 TYPED_PLACE = "--injection-time"
 TYPE_TIME = type_it("injection time", TYPED_PLACE)
-DAY_ASSUMED = "injection-date-assumed"
 CHECK_UPTAKE = "check the uptake time"
 USUAL_UPTAKE = (timedelta(minutes=30), timedelta(minutes=180))
 
@@ -37,28 +36,16 @@ def injected(
 ) -> Injection:
     """The injection before `reference`. Refuses a missing one, one after the scan, and one over 12 half-lives before.
 
-    A typed time fills in when the header has none, or one that can't be right or whose day had to be assumed.
+    A typed time counts where the header has none, or one that can't be right or that is doubted.
     """
-    told: list[tuple[str, str, str]] = []
 
-    def tell(code: str, sentence: str, way_out: str) -> None:
-        told.append((code, sentence, way_out))
+    def stated(tell: Warn) -> Injection:
+        return _checked(_from_header(header, item, reference.moment, half_life, tell), reference, half_life, tell)
 
-    try:
-        found = _from_header(header, item, reference.moment, half_life, tell)
-        _check_gap(found, reference.moment, half_life)
-        sure = all(code != DAY_ASSUMED for code, _, _ in told)
-    except PemmaError:
-        if typed.injection_time is None:
-            raise
-        sure = False
-    if not sure and typed.injection_time is not None:
-        told.clear()  # what was said of the header's time holds for no typed one
-        found = _from_typed(typed.injection_time, reference.moment, half_life, tell)
-        _check_gap(found, reference.moment, half_life)
-    for one in told:
-        warn(*one)
-    return found
+    def given(tell: Warn) -> Injection:
+        return _checked(_from_typed(typed.injection_time, reference.moment, half_life, tell), reference, half_life, tell)
+
+    return stated_or_typed(stated, None if typed.injection_time is None else given, warn)
 
 
 def _from_header(header: Dataset, item: Dataset, reference: Moment, half_life: float, warn: Warn) -> Injection:
@@ -151,7 +138,7 @@ def _before_midnight(found: Injection, reference: Moment, half_life: float, warn
     """A time of day on the day of the scan, or on the day before if it would be after the scan."""
     if _needs_day(half_life):
         warn(
-            DAY_ASSUMED,
+            "injection-date-assumed",
             f"the injection's time {found.place} has no date; the day of the scan was assumed, but with a half-life of "
             f"{half_life / 3600:.0f} h the tracer may have been given days before, and SUV would then be too low",
             "check it; if it was another day, give it as YYYYMMDDHHMMSS with --injection-time",
@@ -192,6 +179,18 @@ def _from_typed(value: str, reference: Moment, half_life: float, warn: Warn) -> 
     midnight = reference.local.replace(hour=0, minute=0, second=0, microsecond=0)
     found = Injection(Moment(midnight + day_time, reference.zone), TYPED_PLACE, typed=True)
     return _before_midnight(found, reference, half_life, warn)
+
+
+def _checked(found: Injection, reference: Reference, half_life: float, warn: Warn) -> Injection:
+    _check_gap(found, reference.moment, half_life)
+    uptake = reference.start - found.moment
+    if isotopes.fits(half_life, "F-18") and not usual_uptake(uptake):
+        warn(
+            "uptake-unusual",
+            f"the uptake time is {minutes(uptake)} min, outside 30 to 180 min",
+            "check the injection time",
+        )
+    return found
 
 
 def _check_gap(found: Injection, reference: Moment, half_life: float) -> None:

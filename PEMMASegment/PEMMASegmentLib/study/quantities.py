@@ -7,7 +7,7 @@ from pydicom import Dataset
 
 from ..core import PemmaError
 from . import isotopes, tags
-from .conversion import NOT_SUV, USE_CT, Conversion, ToBeTyped, type_it
+from .conversion import NOT_SUV, USE_CT, Conversion, ToBeTyped, Warn, stated_or_typed, type_it
 
 DOSE_BQ = (1e6, 5e9)
 DOSE_MBQ = (1.0, 5000.0)
@@ -45,17 +45,17 @@ def radiopharmaceutical(work: Conversion) -> Dataset:
 
 def dose(work: Conversion, item: Dataset) -> float:
     """Administered activity in Bq. Enhanced PET gives MBq by definition, classic PET Bq."""
-    return _or_typed(work, "dose", work.typed.dose_bq, DOSE_BQ, "--dose-bq", lambda: _stated_dose(work, item))
+    return _or_typed(work, "dose", work.typed.dose_bq, DOSE_BQ, "--dose-bq", lambda warn: _stated_dose(work, item, warn))
 
 
 def weight(work: Conversion) -> float:
     """Body weight in kg."""
-    return _or_typed(work, "weight", work.typed.weight_kg, WEIGHT_KG, "--weight-kg", lambda: _stated_weight(work))
+    return _or_typed(work, "weight", work.typed.weight_kg, WEIGHT_KG, "--weight-kg", lambda warn: _stated_weight(work, warn))
 
 
 def height(work: Conversion) -> float:
     """Height in m."""
-    return _or_typed(work, "height", work.typed.height_m, HEIGHT_M, "--height-m", lambda: _stated_height(work))
+    return _or_typed(work, "height", work.typed.height_m, HEIGHT_M, "--height-m", lambda _: _stated_height(work))
 
 
 def _or_typed(
@@ -64,27 +64,34 @@ def _or_typed(
     typed: float | None,
     limits: tuple[float, float],
     option: str,
-    stated: Callable[[], float],
+    stated: Callable[[Warn], float],
 ) -> float:
-    """What the header states or, if it has nothing that can be used, what was typed; without that the refusal says how
-    to type it."""
+    """What the header states, or what was typed if that can't be used or is doubted; the refusal says how to type it."""
+
+    def checked(_: Warn) -> float:
+        if not (math.isfinite(typed) and limits[0] <= typed <= limits[1]):
+            raise PemmaError(
+                "typed-value-implausible",
+                f"the typed {name} is outside {limits[0]:g} to {limits[1]:g}",
+                "type a possible value",
+                option,
+            )
+        work.flag_typed(name)
+        return typed
+
+    return _read(work, stated, None if typed is None else checked, type_it(name, option))
+
+
+def _read(work: Conversion, stated: Callable[[Warn], float], typed: Callable[[Warn], float] | None, way_out: str) -> float:
     try:
-        return stated()
+        return stated_or_typed(stated, typed, work.warn)
     except PemmaError as problem:
-        if typed is None:
-            raise ToBeTyped(problem.code, problem.sentence, type_it(name, option), problem.place) from None
-    if not (math.isfinite(typed) and limits[0] <= typed <= limits[1]):
-        raise PemmaError(
-            "typed-value-implausible",
-            f"the typed {name} is outside {limits[0]:g} to {limits[1]:g}",
-            "type a possible value",
-            option,
-        )
-    work.flag_typed(name)
-    return typed
+        if typed is not None:
+            raise
+        raise ToBeTyped(problem.code, problem.sentence, way_out, problem.place) from None
 
 
-def _stated_dose(work: Conversion, item: Dataset) -> float:
+def _stated_dose(work: Conversion, item: Dataset, warn: Warn) -> float:
     stated = tags.number(item, "RadionuclideTotalDose")
     if not stated:
         raise PemmaError("dose-missing", "Radionuclide Total Dose (0018,1074) is missing or 0", place="(0018,1074)")
@@ -95,7 +102,7 @@ def _stated_dose(work: Conversion, item: Dataset) -> float:
         )
     if in_mbq != work.enhanced:
         taken, usual = ("MBq", "Bq") if in_mbq else ("Bq", "MBq")
-        work.warn(
+        warn(
             "dose-unit",
             f"Radionuclide Total Dose (0018,1074) was taken as {taken}, since it is no possible dose in {usual}",
             "check the dose",
@@ -103,7 +110,7 @@ def _stated_dose(work: Conversion, item: Dataset) -> float:
     return stated * 1e6 if in_mbq else stated
 
 
-def _stated_weight(work: Conversion) -> float:
+def _stated_weight(work: Conversion, warn: Warn) -> float:
     stated = tags.same(work.headers, lambda header: tags.number(header, "PatientWeight"), "PatientWeight")
     if not stated:
         raise PemmaError("weight-missing", "Patient's Weight (0010,1030) is missing or 0", place="(0010,1030)")
@@ -114,7 +121,7 @@ def _stated_weight(work: Conversion) -> float:
             "weight-implausible", "Patient's Weight (0010,1030) is no possible weight in kg", place="(0010,1030)"
         )
     if in_grams:
-        work.warn(
+        warn(
             "weight-unit",
             "Patient's Weight (0010,1030) was taken as grams, since it is over 1000",
             "check the weight",
@@ -147,17 +154,17 @@ def sex(work: Conversion) -> str:
 
 def half_life(work: Conversion, item: Dataset) -> float:
     """Half-life in s, from the header, from the isotope's code or from a typed isotope. Refuses one that no isotope has."""
-    try:
-        return _stated_half_life(work, item)
-    except PemmaError as problem:
-        if work.typed.isotope is None:
-            raise ToBeTyped(problem.code, problem.sentence, _type_isotope(work, item), problem.place) from None
-    isotope = isotopes.in_words(work.typed.isotope)
-    if isotope is None:
-        known = ", ".join(isotopes.HALF_LIFE_S)
-        raise PemmaError("typed-value-implausible", "the typed isotope is none of PET", f"type one of {known}", ISOTOPE)
-    work.flag_typed("isotope")
-    return isotopes.HALF_LIFE_S[isotope]
+
+    def of_typed(_: Warn) -> float:
+        isotope = isotopes.in_words(work.typed.isotope)
+        if isotope is None:
+            known = ", ".join(isotopes.HALF_LIFE_S)
+            raise PemmaError("typed-value-implausible", "the typed isotope is none of PET", f"type one of {known}", ISOTOPE)
+        work.flag_typed("isotope")
+        return isotopes.HALF_LIFE_S[isotope]
+
+    given = None if work.typed.isotope is None else of_typed
+    return _read(work, lambda warn: _stated_half_life(item, warn), given, _type_isotope(work, item))
 
 
 def _type_isotope(work: Conversion, item: Dataset) -> str:
@@ -166,10 +173,10 @@ def _type_isotope(work: Conversion, item: Dataset) -> str:
     return way if len(item) or work.typed.injection_time else f"give the injection time with --injection-time, {way}"
 
 
-def _stated_half_life(work: Conversion, item: Dataset) -> float:
+def _stated_half_life(item: Dataset, warn: Warn) -> float:
     stated, named = tags.number(item, "RadionuclideHalfLife"), isotopes.named(item)
     if stated is None:
-        return _half_life_of_code(work, item, named)
+        return _half_life_of_code(item, named, warn)
     allowed = named or list(isotopes.HALF_LIFE_S)
     if stated <= 0 or not any(isotopes.fits(stated, isotope) for isotope in allowed):
         whose = " or ".join(named) or "a PET isotope"
@@ -177,7 +184,7 @@ def _stated_half_life(work: Conversion, item: Dataset) -> float:
             "half-life-wrong", f"Radionuclide Half Life (0018,1075) is not that of {whose} in seconds", place="(0018,1075)"
         )
     if len(named) > 1:
-        work.warn(
+        warn(
             "isotope-contradiction",
             "Radionuclide Code Sequence (0054,0300) names two isotopes; the stated "
             "half-life fits one of them and was used",
@@ -186,7 +193,7 @@ def _stated_half_life(work: Conversion, item: Dataset) -> float:
     return stated
 
 
-def _half_life_of_code(work: Conversion, item: Dataset, named: list[str]) -> float:
+def _half_life_of_code(item: Dataset, named: list[str], warn: Warn) -> float:
     if len(named) != 1:
         raise PemmaError(
             "half-life-missing",
@@ -196,7 +203,7 @@ def _half_life_of_code(work: Conversion, item: Dataset, named: list[str]) -> flo
             "are unknown",
             place="(0018,1075)",
         )
-    work.warn(
+    warn(
         "half-life-from-code",
         f"Radionuclide Half Life (0018,1075) is missing; that of {named[0]} was "
         "taken, which Radionuclide Code Sequence names",

@@ -27,7 +27,7 @@ def left_out(which: str, problem: PemmaError) -> StudyWarning:
 
 @dataclass(frozen=True)
 class Typed:
-    """Values that a user typed because the headers lack them; each one used is flagged in all results.
+    """Values that a user typed because the headers lack them or have doubtful ones; each one used is flagged in all results.
 
     weight_kg: kg; height_m: m; dose_bq: administered activity in Bq; injection_time: "HHMMSS" or "YYYYMMDDHHMMSS";
     isotope: "F-18", which gives the half-life.
