@@ -445,6 +445,26 @@ def test_tries_go_with_the_cases_and_nothing_of_identity_with_them(library, tmp_
     assert len(library.tries()) == 4
 
 
+def test_a_try_on_images_goes_with_them_whatever_the_patient_is_called(library, tmp_path):
+    """A study that was taken out and added again under another name is of the same patient, also for another library."""
+    case = small.add(library, 0, "Anna")
+    images = sorted(volume.content[:12] for name, volume in case.volumes.items() if name != "mask")
+    [first, foreign] = looked_at(case.patient, 1, 2)
+    library.record_try(first | {"images": images})
+    library.record_try(foreign | {"held_out": ["P-" + "0" * 12], "images": ["0" * 12]})
+    library.remove(case.id)
+    again = small.add(library, 0, "Berta")
+    assert again.patient != case.patient
+    library.export([again.id], tmp_path / "cases.zip")
+    new = CaseLibrary(tmp_path / "new")
+    new.import_(tmp_path / "cases.zip")
+    assert new.tries() == [{"try": first["try"], "held_out": [case.patient], "images": images}]
+    for book, tries in ((library, 2), (new, 2)):
+        entry = looked_at(again.patient, 5)[0]
+        assert open_scores(book, entry | {"images": images}).count == tries
+    assert open_scores(library, looked_at(again.patient, 6)[0]).count == 2  # by an earlier version, without images
+
+
 def test_a_new_key_does_not_make_old_tries_those_of_strangers(library):
     patient = library.pseudonym("Anna")
     library.record_try(looked_at(patient, 1)[0])

@@ -171,6 +171,7 @@ def test_the_ledger_counts_looks_at_these_patients_and_forgets_nothing(tmp_path)
     tries = [ledger.about(Threshold(0.4), base, ledger.stated(given), "ct", 0, ["P0", "P1"])["try"]
              for given in (cases, list(cases), *others)]
     assert tries[0] == tries[1] and len(set(tries)) == 5
+    assert ledger.images_of(cases, ["P0"]) == ledger.images_of([hospital.case(0)], ["P0"]) != ledger.images_of(cases, ["P1"])
     sorted((book.folder / "tries").glob("*.json"))[0].unlink()
     again = ledger.open_scores(book, entry(0.6, ["P1"]))
     assert again.lost == 1 and again.count == 2
@@ -191,6 +192,8 @@ def test_the_adapter_is_there_before_its_proof_and_the_card_is_written_again(mod
     assert "case3" not in text and "P3" not in text
     assert adapt(model, five, Threshold(0.3), out, book)["tries"] == 2  # another try, and `out` is replaced
     assert read_card(out).threshold == 0.3
+    renamed = [replace(case, patient=f"Q{n}") for n, case in enumerate(five)]  # taken out and added again with --patient
+    assert adapt(model, renamed, Threshold(0.3), out, book)["tries"] == 3
 
 
 def test_a_stopped_proof_leaves_the_adapter_and_opens_no_score(model, five, tmp_path):
@@ -315,7 +318,9 @@ def test_the_ladder_delivers_the_rung_that_it_recommends_or_nothing(model, five,
     assert record["recommended"] == "right" and record["verdict"] == "accepted" and len(record["ladder"]) == 2
     assert read_card(out).threshold == 0.45 and read_card(out).verdict == "accepted" and record["tries"] == 2
     assert record["ladder"][0]["after"] == [1.0] * 5
-    none = climb(model, marked, [Threshold(0.5, "base")], tmp_path / "other", book)
+    renamed = [replace(case, patient=f"Q{case.patient}") for case in marked]
+    none = climb(model, renamed, [Threshold(0.5, "base")], tmp_path / "other", book)
+    assert none["tries"] == 3
     assert none["recommended"] is None and none["cases"] == [] and not (tmp_path / "other").exists()
     assert set(none) - {"ladder", "recommended"} == set(record) - {"ladder", "recommended"}
 

@@ -266,7 +266,7 @@ def _judged(procedure: Procedure, model: Model, cases: Sequence[SiteCase], input
     if len(patients) < FEWEST:
         return Proof((), 0), ledgers.Tries(0), too_few(len(patients), sum(case.independent for case in cases))
     entry = ledgers.about(procedure, model.identity, ledgers.stated(cases), inputs, seed, patients,
-                          choose_device(device).device.type)
+                          choose_device(device).device.type, ledgers.images_of(cases, patients))
     opened: list[ledgers.Tries] = []
     proof = prove(procedure, model, cases, inputs, seed, progress, seen=seen, device=device, whole_study=whole_study,
                   opening=lambda: opened.append(ledgers.open_scores(ledger, entry)))

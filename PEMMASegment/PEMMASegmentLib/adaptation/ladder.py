@@ -72,10 +72,10 @@ def ladder(model: Model, cases: Sequence[SiteCase], rungs: Sequence[Procedure], 
     for case in cases:
         check_case(case, inputs, model)
     ledger.check_tries()
-    stated, proofs, tries = ledgers.stated(cases), [], []
+    stated, images, proofs, tries = ledgers.stated(cases), ledgers.images_of(cases, patients), [], []
     for n, rung in enumerate(rungs):
         span = _named(part(progress, n / len(rungs), (n + 1) / len(rungs)), rung)
-        entry = ledgers.about(rung, model.identity, stated, inputs, seed, patients, choose(device).device.type)
+        entry = ledgers.about(rung, model.identity, stated, inputs, seed, patients, choose(device).device.type, images)
         proofs.append(prove(rung, model, cases, inputs, seed, span, folds, device=device, whole_study=whole_study,
                             opening=lambda entry=entry: tries.append(ledgers.open_scores(ledger, entry).count)))
     return judged(rungs, proofs, max(tries))

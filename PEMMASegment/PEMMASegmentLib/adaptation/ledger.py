@@ -2,7 +2,8 @@
 
 A try is a procedure with its recipe on a base, cases, inputs and a seed. On the CPU the same try again gives the same
 scores and counts once; a GPU adds in any order, so that there each run is a look of its own. A try counts for a proof
-when one of its held-out patients is among the proof's. Tries whose entry was deleted or damaged count as well, for
+when one of its held-out patients is among the proof's, or one of their images: a study that is taken out and added again
+under another name is of the same patient. Tries whose entry was deleted or damaged count as well, for
 whatever patients, and the result tells how many they are: `tries` says which of them leave a trace. Cases that go to
 another library take the tries on their patients with them; studies that are added there anew do not, since their
 patients have another pseudonym there.
@@ -18,7 +19,9 @@ from typing import Protocol
 from .. import __version__
 from ..core import Identity
 from .fewshot import digest
+from .tries import meets
 from .types import Procedure, SiteCase
+from .volumes import contents_of
 
 #: Digest, patient's pseudonym, and whether it is scored, of a case.
 Stated = tuple[str, str, bool]
@@ -45,8 +48,9 @@ class Tries:
 
 
 def about(procedure: Procedure, base: Identity, cases: Sequence[Stated], inputs: str, seed: int, held_out: Sequence[str],
-          device: str = "cpu") -> dict:
-    """The entry of a try. cases: as `stated` gives them; held_out: pseudonyms of the patients whose scores open.
+          device: str = "cpu", images: Sequence[str] = ()) -> dict:
+    """The entry of a try. cases: as `stated` gives them; held_out: pseudonyms of the patients whose scores open; images: as
+    `images_of` them.
 
     device: torch's type of the device. The recipe is told by the procedure's words and by this library's version.
     """
@@ -54,13 +58,18 @@ def about(procedure: Procedure, base: Identity, cases: Sequence[Stated], inputs:
     made_of += [] if device == "cpu" else [secrets.token_hex()]
     return {"try": hashlib.sha256(json.dumps(made_of).encode()).hexdigest(), "procedure": procedure.name,
             "words": procedure.words, "base": f"{base.name} {base.version}", "inputs": inputs, "seed": seed,
-            "held_out": sorted(set(held_out))}
+            "held_out": sorted(set(held_out)), "images": list(images)}
 
 
 def stated(cases: Sequence[SiteCase]) -> list[Stated]:
     """What makes the same cases the same try: voxels and contours, in the order that training draws them in, and what the
     folds follow from, each one's patient and whether it is scored."""
     return [(digest(case), case.patient, case.independent) for case in cases]
+
+
+def images_of(cases: Sequence[SiteCase], patients: Sequence[str]) -> list[str]:
+    """12 digits of the hash of each CT and PET of these patients."""
+    return sorted({content[:12] for case in cases if case.patient in patients for content in contents_of(case.study)})
 
 
 def open_scores(ledger: Ledger, entry: dict) -> Tries:
@@ -72,5 +81,5 @@ def open_scores(ledger: Ledger, entry: dict) -> Tries:
         ledger.record_try(entry)
     known = ledger.tries()
     lost = sum("lost" in one for one in known)
-    same_patients = {one["try"] for one in known if "try" in one and set(one.get("held_out", ())) & set(entry["held_out"])}
+    same_patients = {one["try"] for one in known if "try" in one and meets(one, entry["held_out"], entry.get("images", ()))}
     return Tries(len(same_patients | {entry["try"]}) + lost, lost)

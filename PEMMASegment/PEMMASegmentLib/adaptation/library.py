@@ -161,13 +161,13 @@ class CaseLibrary:
                 shutil.rmtree(aside, ignore_errors=True)
 
     def export(self, ids: Sequence[str], file: Path) -> None:
-        """Writes cases into a zip, byte for byte, with the tries on their patients, without the key of the pseudonyms.
+        """Writes cases into a zip, byte for byte, with the tries on their patients and images, without the key.
 
         Each is checked by hash first. Raises PemmaError "case-unknown", "case-damaged", "cannot-write".
         """
         with writing(file):
             cases = {id: (self._folder(id), self.check(id)) for id in dict.fromkeys(ids)}
-            exchange.write(file, cases, self._tries.of_patients(card.patient for _, card in cases.values()))
+            exchange.write(file, cases, self._tries.of_cases([card for _, card in cases.values()]))
 
     def import_(self, file: Path) -> list[CaseCard]:
         """Takes in all cases of a zip that `export` wrote, or none; cases that are here already stay as they are.

@@ -14,12 +14,12 @@ import re
 import secrets
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..core.files import write_text
-from .cards import is_pseudonym
+from .cards import CaseCard, is_id, is_pseudonym
 
 _NAME = "try-"
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -51,10 +51,12 @@ class TryFolder:
             with tempfile.TemporaryFile(dir=there):
                 pass
 
-    def of_patients(self, patients: Iterable[str]) -> list[dict]:
-        """What another library has to know of: tries on any of these pseudonyms, and lost ones, which may be on any."""
-        wanted, found = set(patients), self.all()
-        shared = [one for one in found if "lost" not in one and wanted & set(one.get("held_out", ()))]
+    def of_cases(self, cards: Collection[CaseCard]) -> list[dict]:
+        """What another library has to know of: tries on the patients or the images of any of these cases, and lost ones,
+        which may be on any."""
+        patients, images = {card.patient for card in cards}, {v.content[:12] for card in cards for v in card.volumes.values()}
+        found = self.all()
+        shared = [one for one in found if "lost" not in one and meets(one, patients, images)]
         return [_without_words(one) for one in shared] + [one for one in found if "lost" in one]
 
     def take_in(self, tries: Sequence[dict]) -> None:
@@ -80,8 +82,14 @@ class TryFolder:
             return None, {"lost": _digest(name)}
 
 
+def meets(one: dict, patients: Collection[str], images: Collection[str]) -> bool:
+    """Whether a try was on one of these pseudonyms, or on one of these images (12 digits of their hashes); entries of earlier
+    versions name no images."""
+    return not (set(patients).isdisjoint(one.get("held_out", ())) and set(images).isdisjoint(one.get("images", ())))
+
+
 def to_text(tries: Sequence[dict]) -> str:
-    """What `of_patients` gave as JSON; hashes and pseudonyms, nothing else."""
+    """What `of_cases` gave as JSON; hashes and pseudonyms, nothing else."""
     return json.dumps(list(tries), indent=1) + "\n"
 
 
@@ -97,15 +105,19 @@ def _sound(one: Any) -> bool:
     match one:
         case {"lost": str(lost), **rest} if not rest:
             return bool(_HASH.fullmatch(lost))
-        case {"try": str(hash), "held_out": list(patients), **rest} if not rest:
-            return bool(_HASH.fullmatch(hash)) and all(isinstance(p, str) and is_pseudonym(p) for p in patients)
+        case {"try": str(hash), "held_out": list(patients), **rest} if not rest.keys() - {"images"}:
+            images = rest.get("images", [])
+            texts = isinstance(images, list) and all(isinstance(text, str) for text in (*patients, *images))
+            return bool(_HASH.fullmatch(hash)) and texts and all(map(is_pseudonym, patients)) and all(map(is_id, images))
     return False
 
 
 def _without_words(about: dict) -> dict:
     """What `from_text` takes, whatever the entry says."""
     name = str(about.get("try", ""))
-    return {"try": name if _HASH.fullmatch(name) else _digest(name), "held_out": list(filter(is_pseudonym, about["held_out"]))}
+    images = list(filter(is_id, about.get("images", ())))
+    return {"try": name if _HASH.fullmatch(name) else _digest(name), "held_out": list(filter(is_pseudonym, about["held_out"])),
+            **({"images": images} if images else {})}
 
 
 def _missing(found: Sequence[tuple[str, int | None, dict]]) -> Iterator[str]:
