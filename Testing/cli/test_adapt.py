@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
@@ -151,12 +152,26 @@ def test_what_can_be_no_case_of_a_library_is_none_here(place, tmp_path, own_home
     assert not (tmp_path / "out").exists() and not CaseLibrary(own_home / "tries").tries()
 
 
+def test_one_patient_is_not_several_by_another_reconstruction(place, tmp_path, capsys):
+    """Nobody says whose a NIfTI study is; a CT in common does."""
+    other = shutil.copytree(place / "Doe_Jane_0", tmp_path / "smooth")
+    pet = sitk.ReadImage(str(other / "pet.nii.gz"))
+    sitk.WriteImage(sitk.SmoothingRecursiveGaussian(pet, 8.0), str(other / "pet.nii.gz"))
+    studies = [str(place / f"Doe_Jane_{n}") for n in (1, 0)] + [str(other)]
+    assert main(["adapt", *studies, "--out", str(tmp_path / "out"), "--model", str(place / "tiny"), "--method", "flips",
+                 "--quiet"]) == 1
+    said = capsys.readouterr().err
+    assert "[case-known]" in said and "in common with Doe_Jane_0" in said and "[smooth]" in said
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_contour_that_is_the_models_own_output_counts_in_no_proof(shared, even, tmp_path, capsys):
     """Nothing in the file tells whose it is. Flesh only, of which the model draws every voxel."""
-    ct = sitk.ReadImage(str(shared / "data/sts/STS_019/ct.nii.gz"))[21:45, 20:44, 14:28]
-    whole = sitk.GetArrayFromImage(ct) * 0 + 1
+    whole_ct = sitk.ReadImage(str(shared / "data/sts/STS_019/ct.nii.gz"))
+    whole = np.ones((14, 24, 24), np.uint8)
     studies = []
     for n, left_out in enumerate((1, 1000)):
+        ct = whole_ct[21:45, 20:44, 14 - n : 28 - n]
         voxels = whole.copy()
         voxels.reshape(-1)[:left_out] = 0
         (tmp_path / f"S{n}").mkdir()

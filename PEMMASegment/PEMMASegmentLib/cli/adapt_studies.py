@@ -33,6 +33,7 @@ def read(options: argparse.Namespace, progress: "Progress", warn: "Warn") -> "Gi
     from ..adaptation.identity import patient_id
     from ..adaptation.library import CaseLibrary
     from ..adaptation.types import SiteCase
+    from ..adaptation.volumes import contents_of
     from ..core import PemmaError
     from ..core.resources import user_folder
     from ..study import scanner
@@ -41,10 +42,14 @@ def read(options: argparse.Namespace, progress: "Progress", warn: "Warn") -> "Gi
     from .terminal import base_name, name_among
 
     cases, facts, ledger, told = [], [], CaseLibrary(user_folder() / "tries"), []
+    whose: dict[str, str] = {}  # hash of an image -> the study that has it
     for n, folder in enumerate(options.studies):
         progress(n / len(options.studies), f"reading study {n + 1} of {len(options.studies)}")
         with _told_of(folder, options):
             study, file, label, warnings = _annotated(folder, options)
+            contents = contents_of(study)
+            _refuse_known([whose[one] for one in contents if one in whose])
+        whose |= dict.fromkeys(contents, base_name(folder))
         who = patient_id(study)
         if not who and len(options.studies) > 1:
             sentence = f"nobody says whose study {base_name(folder)} is: it counts as a patient of its own"
@@ -58,6 +63,16 @@ def read(options: argparse.Namespace, progress: "Progress", warn: "Warn") -> "Gi
     if len(set(names)) < len(names):
         raise PemmaError("same-name", "two studies have folders of one name", "rename one of them")
     return cases, facts, ledger, told
+
+
+def _refuse_known(others: Sequence[str]) -> None:
+    """Refuses a study that has its CT or PET in common with others: as patients of their own they would pass for more people
+    than there are. As a case library does."""
+    from ..core import PemmaError
+
+    if others:
+        raise PemmaError("case-known", f"the study has its CT or PET in common with {min(others)}: both are one study",
+                         "leave one of them out")
 
 
 def tell(case: str, warnings: "Sequence[StudyWarning]", among: str, warn: "Warn") -> list[dict[str, str]]:
