@@ -6,7 +6,7 @@ from PEMMASegmentLib import study
 from PEMMASegmentLib.core import PemmaError
 
 from ..badinputs.spoil import clones, for_all
-from .phantom import ROOT, Pair, series
+from .phantom import ROOT, Pair, series, tracer
 from .test_choosing import chosen, codes
 from .test_privacy import kept
 
@@ -39,6 +39,43 @@ def test_current_and_prior_examination_are_not_chosen_between(day, when, tmp_pat
     for told in ("2024-03-10: " + ROOT + ".2", f"{day and '2023-03-10' or 'no date'}: {ROOT}.32"):
         assert told in refusal.place
     assert "2024" not in refusal.sentence + refusal.way_out
+
+
+def pets(day: str, time: str = "120000", study: str = ROOT + ".99") -> Pair:
+    """The current PET, of noon on 10 March, and one of this day and time."""
+    return Pair(pet=Pair().pet + prior("PT", 32, day=day, AcquisitionTime=time, StudyInstanceUID=study))
+
+
+@pytest.mark.parametrize("day, time, study, when", [
+    ("20240312", "120000", ROOT + ".9", "48 h"),  # one study of several visits, as of Zr-89
+    ("20240313", "120000", ROOT + ".9", "3 days"),
+    ("20240311", "100000", ROOT + ".99", "22 h"),
+])  # fmt: skip
+def test_pets_of_several_days_are_not_chosen_between_in_one_study_or_in_two(day, time, study, when, tmp_path):
+    refusal = refused(pets(day, time, study).write(tmp_path))
+    assert refusal.code == "several-studies" and f"up to {when} apart" in refusal.sentence
+    assert "2024-03-10: " + ROOT + ".2; 2024-03-1" in refusal.place
+
+
+@pytest.mark.parametrize("changes", [
+    {"AcquisitionTime": "160000"},  # an early and a late one
+    {"AcquisitionDate": "20240311", "AcquisitionTime": "000500"},  # over midnight
+    {"SeriesDate": "20240401"},  # reconstructed later
+    {"SeriesDate": "20240401", "AcquisitionDate": "", "AcquisitionTime": ""},
+])  # fmt: skip
+def test_pets_of_one_examination_are_chosen_between(changes, tmp_path):
+    pair = pets("20240310", study=ROOT + ".9")
+    for_all(pair.pet[:8], AcquisitionTime="122000")
+    for_all(pair.pet[8:], **changes)
+    assert {"series-chosen", "series-refused"} & set(codes(study.load(pair.write(tmp_path))))
+
+
+def test_scan_over_midnight_whose_date_stayed_behind_is_of_one_day(tmp_path):
+    pair = pets("20240310", "234000", ROOT + ".9")
+    for_all(pair.pet[:8], SeriesTime="235000", AcquisitionTime="235000")
+    for_all(pair.pet[:4], AcquisitionTime="000500")
+    for_all(map(tracer, pair.pet), RadiopharmaceuticalStartTime="225000")
+    assert "acquisition-after-midnight" in codes(study.load(pair.write(tmp_path)))
 
 
 def test_prior_is_not_taken_because_the_current_one_is_refused(tmp_path):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +18,8 @@ OPTION = {"CT": "--ct-series", "PT": "--pet-series"}
 NAME = {"CT": "CT", "PT": "PET"}
 MOST_LISTED = 8
 LONGEST_EXAMINATION_DAYS = 1  # a scan may run over midnight
+LONGEST_EXAMINATION = timedelta(hours=12)  # where the moments are known: a scan of the next morning is another one
+DAY = timedelta(days=1)
 
 
 def day(header: Dataset) -> datetime | None:
@@ -104,20 +106,47 @@ def _mixed(code: str, words: str, modality: str, keyword: str) -> PemmaError:
 
 
 def refuse_several_studies(found: Sequence["Series"], modality: str) -> None:
-    """Raises PemmaError for series of one modality of several studies, unless all are of one day: neither slice counts
-    nor series numbers say which examination is meant. The place lists days and series, which the sentence must not keep."""
-    studies = {tags.text(series.header, "StudyInstanceUID") for series in found}
-    days = [day(series.header) for series in found]
-    apart = None if None in days or not days else (max(days) - min(days)).days
-    if len(studies) < 2 or (apart is not None and apart <= LONGEST_EXAMINATION_DAYS):
+    """Raises PemmaError for series of one modality that were acquired on several days, in one study or in several: neither
+    slice counts nor series numbers say which examination is meant. The place lists days and series, which the sentence
+    must not keep."""
+    several = len({tags.text(series.header, "StudyInstanceUID") for series in found}) > 1
+    apart = _between_acquisitions(found)
+    if apart is None and several:
+        apart = _between_days(found)
+    if apart is None and not several or apart is not None and apart <= LONGEST_EXAMINATION:
         return
-    when = f"up to {apart} days apart" if apart else "whose dates are not all known"
+    when = "of several studies whose dates are not all known" if apart is None else f"acquired up to {_in_words(apart)} apart"
     raise PemmaError(
         "several-studies",
-        f"the folder holds {NAME[modality]} series of {len(studies)} studies {when}",
-        f"choose one with {OPTION[modality]}, or give the folder of one study",
+        f"the folder holds {NAME[modality]} series {when}",
+        f"choose one with {OPTION[modality]}, or give the folder of one examination",
         _listed(found),
     )
+
+
+def _between_acquisitions(found: Sequence["Series"]) -> timedelta | None:
+    """Longest time from the end of a series to the beginning of another one, None if a slice does not state when it was
+    acquired. (Where a date stayed behind at midnight the day before lies between the two moments of that series.)"""
+    spans = [_acquired(series) for series in found]
+    if not spans or None in spans:
+        return None
+    return max(begin for begin, _ in spans) - min(end for _, end in spans)
+
+
+def _acquired(series: "Series") -> tuple[datetime, datetime] | None:
+    headers = [one.header for one in series.slices] or [file.header for file in series.files]
+    moments = [times.acquisition(header) for header in headers]
+    return None if None in moments else (min(m.local for m in moments), max(m.local for m in moments))
+
+
+def _between_days(found: Sequence["Series"]) -> timedelta | None:
+    """At least that, by the days of the series: those of two days may lie on both sides of midnight."""
+    days = [day(series.header) for series in found]
+    return None if None in days else max(max(days) - min(days) - DAY, timedelta())
+
+
+def _in_words(apart: timedelta) -> str:
+    return f"{apart / timedelta(hours=1):.0f} h" if apart <= 2 * DAY else f"{apart / DAY:.0f} days"
 
 
 def _listed(found: Sequence["Series"]) -> str:
