@@ -175,3 +175,22 @@ def test_a_region_holds_for_one_study(panel, other):
     assert "region of the former study" in ui.messageLabel.text
     user_chooses(ui.roiSelector, region)
     assert region.GetDisplayNode().GetVisibility() and chosen.roi is region
+
+
+def test_a_box_is_offered_to_the_study_alone_that_needs_it(panel, other):
+    from PEMMASegmentLib.panel.remaining import Remaining
+    from PEMMASegmentLib.panel.widget import _Asked
+    from PEMMASegmentLib.worker.events import Error
+
+    ui, chosen, own = panel.ui, panel.chosen, (panel.chosen.ct, panel.chosen.pet)
+
+    def refused():
+        panel._asked = _Asked(7, panel._study(), *(node.GetID() for node in own), 0.0, Remaining(lambda: 0.0), {}, {})
+        panel._take(Error(7, "outside-region", "the study reaches too far", "give --roi", ""))
+
+    choose(panel, other.ct, other.pet)
+    refused()
+    assert chosen.roi is None and "choose the former one again" in ui.messageLabel.text
+    choose(panel, *own)
+    refused()
+    assert chosen.roi is not None and "move the box" in ui.messageLabel.text

@@ -148,7 +148,7 @@ class Panel:
         elif isinstance(event, Result | Error):
             self._asked = None
             self._show_idle()
-            self._not_segmented(event) if isinstance(event, Error) else self._guarded(self._finish, asked, event)
+            self._not_segmented(asked, event) if isinstance(event, Error) else self._guarded(self._finish, asked, event)
 
     def _ask(self, do: str, on_answer: Callable, *, on_error: Callable | None = None, **fields) -> None:
         """Asks the background process for something else than a segmentation; on_answer(Result) is called later."""
@@ -207,11 +207,14 @@ class Panel:
         options = parameters.options_of(self.chosen)
         fields = logic.request_fields(study, self._private_folder(), options)
         id = self.worker.request("segment", **fields)
-        ids = (node.GetID() if node is not None else None for node in (self.chosen.ct, self.chosen.pet))
         typed = parameters.given(self.chosen)
-        self._asked = _Asked(id, study, *ids, time.monotonic(), Remaining(time.monotonic), options, typed)
+        self._asked = _Asked(id, study, *self._chosen_ids(), time.monotonic(), Remaining(time.monotonic), options, typed)
         self._show_busy()
         self._timer.start()
+
+    def _chosen_ids(self) -> tuple[str | None, str | None]:
+        ct, pet = (node.GetID() if node is not None else None for node in (self.chosen.ct, self.chosen.pet))
+        return ct, pet
 
     def _host(self, parent, resource_path: Callable[[str], str]) -> Host:
         """What a section of its own may ask of the panel."""
@@ -252,10 +255,13 @@ class Panel:
     def _say(self, words: str) -> None:
         self.ui.messageLabel.text = words
 
-    def _not_segmented(self, error: Error) -> None:
-        """A study that reaches too far can be segmented in a box, which nothing else takes."""
+    def _not_segmented(self, asked: _Asked, error: Error) -> None:
+        """A study that reaches too far can be segmented in a box, which nothing else takes, and no other study."""
         if error.code != "outside-region":
             self._say_error(error)
+            return
+        if (asked.ct_id, asked.pet_id) != self._chosen_ids():
+            self._say_error(error, words.CHOOSE_AGAIN)
             return
         self._say_error(error, words.MOVE_THE_BOX)
         if self.chosen.roi is None:

@@ -24,6 +24,8 @@ _WAYS_OUT = {
 }
 #: of Segment alone, which puts a box into the views
 MOVE_THE_BOX = _("move the box in the views over the tumour and press Segment again, or tick Whole study")
+#: when another study is chosen meanwhile: the box would be made for that one
+CHOOSE_AGAIN = _("another study is chosen by now: choose the former one again and press Segment to get a box")
 #: option of the command line -> where it is in the panel
 _OPTIONS = {
     "--weight-kg": _("Weight"), "--height-m": _("Height"), "--dose-bq": _("Injected dose"),
