@@ -1,5 +1,6 @@
 """annotation: real contours against their published masks, spheres on turned grids, SEG there and back."""
 
+import copy
 import csv
 import dataclasses
 from pathlib import Path
@@ -352,6 +353,44 @@ def test_seg_on_another_grid_is_as_thick_as_its_stated_slices_also_with_gaps(sou
     dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SpacingBetweenSlices = 5.0
     dataset.save_as(file)
     assert array(annotation.read(file, dataclasses.replace(study, ct=finer))[0]).sum() > 3 * array(label).sum()
+
+
+@pytest.mark.parametrize("planes", [slice(9, 21, 3), slice(12, 13), [9, 15]])
+@pytest.mark.parametrize("stated", ["SpacingBetweenSlices", "SliceThickness"])
+def test_seg_on_slices_three_times_as_thick_keeps_its_volume(sources, tmp_path, planes, stated):
+    study, _ = sources
+    drawn = np.zeros(study.ct.GetSize()[::-1], np.uint8)
+    drawn[planes, 20:31, 50:77] = 1
+    step = study.ct.GetSpacing()[2]
+    thick = list(map(copy.deepcopy, study.ct_headers[::3]))
+    for header in thick:
+        header.SliceThickness = header.SpacingBetweenSlices = 3 * step
+    file = write_seg(tmp_path / "t", thick, drawn[::3], ["GTV"])
+    if stated == "SliceThickness":
+        dataset = pydicom.dcmread(file)
+        del dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SpacingBetweenSlices
+        dataset.save_as(file)
+    label, warnings = annotation.read(file, study)
+    assert array(label).sum() == 3 * drawn.sum() and codes(warnings) == {"annotation-resampled"}
+    assert np.abs(centroid_mm(label) - centroid_mm(like(drawn, study.ct))).max() < 1e-3
+
+
+@pytest.mark.parametrize("planes", [[10], [10, 14], [10, 12, 17]])
+def test_seg_with_frames_of_few_slices_is_pasted(sources, tmp_path, planes):
+    study, _ = sources
+    drawn = np.zeros(study.ct.GetSize()[::-1], np.uint8)
+    drawn[planes, 20:31, 50:77] = 1
+    file = write_seg(tmp_path / "f", study.ct_headers, drawn, ["GTV"])
+    dataset = pydicom.dcmread(file)
+    [measures] = dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence
+    for keyword in (None, "SpacingBetweenSlices", "SliceThickness"):
+        if keyword is not None:
+            del measures[keyword]
+        if keyword == "SliceThickness" and planes == [10, 14]:
+            continue  # nothing is left that tells them from slices four times as thick
+        dataset.save_as(file)
+        label, warnings = annotation.read(file, study)
+        assert (array(label) == drawn).all() and warnings == ()
 
 
 def test_seg_on_the_pet_is_resampled_onto_the_ct_in_place(sources, real, tmp_path):

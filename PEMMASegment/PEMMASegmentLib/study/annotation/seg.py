@@ -17,6 +17,7 @@ from .masks import put_on
 from .rtstruct import clean_name, looks_like_tumour, same_name, short_name
 
 _MOST_PIXELS = 2**32  # of all frames together; two hundred lesions over a whole body have a tenth
+_SAME_STEP = 0.02  # share by which two slice steps may differ; it is how they are rounded
 #: Codes (SCT, SRT) of a segment's property category and type: morphologically abnormal structure; neoplasm, also primary
 #: and secondary. An anatomical structure, by contrast, is none, whatever its label.
 _ABNORMAL = frozenset({"49755003", "M-01000"})
@@ -70,7 +71,7 @@ def understand(dataset: Dataset) -> Content:
     if len(frames) != int(dataset.get("NumberOfFrames") or 1) or len(frames) * rows * columns > _MOST_PIXELS:
         raise _unreadable("its number of frames or their size is impossible")
     apart, thick = (
-        float(_macro(groups[0], shared, "PixelMeasuresSequence", keyword) or 0)
+        abs(float(_macro(groups[0], shared, "PixelMeasuresSequence", keyword) or 0))  # minus: slices from head to feet
         for keyword in ("SpacingBetweenSlices", "SliceThickness")
     )
     frame_of_reference = frozenset({str(dataset.get("FrameOfReferenceUID") or "")} - {""})
@@ -123,7 +124,7 @@ def _codes(segment: Dataset) -> frozenset[str]:
 def fill(content: Content, numbers: set[int], grid: sitk.Image) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
     """The segments together as a label (uint8) on `grid`: pasted where frames are its slices, else resampled."""
     places = [_offset(frame, grid, *content.size) for frame in content.frames]
-    if any(place is None for place in places):
+    if any(place is None for place in places) or not _as_thick_as(grid.GetSpacing()[2], content):
         return put_on(_own_volume(content, numbers), grid)
     voxels = np.zeros(grid.GetSize()[::-1], np.uint8)
     rows, columns = content.size
@@ -174,6 +175,28 @@ def _offset(frame: Frame, grid: sitk.Image, rows: int, columns: int) -> tuple[in
     return tuple(int(n) for n in start) if inside and parallel and off.max() <= 0.1 else None
 
 
+def _as_thick_as(slices_mm: float, content: Content) -> bool:
+    """Whether the frames, which all lie on slices of this step, are no thicker or thinner slices, every third one, say.
+
+    True too where nothing tells their step, or none that they keep.
+    """
+    along = _along(content)
+    step = _step(along, content)
+    return step is None or not _keeps(along, step) or abs(step / slices_mm - 1) <= _SAME_STEP
+
+
+def _along(content: Content) -> np.ndarray:
+    """Positions of the frames along the first one's normal, mm."""
+    normal = np.cross(*content.frames[0].directions.T)
+    return np.array([frame.position @ normal for frame in content.frames])
+
+
+def _keeps(along: np.ndarray, step: float) -> bool:
+    """Whether all positions lie whole steps apart, to a tenth of one."""
+    steps = (along - along.min()) / step
+    return bool(np.abs(steps - np.round(steps)).max() <= 0.1)
+
+
 def _masks(content: Content, numbers: set[int]) -> Iterator[np.ndarray]:
     """For each frame the pixels (rows, columns) that belong to one of the segments, one frame in memory at a time."""
     wanted = np.array(sorted(numbers))
@@ -207,13 +230,12 @@ def _own_volume(content: Content, numbers: set[int]) -> sitk.Image:
     if turned or any(not np.allclose(f.spacing, first.spacing, rtol=1e-3) for f in frames):
         raise _unreadable("its frames lie in different planes")
     normal = np.cross(*first.directions.T)
-    along = np.array([f.position @ normal for f in frames])
+    along = _along(content)
     across = np.array([f.position for f in frames]) - along[:, None] * normal
-    step = _step(along, content)
-    index = np.round((along - along.min()) / step).astype(int)
-    drift = np.abs((along - along.min()) / step - index).max()
-    if drift > 0.1 or np.abs(across - across[0]).max() > 0.1 * first.spacing.min():
+    step = _step(along, content) or 1.0
+    if not _keeps(along, step) or np.abs(across - across[0]).max() > 0.1 * first.spacing.min():
         raise _unreadable("its frames do not form a regular volume")
+    index = np.round((along - along.min()) / step).astype(int)
     voxels = np.zeros(_possible(int(index.max()) + 1, *content.size), np.uint8)
     for k, mask in zip(index, _masks(content, numbers), strict=True):
         voxels[k] |= mask
@@ -230,17 +252,18 @@ def _possible(*shape: int) -> tuple[int, ...]:
     return shape
 
 
-def _step(along: np.ndarray, content: Content) -> float:
-    """Distance in mm of the slices that the frames, at `along` mm, lie on; of a single plane its thickness.
+def _step(along: np.ndarray, content: Content) -> float | None:
+    """Distance in mm of the slices that the frames, at `along` mm, lie on; None for a single plane of which nothing tells it.
 
-    Slices on which nothing is marked may have no frame. So the stated distance goes first, if it fits; else it is the
-    smallest that occurs.
+    Slices on which nothing is marked may have no frame. So the stated distance goes first, if it fits (the thickness where
+    none is stated); else it is the smallest that occurs.
     """
+    stated = next((mm for mm in (content.apart_mm, content.thick_mm) if 0 < mm < 1e3), None)
     steps = np.diff(np.unique(np.round(along, 2)))
     steps = steps[steps > 0.05]
     if not len(steps):
-        return next((mm for mm in (content.apart_mm, content.thick_mm) if 0 < mm < 1e3), 1.0)
-    slices = np.round(steps / content.apart_mm) if content.apart_mm > 0 else np.zeros(len(steps))
-    if not slices.all() or np.abs(steps / content.apart_mm - slices).max() > 0.1:
+        return stated
+    slices = np.round(steps / stated) if stated else np.zeros(len(steps))
+    if not slices.all() or np.abs(steps / stated - slices).max() > 0.1:
         slices = np.round(np.ptp(along) / steps.min())
     return float(np.ptp(along) / slices.sum())  # refined: what is stated may be rounded
