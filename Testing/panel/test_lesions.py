@@ -413,8 +413,7 @@ def panel(module, generous):
     """The panel with that answer in it."""
     chosen = module.panel.chosen
     run = new_run(module.panel._study(), generous, chosen.ct, chosen.pet)
-    chosen.result = run.node
-    module.panel._lesions.show(run)
+    assert module.panel._results.add(run)
     return module.panel
 
 
@@ -620,7 +619,7 @@ def test_a_result_that_the_user_took_out_of_the_scene_is_said(app, panel):
     ui = panel.ui
     slicer.mrmlScene.RemoveNode(panel.run.node)
     put_crosshair(panel, SEEN)
-    for button in (ui.addButton, ui.cutButton, ui.editButton, ui.reviewButton):
+    for button in (ui.addButton, ui.cutButton, ui.editButton, ui.reviewButton, ui.copyButton):
         click(button)
         assert "no longer in the scene" in ui.messageLabel.text
         panel._say("")

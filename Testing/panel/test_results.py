@@ -1,9 +1,11 @@
 """The result that is shown: beside its own study and what was typed for it; put away, and brought back as it was left."""
 
 import importlib
+import json
 import shutil
 from types import SimpleNamespace
 
+import numpy as np
 import pydicom
 import pytest
 
@@ -149,6 +151,136 @@ def test_its_figures_stand_only_beside_the_values_that_they_were_made_with(modul
 
 def row(table) -> list[str]:
     return [table.item(0, column).text() for column in range(table.columnCount)]
+
+
+def test_one_that_was_deleted_with_its_study_leaves_no_figures_beside_the_next(module, panel, other):
+    import slicer
+
+    ui, chosen, run = panel.ui, panel.chosen, panel.run
+    for node in (run.node, chosen.ct, chosen.pet):
+        slicer.mrmlScene.RemoveNode(node)
+    module.exit()
+    module.enter()
+    assert (chosen.ct, chosen.pet) == (other.ct, other.pet)
+    assert nothing_to_export(panel) and "taken out of the scene" in ui.totalsLabel.text
+
+
+def test_one_that_can_not_come_back_is_not_drawn_over_the_next_study(module, panel, other, monkeypatch):
+    import slicer
+
+    ui, chosen, run = panel.ui, panel.chosen, panel.run
+    own = chosen.ct, chosen.pet
+    with monkeypatch.context() as patch:  # as in a scene that is opened on another computer
+        patch.setattr(slicer, "dicomDatabase", type(slicer.dicomDatabase)())
+        module._on_scene_closed(None, None)
+    assert "no longer there" in ui.messageLabel.text
+    other.ct.RemoveAttribute("DICOM.instanceUIDs")  # another series
+    choose(panel, other.ct, other.pet)
+    assert nothing_to_export(panel) and seen(run) == [False]
+    slicer.mrmlScene.RemoveNode(own[0])
+    user_chooses(ui.resultSelector, run.node)
+    assert "cropped or moved" in ui.messageLabel.text and (chosen.ct, chosen.pet) == (None, own[1])
+    choose(panel, other.ct, other.pet)
+    click(ui.studyButton)
+    assert nothing_to_export(panel) and seen(run) == [False] and ui.resultSelector.currentNode() is None
+    assert "another study" in ui.totalsLabel.text
+
+
+def test_beside_images_that_changed_it_is_shown_only_when_asked_for_and_says_so(module, panel):
+    import slicer
+
+    ui, chosen, run = panel.ui, panel.chosen, panel.run
+    before = float(row(ui.lesionTable)[3])
+    click(ui.studyButton)
+    assert panel.run is run
+    double(chosen.pet)
+    click(ui.studyButton)
+    assert nothing_to_export(panel) and seen(run) == [False] and ui.totalsLabel.text.startswith("The PET changed since")
+    module._on_scene_closed(None, None)  # as in a scene that was saved like this
+    assert nothing_to_export(panel) and "The PET changed since" in ui.totalsLabel.text
+    user_chooses(ui.resultSelector, run.node)
+    assert float(row(ui.lesionTable)[3]) == pytest.approx(2 * before, abs=0.02)
+    assert "Warning: the PET changed since" in ui.messageLabel.text and "measured anew" in ui.messageLabel.text
+    click(ui.studyButton)
+    assert panel.run.node is run.node
+    matrix = slicer.util.vtkMatrixFromArray(np.diag([1.0, 1.0, 1.0, 1.0]) + 30 * np.eye(4, k=3))
+    for volume in (chosen.ct, chosen.pet):  # as a hardened transform
+        volume.ApplyTransformMatrix(matrix)
+    module.exit()
+    module.enter()
+    assert nothing_to_export(panel) and "The CT and PET changed since" in ui.totalsLabel.text
+
+
+def double(volume) -> None:
+    import slicer
+
+    slicer.util.arrayFromVolume(volume)[:] *= 2
+    slicer.util.arrayFromVolumeModified(volume)
+
+
+def test_one_of_an_earlier_version_is_shown_without_what_its_record_lacks(module, panel):
+    run = panel.run
+    record = json.loads(run.node.GetAttribute(runs.RECORD))
+    for name in ("images", "series", "notes"):
+        record.pop(name, None)
+    run.node.SetAttribute(runs.RECORD, json.dumps(record))
+    module._on_scene_closed(None, None)
+    assert panel.run.node is run.node and not panel.ui.messageLabel.text
+
+
+def test_what_the_run_warned_of_is_told_whenever_it_comes_back(module, panel, other, tmp_path):
+    sentence, ui = "the adapter x is not accepted: harm seen", panel.ui
+    finished(panel, tmp_path, warnings=[{"code": "adapter-not-accepted", "sentence": sentence}])()
+    run = panel.run
+    assert sentence in ui.messageLabel.text
+    choose(panel, other.ct, other.pet)
+    panel._say("")
+    user_chooses(ui.resultSelector, run.node)
+    assert ui.messageLabel.text == f"Warning: {sentence}."
+    panel._say("")
+    module._on_scene_closed(None, None)
+    assert panel.run.node is run.node and ui.messageLabel.text == f"Warning: {sentence}."
+
+
+def test_a_pet_that_is_deleted_and_loaded_again_is_that_of_the_result(module, panel, sts_008):
+    import slicer
+    import slicer_app
+
+    ui, chosen, first = panel.ui, panel.chosen, panel.run
+    put_crosshair(panel, ONLY_PET)
+    click(ui.addButton)
+    figures = row(ui.lesionTable)
+    slicer.mrmlScene.RemoveNode(chosen.pet)
+    assert panel.run is first and row(ui.lesionTable) == figures
+    user_chooses(ui.resultSelector, None)
+    user_chooses(ui.resultSelector, first.node)
+    assert row(ui.lesionTable)[3] == "–" and "the PET of the result is gone" in ui.messageLabel.text
+    again = slicer_app.slicer_scene.load_series(sts_008 / "PET", "Again")
+    module.exit()
+    module.enter()
+    assert chosen.pet is again and row(ui.lesionTable) == figures and ui.lesionTable.rowCount == 2
+    slicer.mrmlScene.RemoveNode(again)
+    again = slicer_app.slicer_scene.load_series(sts_008 / "PET", "And again")
+    user_chooses(ui.petSelector, again)
+    assert nothing_to_export(panel)
+    user_chooses(ui.resultSelector, first.node)
+    assert chosen.pet is again and row(ui.lesionTable) == figures and not ui.messageLabel.text
+
+
+def test_without_its_pet_it_needs_no_typed_values(module, weightless, expert):
+    import slicer
+
+    panel, ui = module.panel, module.panel.ui
+    user_chooses(ui.petSelector, weightless)
+    ui.weightSpinBox.value = 7.0
+    run = result(panel, expert)
+    assert panel._results.add(run)
+    slicer.mrmlScene.RemoveNode(weightless)
+    assert panel.run is run
+    user_chooses(ui.resultSelector, None)
+    user_chooses(ui.resultSelector, run.node)
+    ui.petOpacitySlider.value = 0.3  # whatever else is chosen
+    assert panel.run.node is run.node and "the PET of the result is gone" in ui.messageLabel.text
 
 
 def test_the_rule_for_the_mtv_is_that_of_the_result(panel, expert):

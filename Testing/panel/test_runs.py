@@ -179,12 +179,12 @@ def test_the_probability_is_no_volume_of_a_study_and_must_be_there(case, run):
     """Hidden, it would be left out by Slicer's Save dialog."""
     import slicer
 
-    from PEMMASegmentLib.panel import candidates, study_section
+    from PEMMASegmentLib.panel import candidates, own_nodes
 
     kept = run.node.GetNodeReference(runs.PROBABILITY)
     assert not kept.GetHideFromEditors() and kept.GetSaveWithScene()
     every = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-    assert kept in every and study_section._volumes() == [case.ct, case.pet]
+    assert kept in every and [node for node in every if own_nodes.is_of_user(node)] == [case.ct, case.pet]
     assert {one.node for one in candidates.candidates(every)} == {case.ct, case.pet}
     kept.SetAndObserveImageData(None)
     with pytest.raises(PemmaError, match="result-incomplete"):

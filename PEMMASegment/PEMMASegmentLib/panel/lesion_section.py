@@ -140,6 +140,7 @@ class LesionSection(VTKObservationMixin):
         logic.open_editor(self.run, selected[0] if selected else None)
 
     def _copy(self) -> None:
+        self.run.take_edits()
         typed = self.run.study.suv.typed if self.run.study.suv else ()
         qt.QApplication.clipboard().setText(as_tsv(self.run.lesions, self.run.mtv_rule, typed))
         self._say(_("The table is in the clipboard."))

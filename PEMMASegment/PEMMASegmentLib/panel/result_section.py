@@ -8,7 +8,7 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from . import parameters, runs, told
+from . import parameters, runs, sources, told
 from .lesion_section import LesionSection
 from .run import RECORD, History, Run
 from .study_section import StudySection
@@ -28,6 +28,7 @@ class ResultSection(VTKObservationMixin):
         self._ui, self._lesions, self._study, self._view = ui, lesions, study, view
         self._guarded, self._say, self._use_contour = guarded, say, use_contour
         self._chosen: parameters.Parameters | None = None
+        self._made_on: list[str | None] = []  # IDs of CT and PET of the result that is shown
         self._histories: dict[str, History] = {}  # by node ID, of results that were left
         ui.resultSelector.addAttribute("vtkMRMLSegmentationNode", RECORD)
         ui.resultSelector.connect("nodeActivated(vtkMRMLNode*)", self._on_result)
@@ -42,20 +43,37 @@ class ResultSection(VTKObservationMixin):
             self.addObserver(chosen.parameterNode, vtk.vtkCommand.ModifiedEvent, self._on_choices)
 
     def pick_up(self) -> None:
-        """Shows the result that the scene names, when its study is the chosen one; one that has lost a part is told."""
+        """Shows the result that the scene names when its study is the chosen one; puts it away when its images changed."""
         node = self._chosen.result
-        if self._lesions.run is not None or node is None or not node.GetAttribute(RECORD):
+        if self._lesions.run is not None:
+            self._guarded(self._look_at_images)
+        elif node is not None and node.GetAttribute(RECORD):
+            self._put_away(node, "")
+            self._guarded(self._take_up, node)
+
+    def _look_at_images(self) -> None:
+        """Whether they are still those of the result that is shown."""
+        run, chosen = self._lesions.run, self._chosen
+        node = slicer.mrmlScene.GetNodeByID(run.node_id)
+        if node is None or chosen.ct is chosen.pet is None:
             return
-        if why := self._why_not(node, runs.typed_for(node)):
-            self._lesions.show(None, why)
+        study = self._study.read(chosen)
+        if study is not run.study and (kinds := sources.changed(sources.contents(run.study), study)):
+            self._put_away(node, told.put_away(kinds))
+
+    def _take_up(self, node) -> None:
+        """Beside images that changed it is shown only when the user asks for it, see `_bring_back`."""
+        runs.relink(node, (self._chosen.ct, self._chosen.pet))
+        why = self._why_not(node, runs.typed_for(node))
+        if why := why or told.put_away(runs.changed(node, self._study.read(self._chosen))):
+            self._put_away(node, why)
         else:
-            self._choose(node)
-            self._guarded(self._restore, node)
+            self._restore(node)
 
     def add(self, run: Run) -> bool:
         """Shows a new result in the place of the former one. False if its study is no longer the chosen one: it waits."""
         if self._why_not(run.node, run.typed):
-            run.node.GetDisplayNode().SetVisibility(False)
+            _draw(run.node, False)
             return False
         self._leave()
         self._choose(run.node)
@@ -72,34 +90,47 @@ class ResultSection(VTKObservationMixin):
         self._choose(node)
         if node is not None:
             self._guarded(self._bring_back, node)
+        if self._lesions.run is None:
+            self._ui.resultSelector.setCurrentNode(None)
 
     def _bring_back(self, node) -> None:
         """With its study, and what was typed for it; the views show them too."""
+        runs.relink(node, (self._chosen.ct, self._chosen.pet))
         ct, pet = self._chosen.ct, self._chosen.pet = runs.made_on(node)
         lines, typed = self._study.leave_former(), runs.typed_for(node)
-        if typed is not None and parameters.give(self._chosen, typed):
+        if typed is not None and pet is not None and parameters.give(self._chosen, typed):
             lines.append(_("The values that were typed for this result are in their fields again."))
+        lines += told.measured_anew(runs.changed(node, self._study.read(self._chosen)))
         self._restore(node, lines)
         self._guarded(self._view.show_once, ct, pet, self._lesions.run.study)
 
     def _restore(self, node, lines: Sequence[str] = ()) -> None:
-        """lines: to be told with what was looked at."""
+        """lines: to be told with what was looked at and what the run warned of."""
         run = runs.restore(node, self._study.read(self._chosen), self._histories.get(node.GetID()))
         self._show(run)
-        if lines := [*lines, *told.looked_at(run)]:
+        lost = [told.lost_pet()] if runs.has_lost_pet(node) else []
+        if lines := [*lines, *lost, *told.looked_at(run), *runs.notes_of(node)]:
             self._say("\n".join(lines))
 
     def _show(self, run: Run) -> None:
+        self._made_on = [volume.GetID() if volume is not None else None for volume in runs.made_on(run.node)]
         self._lesions.show(run)
         self._ui.resultSelector.setCurrentNode(run.node)
+        _draw(run.node, True)
         self._guarded(self._use_contour, run.node)
 
     def _choose(self, node) -> None:
-        """Another result, or None: the former one is no longer drawn over it."""
-        for one, shown in ((self._chosen.result, False), (node, True)):
-            if one is not None and one.GetDisplayNode() is not None:
-                one.GetDisplayNode().SetVisibility(shown)
+        """Another result, or None: the former one is no longer drawn over it, and the new one not before `_show`."""
+        for one in (self._chosen.result, node):
+            _draw(one, False)
         self._chosen.result = node
+
+    def _put_away(self, node, why: str) -> None:
+        """node: None if it is gone."""
+        self._leave()
+        self._lesions.show(None, why)
+        self._ui.resultSelector.setCurrentNode(None)
+        _draw(node, False)
 
     def _leave(self) -> None:
         """Keeps what can be undone of the result that is shown, for when it comes back."""
@@ -110,18 +141,28 @@ class ResultSection(VTKObservationMixin):
     def _on_choices(self, _caller=None, _event=None) -> None:
         """Puts the result away once something else is chosen than it was made of."""
         run = self._lesions.run
-        node = slicer.mrmlScene.GetNodeByID(run.node_id) if run is not None else None
-        why = self._why_not(node, run.typed) if node is not None else ""
-        if why:
-            self._leave()
-            self._lesions.show(None, why)
-            self._ui.resultSelector.setCurrentNode(None)
-            node.GetDisplayNode().SetVisibility(False)
+        if run is None:
+            return
+        node = slicer.mrmlScene.GetNodeByID(run.node_id)
+        if why := self._why_not(node, run.typed) if node is not None else self._why_gone():
+            self._put_away(node, why)
+
+    def _why_gone(self) -> str:
+        """The same of a result that was taken out of the scene; beside its own study it can still be removed for good."""
+        made_on = tuple(slicer.mrmlScene.GetNodeByID(id) if id else None for id in self._made_on)
+        return "" if made_on == (self._chosen.ct, self._chosen.pet) else _("The result was taken out of the scene.")
 
     def _why_not(self, node, typed: Mapping[str, Any] | None) -> str:
         """Why a result is not that of the study as it is chosen now, "" if it is."""
-        if runs.made_on(node) != (self._chosen.ct, self._chosen.pet):
+        made_on = runs.made_on(node)
+        if made_on != (self._chosen.ct, self._chosen.pet):
             return _("The result of another study is put away. Choose it under Result to go back to it.")
-        if typed is not None and typed != parameters.given(self._chosen):
+        if typed is not None and made_on[1] is not None and typed != parameters.given(self._chosen):
             return _("The result was made with other typed values and is put away: segment again, or choose it under Result.")
         return ""
+
+
+def _draw(node, shown: bool) -> None:
+    """node: None, or one without a display, is not drawn anyway."""
+    if node is not None and node.GetDisplayNode() is not None:
+        node.GetDisplayNode().SetVisibility(shown)

@@ -4,11 +4,12 @@
       +-- PROBABILITY   volume node; the threshold redraws from it. Not hidden: Slicer's Save dialog leaves hidden nodes out
       +-- TABLE         table node with the figures
       +-- CT, PET       the volumes it was made of
-All of it is saved with the scene; `restore` picks it up again: edited lesions from their segments.
+All of it is saved with the scene; `restore` picks it up again: edited lesions from their segments. Records of earlier
+versions lack "images", "series" and "notes".
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ import slicer
 from ..core import Identity, PemmaError, Segmentation, Step
 from ..core.images import array, like, on_one_grid
 from ..study import PetCtStudy
-from . import own_nodes, segments, volumes
+from . import own_nodes, segments, sources, volumes
 from .drawing import Drawing, drawn_by_network, unpacked
 from .run import CT, PET, PROBABILITY, RECORD, TABLE, History, Run
 
@@ -37,6 +38,7 @@ def create(study: PetCtStudy, fields: Mapping[str, Any], probability: sitk.Image
     node = slicer.vtkMRMLSegmentationNode()
     node.SetName(slicer.mrmlScene.GetUniqueNameByString("PEMMASegment tumours"))
     record = {name: fields.get(name) for name in _KEPT_FIELDS} | {"typed": typed}
+    record |= {"images": sources.contents(study), "series": sources.series(ct_node, pet_node)}
     node.SetAttribute(RECORD, json.dumps(record))  # before it is added: that is when selectors look
     slicer.mrmlScene.AddNode(node)
     node.CreateDefaultDisplayNodes()
@@ -60,9 +62,40 @@ def made_on(node) -> tuple:
     return node.GetNodeReference(CT), node.GetNodeReference(PET)
 
 
+def relink(node, chosen: Sequence) -> None:
+    """Takes volumes of the same series, those chosen first, for CT or PET of a result that is gone: loaded again."""
+    known, loaded = _record(node).get("series", {}), [*chosen, *slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")]
+    for role, kind in ((CT, "ct"), (PET, "pet")):
+        if kind in known and node.GetNodeReference(role) is None:
+            found = next((volume for volume in loaded if sources.series_of(volume) == known[kind]), None)
+            if found is not None:
+                node.SetNodeReferenceID(role, found.GetID())
+
+
+def has_lost_pet(node) -> bool:
+    """Whether the PET that a result was made on is gone."""
+    record = _record(node)
+    return made_on(node)[1] is None and ("pet" in record.get("images", {}) or "pet" in record["inputs"])
+
+
+def changed(node, study: PetCtStudy) -> list[str]:
+    """Which of "ct" and "pet" are other images by now than the result was made on; none where nobody noted them."""
+    return sources.changed(_record(node).get("images", {}), study)
+
+
 def typed_for(node) -> Mapping[str, Any] | None:
     """What the user gave for the PET of the result, as `Run.typed`."""
-    return json.loads(node.GetAttribute(RECORD)).get("typed")
+    return _record(node).get("typed")
+
+
+def keep_notes(node, notes: Sequence[str]) -> None:
+    """Keeps what the run warned of with the result, for when it comes back."""
+    node.SetAttribute(RECORD, json.dumps(_record(node) | {"notes": list(notes)}))
+
+
+def notes_of(node) -> list[str]:
+    """What was kept by `keep_notes`."""
+    return _record(node).get("notes", [])
 
 
 def restore(node, study: PetCtStudy, history: History | None = None) -> Run:
@@ -74,7 +107,7 @@ def restore(node, study: PetCtStudy, history: History | None = None) -> Run:
     kept = node.GetNodeReference(PROBABILITY)
     if kept is None or kept.GetImageData() is None or not node.GetAttribute(RECORD):
         raise PemmaError("result-incomplete", "the result was saved without its probability", "segment again")
-    record = json.loads(node.GetAttribute(RECORD))
+    record = _record(node)
     segmentation = _segmentation(record, volumes.image_of(kept))
     if not on_one_grid(study.grid, segmentation.probability):
         sentence = "the volume that the result was made on is no longer there, or was cropped or moved"
@@ -87,6 +120,10 @@ def restore(node, study: PetCtStudy, history: History | None = None) -> Run:
     if history is not None:
         run.take_up(history)
     return run
+
+
+def _record(node) -> dict[str, Any]:
+    return json.loads(node.GetAttribute(RECORD))
 
 
 def _drawing_of(run: Run, record: Mapping[str, Any]) -> Drawing:
@@ -104,8 +141,8 @@ def _drawing_of(run: Run, record: Mapping[str, Any]) -> Drawing:
         dropped=segments.with_tag(node, segments.KEPT, "0") & there,
         reviewed=segments.reviewed(node) & there,
         highest=highest,
-        erased=unpacked(record["erased"]) if record.get("erased") else np.empty(0, np.int64),
         min_volume_ml=record["min_volume_ml"],
+        erased=unpacked(record["erased"]) if record.get("erased") else np.empty(0, np.int64),
     )
 
 

@@ -1,6 +1,6 @@
 """What the panel says of a result: how many lesions, what was looked at, which parts of the adapter acted, what to beware of."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,27 @@ def looked_at(run: Run) -> list[str]:
 def covered(run: Run) -> list[str]:
     """Which lesions CT or PET do not show to their end, as they are drawn now."""
     return [words.in_panel(_warning(sentence)) for _code, sentence in run.coverage]
+
+
+def put_away(kinds: Sequence[str]) -> str:
+    """Why a result is not shown beside images that changed ("ct", "pet"), "" if none did."""
+    template = _("The {images} changed since the result was made: segment again, or choose it under Result to measure it anew.")
+    return template.format(images=_images(kinds)) if kinds else ""
+
+
+def measured_anew(kinds: Sequence[str]) -> list[str]:
+    """What to say when the user wants to see it all the same."""
+    template = _("the {images} changed since the result was made: the contours are older, their figures were measured anew")
+    return [_warning(template.format(images=_images(kinds)))] if kinds else []
+
+
+def lost_pet() -> str:
+    """Of a result whose PET was deleted."""
+    return _warning(_("the PET of the result is gone; load it again and choose the result again for its SUV figures"))
+
+
+def _images(kinds: Sequence[str]) -> str:
+    return _("CT and PET") if len(kinds) > 1 else kinds[0].upper()
 
 
 def notes(answer: Result, study: PetCtStudy, options: Mapping[str, Any]) -> list[str]:

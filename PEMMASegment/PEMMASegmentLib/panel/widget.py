@@ -13,7 +13,7 @@ from ..core import PemmaError
 from ..study.types import PetCtStudy
 from ..worker.client import Worker
 from ..worker.events import Ended, Error, LogLine, Progress, Result
-from . import logic, packages, parameters, polling, told, view, words
+from . import logic, packages, parameters, polling, runs, told, view, words
 from .adapt_section import AdaptSection
 from .export_section import ExportSection
 from .host import Host
@@ -183,7 +183,9 @@ class Panel:
         run = logic.show_result(asked.study, answer, ct, pet, options, asked.typed)
         seconds = time.monotonic() - asked.started
         view.see_through(run.node)
-        lines = [told.found(len(run.lesions), seconds), *told.looked_at(run), *told.notes(answer, asked.study, options)]
+        notes = told.notes(answer, asked.study, options)
+        runs.keep_notes(run.node, notes)
+        lines = [told.found(len(run.lesions), seconds), *told.looked_at(run), *notes]
         if self._results.add(run):
             self._guarded(self._view_section.show_once, ct, pet, asked.study)
             if run.lesions:  # the largest: nobody should have to look for what was found
