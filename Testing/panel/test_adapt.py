@@ -432,6 +432,17 @@ def test_what_was_typed_for_a_case_holds_for_one_study(module, inside, sts_008):
         assert [edit.text for edit in edits] == [""] * 3
 
 
+def test_of_the_current_study_only_the_chosen_inputs_become_a_case(app, module, inside, tmp_path):
+    ui, panel = inside.ui, module.panel
+    panel.chosen.inputs = "ct"
+    ui.caseLibraryPathEdit.currentPath = str(tmp_path / "ours")
+    ui.caseContourSelector.setCurrentNode(drawn(panel.chosen.ct))
+    click(ui.addCaseButton)
+    wait(app, lambda: "was added" in panel.ui.messageLabel.text)
+    [card] = inside.cases.cards
+    assert card["inputs"] == "ct" and [score["inputs"] for score in card["blind"]] == ["ct"]
+
+
 def refuses_what_is_not_of_the_study(panel, inside) -> None:
     """A result is no contour of another patient's volumes; what could not be written whole is taken away."""
     from PEMMASegmentLib.core import PemmaError
@@ -493,17 +504,23 @@ def pick(box, at: int) -> None:
 
 
 def test_a_folder_with_two_contours_and_without_weight_becomes_a_case(app, module, inside, unpack, tmp_path):
-    """What each refusal asks for can be given, and is told."""
+    """What each refusal asks for can be given, and is told; it holds for that folder alone."""
     import pydicom
 
-    source, study = unpack("suv/STS_001_wholebody.zip"), tmp_path / "study"
+    source, study, other = unpack("suv/STS_001_wholebody.zip"), tmp_path / "study", tmp_path / "other"
     study.mkdir()
     for file in [source / "RS" / "1-1.dcm", *sorted((source / "PT").iterdir())[-60:]]:  # the legs
         header = pydicom.dcmread(file)
         header.PatientWeight = None
         header.save_as(study / f"{file.parent.name}-{file.name}")
+    shutil.copytree(study, other)
+    for file in other.glob("PT*"):
+        header = pydicom.dcmread(file)
+        header.PatientID, header.PixelData = "another", (header.pixel_array // 2).tobytes()
+        header.save_as(file)
     ui, main = inside.ui, module.panel.ui
     ui.caseLibraryPathEdit.currentPath = str(tmp_path / "ours")
+    main.weightSpinBox.value = 60.0  # of the PET that is shown
     refused = {"Weight": lambda: setattr(main.weightSpinBox, "value", 71.0),
                "contour's name": lambda: setattr(ui.caseRoiEdit, "text", "GTV_Mass")}  # fmt: skip
     ui.caseStudyPathEdit.currentPath = str(study)
@@ -517,6 +534,22 @@ def test_a_folder_with_two_contours_and_without_weight_becomes_a_case(app, modul
     [card] = inside.cases.cards
     assert card["suv_typed"] == ["weight"] and card["inputs"] == "pet" and "weight was typed" in main.messageLabel.text
     assert "typed in: weight" in ui.caseList.item(0).toolTip()
+    assert ui.caseRoiEdit.text == "" and main.weightSpinBox.value == 60.0 and "for it alone" in main.messageLabel.text
+    ui.caseRoiEdit.text = "GTV_Mass"
+    ui.caseStudyPathEdit.currentPath = str(other)
+    for _ in range(2):
+        click(ui.addFolderButton)
+        wait(app, lambda: ui.addFolderButton.enabled)
+        assert "Weight" in main.messageLabel.text and ui.caseList.count == 1  # nobody has typed this patient's
+        assert main.weightSpinBox.value == 0
+    ui.caseStudyPathEdit.currentPath = str(study)
+    click(ui.addFolderButton)
+    wait(app, lambda: ui.addFolderButton.enabled)
+    assert "Weight" in main.messageLabel.text and main.weightSpinBox.value == 0
+    ui.caseContourSelector.setCurrentNode(drawn(module.panel.chosen.ct))
+    click(ui.addCaseButton)
+    wait(app, lambda: ui.caseList.count == 2)
+    assert main.weightSpinBox.value == 60.0
 
 
 def test_what_is_said_of_the_proof_and_of_how_long_it_takes(app):
