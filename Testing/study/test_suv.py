@@ -2,6 +2,7 @@
 
 import copy
 import json
+from datetime import datetime, timedelta
 
 import highdicom as hd
 import numpy as np
@@ -231,6 +232,17 @@ def measured_in(unit: str):
 def test_enhanced_pet_in_bq_per_litre_of_either_spelling(enhanced, expected):
     factor = expected["e01_enhanced_pet"]["suvbw_per_rescaled_unit"][0]
     assert enhanced(measured_in("Bq/mL")).suv.factor == pytest.approx(factor, rel=1e-9)
+
+
+@pytest.mark.parametrize("minutes, code, effect", [(60, "decay-reference-late", "-31.5 %"), (-45, "decay-reference-early", "")])
+def test_enhanced_pet_whose_reference_lies_away_from_its_frames(minutes, code, effect, enhanced):
+    def change(whole):
+        frames = whole.PerFrameFunctionalGroupsSequence
+        began = datetime.strptime(frames[0].FrameContentSequence[0].FrameAcquisitionDateTime[:14], "%Y%m%d%H%M%S")
+        whole.DecayCorrectionDateTime = (began + timedelta(minutes=minutes)).strftime("%Y%m%d%H%M%S")
+
+    [told] = [w for w in enhanced(change).warnings if w.code.startswith("decay-")]
+    assert told.code == code and effect in told.sentence and str(abs(minutes)) in told.sentence
 
 
 @pytest.mark.parametrize("change, place, word", [

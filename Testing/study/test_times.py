@@ -52,6 +52,16 @@ def test_late_series_with_siemens_private_time():
     assert "Siemens" in made.summary.route and "series-time-late" in codes(made)
 
 
+def test_siemens_private_time_beside_another_siemens_creator():
+    def add(header):
+        header.add_new(0x00710010, "LO", "SIEMENS MR SDS 01")
+        header.add_new(0x00711022, "LO", "x")
+        header.add_new(0x00710011, "LO", "SIEMENS MED PT")
+        header.add_new(0x00711122, "DT", "20240310114500")
+
+    assert plan(SeriesTime="180000", each=add).summary.factor == pytest.approx(to_reference(2700))
+
+
 def test_late_series_with_ge_private_time_after_the_acquisition():
     headers = series("PT", 3)
     for header in headers:
@@ -237,7 +247,48 @@ def test_no_decay_correction():
     assert made.summary.factor is None and "decay NONE" in made.summary.route
 
 
+@pytest.mark.parametrize("times_ms, apart_s, told", [
+    ([0, 600000, 1215000], [0, 600, 1215], ["frame-times-shared"]),  # beds of a GE scanner
+    ([150000] * 3, [0, 0, 0], []),
+    ([0, 30000, 60000], [0, 0, 0], []),
+])  # fmt: skip
+def test_beds_of_no_decay_correction_that_share_one_acquisition_time(times_ms, apart_s, told):
+    def beds(header):
+        header.FrameReferenceTime = str(times_ms[header.InstanceNumber - 1])
+
+    made = plan(each=beds, DecayCorrection="NONE", CorrectedImage=["ATTN"])
+    assert made.factors / made.factors[0] == pytest.approx([2 ** (s / 6586.2) for s in apart_s])
+    assert codes(made) == told and all("+13.6 %" in w.sentence for w in made.warnings)
+
+
 # Injection
+
+
+#: list-mode from 12:00:00, the image of 50 to 60 min corrected to its start
+ON_THE_TABLE = {"AcquisitionTime": "125000", "FrameReferenceTime": "3300000", "ActualFrameDuration": "600000"}
+
+
+@pytest.mark.parametrize("change", [
+    {"RadiopharmaceuticalStartTime": "120020"},
+    {"RadiopharmaceuticalStartDateTime": "20240310120020", "RadiopharmaceuticalStartTime": ""},
+])  # fmt: skip
+def test_injection_just_after_the_start_of_a_scan_that_is_corrected_to_its_start(change):
+    made = plan(**ON_THE_TABLE, **change)
+    assert made.summary.factor == pytest.approx(to_reference(-20)) and "uptake 50 min" in made.summary.route
+    assert codes(made) == ["injection-after-reference", "decay-reference-early"][::-1]
+    typed = plan(Typed(injection_time="120020"), **ON_THE_TABLE, **change | {"RadiopharmaceuticalStartTime": ""})
+    assert typed.summary.factor == made.summary.factor
+
+
+@pytest.mark.parametrize("change", [
+    {"FrameReferenceTime": "0"},  # the series time alone: it may be that of the registration
+    {"RadiopharmaceuticalStartDateTime": "20240310120600"},  # too late for that
+    {"AcquisitionTime": "120010", "FrameReferenceTime": "10000", "ActualFrameDuration": "1"},  # after the scan began
+])  # fmt: skip
+def test_other_injection_after_the_reference_is_refused(change):
+    with pytest.raises(PemmaError) as refusal:
+        plan(**ON_THE_TABLE | {"RadiopharmaceuticalStartDateTime": "20240310120020"} | change)
+    assert refusal.value.code == "injection-after-scan"
 
 
 @pytest.mark.parametrize("change, seconds, code", [
@@ -332,6 +383,12 @@ def test_isotope_imaged_for_days_without_the_day_of_its_injection():
     made = plan(Typed(injection_time="20240308110000"), each=ZIRCONIUM)
     assert "injection-date-assumed" not in codes(made)
     assert made.summary.factor == pytest.approx(to_reference(days, 282240)) and made.summary.typed == ("injection time",)
+
+
+def test_isotope_imaged_for_days_with_a_series_date_that_stayed_behind():
+    with pytest.raises(PemmaError) as refusal:
+        plan(each=ZIRCONIUM, SeriesDate="20240306", RadiopharmaceuticalStartDateTime="20240306100000")
+    assert (refusal.value.code, refusal.value.place) == ("dates-contradict", "(0008,0021)")
 
 
 def test_phantom_of_germanium_needs_no_day():

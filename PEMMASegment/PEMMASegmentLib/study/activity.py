@@ -79,6 +79,7 @@ def _decay_of_frames(work: Conversion, item: Dataset, half_life: float) -> np.nd
         raise _frame_times_missing("FrameAcquisitionDateTime" if work.enhanced else "AcquisitionTime")
     if not all(map(decay.possible_duration, durations)):
         raise _frame_times_missing("FrameAcquisitionDuration" if work.enhanced else "ActualFrameDuration")
+    acquired = decay.beds_apart(work.headers, acquired, half_life, work.warn)
     first = min(acquired, key=lambda moment: moment.local)
     gaps = np.array([(moment - first).total_seconds() for moment in acquired])
     if gaps.max() > decay.MOST_HALF_LIVES * half_life:

@@ -3,18 +3,20 @@
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from pydicom import Dataset
 
 from ..core import PemmaError
-from . import tags, times
+from . import isotopes, tags, times
 from .conversion import Warn
 from .times import Moment
 
 CLOCK_TOLERANCE = timedelta(seconds=1)  # a real header has the series 5 microseconds after the acquisition
 DAY = timedelta(days=1)
+LONGEST_ON_TABLE = timedelta(minutes=5)  # from the start of a scan to an injection on the scanner's table
+EARLY = timedelta(minutes=30)
 LONGEST_DATE_ARTEFACT_GAP = timedelta(hours=6)
 LONGEST_FRAME_MS = DAY / timedelta(milliseconds=1)
 AGREEMENT_S = 2.0
@@ -26,16 +28,27 @@ CHECK_CONSOLE = "check the SUV against the scanner's console"
 
 @dataclass(frozen=True)
 class Reference:
-    """The moment that all slices are corrected to and where it was found; began: the first acquisition, if known."""
+    """The moment that all slices are corrected to and where it was found; began: the first acquisition, if known.
+
+    confirmed: by another time of the header, or stated by an Enhanced PET.
+    """
 
     moment: Moment
     source: str
     began: Moment | None = None
+    confirmed: bool = False
 
     @property
     def start(self) -> Moment:
         """Where the uptake ends: the first acquisition, else the reference."""
         return (self.began or self.moment).assuming(self.moment.zone)
+
+    @property
+    def latest_injection(self) -> Moment:
+        """The tracer can't be given later: the reference, or minutes after it where a scan surely was corrected to its
+        start and this image acquired later: the tracer may be given on the table."""
+        late = self.start - self.moment if self.confirmed else timedelta()
+        return self.moment + min(max(late, timedelta()), LONGEST_ON_TABLE)
 
 
 def corrected_to(headers: Sequence[Dataset], half_life: float, warn: Warn, enhanced: bool = False) -> Reference:
@@ -46,12 +59,14 @@ def corrected_to(headers: Sequence[Dataset], half_life: float, warn: Warn, enhan
     header = headers[0]
     acquired = acquisitions(headers, warn)
     if enhanced and (stated := _stated(headers)):
-        return Reference(stated, STATED, _earliest(acquired) if acquired else None)
+        reference = Reference(stated, STATED, _earliest(acquired) if acquired else None, confirmed=True)
+        _tell_distance(reference, half_life, warn)
+        return reference
     series = times.of_pair(header, "Series")
     if acquired is None:
         return _without_acquisition(headers, series, warn)
     if series is not None:
-        acquired = _on_one_day(series, acquired, warn)
+        acquired = _on_one_day(series, acquired, half_life, warn)
     first = _earliest(acquired)
     candidates = _candidates(headers, series, acquired, half_life)
     if not candidates:
@@ -65,14 +80,8 @@ def corrected_to(headers: Sequence[Dataset], half_life: float, warn: Warn, enhan
     if series is not None and all(one.moment is not series for one in candidates):
         _tell_late_series(chosen, warn)
     _tell_differences(chosen, candidates[1:], half_life, warn)
-    if first - chosen.moment > timedelta(minutes=30):
-        warn(
-            "decay-reference-early",
-            "the reference of the decay correction lies "
-            f"{minutes(first - chosen.moment)} min before the first acquisition in this series",
-            "normal for later bed positions; otherwise check the times",
-        )
-    return chosen
+    _tell_distance(chosen, half_life, warn)
+    return replace(chosen, confirmed=any(_seconds(chosen, one) <= DIFFERENCE_S for one in candidates[1:]))
 
 
 def acquisitions(headers: Sequence[Dataset], warn: Warn) -> list[Moment] | None:
@@ -104,6 +113,25 @@ def _over_midnight(acquired: list[Moment], warn: Warn) -> list[Moment]:
     return [moment + DAY if late else moment for moment, late in zip(acquired, early, strict=True)]
 
 
+def beds_apart(headers: Sequence[Dataset], acquired: list[Moment], half_life: float, warn: Warn) -> list[Moment]:
+    """The acquisitions where all share one time though their Frame Reference Times say that they are of several beds (so
+    are whole-body series of GE): as far apart as these are, by definition offsets (s) from one reference."""
+    frame_times = _frame_reference_times(headers)
+    if frame_times is None or any(moment != acquired[0] for moment in acquired):
+        return acquired
+    gaps = [(one - min(frame_times)) / 1000 for one in frame_times]
+    if max(gaps) <= DIFFERENCE_S:
+        return acquired
+    warn(
+        "frame-times-shared",
+        "all slices share one Acquisition Time (0008,0032), but their Frame Reference Times (0054,1300) are up to "
+        f"{max(gaps) / 60:.0f} min apart; they were taken to be acquired so far apart, which may "
+        f"{_effect(max(gaps) / half_life)}",
+        CHECK_CONSOLE,
+    )
+    return [moment + timedelta(seconds=gap) for moment, gap in zip(acquired, gaps, strict=True)]
+
+
 def minutes(gap: timedelta) -> int:
     return round(gap.total_seconds() / 60)
 
@@ -112,14 +140,14 @@ def _earliest(acquired: Sequence[Moment]) -> Moment:
     return min(acquired, key=lambda moment: moment.local)
 
 
-def _on_one_day(series: Moment, acquired: list[Moment], warn: Warn) -> list[Moment]:
+def _on_one_day(series: Moment, acquired: list[Moment], half_life: float, warn: Warn) -> list[Moment]:
     """The acquisitions on the dates of the series. Dates that lie days apart were shifted unevenly or filled in; then
-    the times of day must fit, since nothing else does."""
+    the times of day must fit, since nothing else does; of an isotope that is imaged for days they tell nothing."""
     gap = _earliest(acquired) - series
     if gap < DAY:
         return acquired
     late = gap % DAY
-    if late > LONGEST_DATE_ARTEFACT_GAP:
+    if late > LONGEST_DATE_ARTEFACT_GAP or isotopes.needs_day(half_life):
         raise PemmaError(
             "dates-contradict",
             "Series Date/Time (0008,0021)/(0008,0031) is over a day before Acquisition Date/Time (0008,0022)/(0008,0032)",
@@ -176,11 +204,11 @@ def _named(headers: Sequence[Dataset], first: Moment | None = None) -> list[Refe
     """What the standard's own tag and private ones of GE and Siemens state."""
     header = headers[0]
     ge = times.of_header(header, tags.private(header, 0x0009, "GEMS_PETD_01", 0x0D))
-    siemens = times.of_header(header, tags.private(header, 0x0071, "SIEMENS", 0x22))
+    siemens = (tags.private(header, 0x0071, creator, 0x22) for creator in ("SIEMENS MED PT", "SIEMENS"))
     named = (
         (_stated(headers), STATED),
         (ge, "GE scan DateTime (0009,100D)"),
-        (siemens, "Siemens decay correction DateTime (0071,1022)"),
+        (times.of_header(header, next(filter(None, siemens), "")), "Siemens decay correction DateTime (0071,1022)"),
     )
     return [Reference(moment, source, first) for moment, source in named if moment is not None]
 
@@ -202,16 +230,8 @@ def _candidates(
 def _back_computed(headers: Sequence[Dataset], acquired: Sequence[Moment], half_life: float) -> Moment | None:
     """t_acq + T_ave - FRT (median); None if a time is missing, unreadable or impossible, all are 0, or the slices
     disagree by over 2 s."""
-    try:
-        frame_times, durations = (
-            [tags.number(header, keyword) for header in headers]
-            for keyword in ("FrameReferenceTime", "ActualFrameDuration")
-        )
-    except PemmaError:  # other times may do
-        return None
-    if not all(t is not None and abs(t) <= LONGEST_FRAME_MS for t in frame_times) or not any(frame_times):
-        return None
-    if not all(map(possible_duration, durations)):
+    frame_times, durations = _frame_reference_times(headers), _of_each(headers, "ActualFrameDuration")
+    if frame_times is None or durations is None or not all(map(possible_duration, durations)):
         return None
     seconds = [
         (moment - acquired[0]).total_seconds() + average_time(duration / 1000, half_life) - reference / 1000
@@ -223,6 +243,20 @@ def _back_computed(headers: Sequence[Dataset], acquired: Sequence[Moment], half_
     return acquired[0] + timedelta(seconds=middle)
 
 
+def _frame_reference_times(headers: Sequence[Dataset]) -> list[float] | None:
+    """In ms; None if one is missing, unreadable or impossible, or all are 0."""
+    found = _of_each(headers, "FrameReferenceTime")
+    possible = found is not None and any(found) and all(t is not None and abs(t) <= LONGEST_FRAME_MS for t in found)
+    return found if possible else None
+
+
+def _of_each(headers: Sequence[Dataset], keyword: str) -> list[float | None] | None:
+    try:
+        return [tags.number(header, keyword) for header in headers]
+    except PemmaError:  # other times may do
+        return None
+
+
 def possible_duration(duration_ms: float | None) -> bool:
     """Whether a frame can take so long: Actual Frame Duration (0018,1242) in ms."""
     return duration_ms is not None and 0 < duration_ms <= LONGEST_FRAME_MS
@@ -232,6 +266,28 @@ def average_time(duration: float, half_life: float) -> float:
     """Moment in a frame (s from its start) at which the activity equals the frame's mean (DICOM C.8.9.4.1.5)."""
     decay = math.log(2) / half_life
     return math.log(decay * duration / -math.expm1(-decay * duration)) / decay
+
+
+def _tell_distance(reference: Reference, half_life: float, warn: Warn) -> None:
+    """Tells of a reference that lies away from the first acquisition. Only an Enhanced PET's can be late."""
+    ahead = (reference.began or reference.moment) - reference.moment
+    if ahead > EARLY:
+        warn(
+            "decay-reference-early",
+            f"the reference of the decay correction lies {minutes(ahead)} min before the first acquisition in this series",
+            "normal for later bed positions; otherwise check the times",
+        )
+    elif -ahead.total_seconds() > DIFFERENCE_S:
+        warn(
+            "decay-reference-late",
+            f"the reference of the decay correction lies {minutes(-ahead)} min after the first acquisition in this series; "
+            f"that one as reference would {_effect(ahead.total_seconds() / half_life)}",
+            CHECK_CONSOLE,
+        )
+
+
+def _seconds(one: Reference, other: Reference) -> float:
+    return abs((other.moment - one.moment).total_seconds())
 
 
 def _tell_differences(chosen: Reference, others: Sequence[Reference], half_life: float, warn: Warn) -> None:

@@ -13,9 +13,6 @@ from .times import Moment
 from .types import Typed
 
 LONGEST_TIME_ONLY_GAP = timedelta(hours=12)
-#: half-lives in s for which the time of day alone tells little: with a shorter one nobody scans on another day, with a longer
-#: one (Ge-68, Na-22) a day changes little
-DAY_NEEDED = (6 * 3600.0, 30 * 86400.0)
 TYPED_PLACE = "--injection-time"
 TYPE_TIME = type_it("injection time", TYPED_PLACE)
 CHECK_UPTAKE = "check the uptake time"
@@ -34,16 +31,18 @@ class Injection:
 def injected(
     header: Dataset, item: Dataset, reference: Reference, half_life: float, typed: Typed, warn: Warn
 ) -> Injection:
-    """The injection before `reference`. Refuses a missing one, one after the scan, and one over 12 half-lives before.
+    """The injection before `reference` (or as late as that allows). Refuses a missing one, a later one, and one over 12
+    half-lives before.
 
     A typed time counts where the header has none, or one that can't be right or that is doubted.
     """
 
     def stated(tell: Warn) -> Injection:
-        return _checked(_from_header(header, item, reference.moment, half_life, tell), reference, half_life, tell)
+        return _checked(_from_header(header, item, reference.latest_injection, half_life, tell), reference, half_life, tell)
 
     def given(tell: Warn) -> Injection:
-        return _checked(_from_typed(typed.injection_time, reference.moment, half_life, tell), reference, half_life, tell)
+        found = _from_typed(typed.injection_time, reference.latest_injection, half_life, tell)
+        return _checked(found, reference, half_life, tell)
 
     return stated_or_typed(stated, None if typed.injection_time is None else given, warn)
 
@@ -58,7 +57,7 @@ def _from_header(header: Dataset, item: Dataset, reference: Moment, half_life: f
     else:
         found = Injection(_of_ge(header, warn), "(0009,103B)")
     differ = _differ(found.moment, day_time)
-    if found.moment.local.time() == time(0) and half_life < DAY_NEEDED[1]:  # phantoms that last are told by their day
+    if found.moment.local.time() == time(0) and half_life < isotopes.DAY_NEEDED[1]:  # phantoms that last are told by their day
         _refuse_emptied(found, differ, reference)
     if differ:
         warn(
@@ -123,7 +122,7 @@ def _after_date_shift(found: Injection, reference: Moment, half_life: float, war
     """An injection later than the scan, on another day: its date may be an artefact of de-identification."""
     gap = reference - found.moment
     same_day = found.moment.on(reference.zone).local.date() == reference.local.date()
-    if gap >= timedelta(0) or same_day or gap % DAY > LONGEST_DATE_ARTEFACT_GAP or _needs_day(half_life):
+    if gap >= timedelta(0) or same_day or gap % DAY > LONGEST_DATE_ARTEFACT_GAP or isotopes.needs_day(half_life):
         return found
     warn(
         "injection-date-ignored",
@@ -136,7 +135,7 @@ def _after_date_shift(found: Injection, reference: Moment, half_life: float, war
 
 def _before_midnight(found: Injection, reference: Moment, half_life: float, warn: Warn) -> Injection:
     """A time of day on the day of the scan, or on the day before if it would be after the scan."""
-    if _needs_day(half_life):
+    if isotopes.needs_day(half_life):
         warn(
             "injection-date-assumed",
             f"the injection's time {found.place} has no date; the day of the scan was assumed, but with a half-life of "
@@ -161,10 +160,6 @@ def _before_midnight(found: Injection, reference: Moment, half_life: float, warn
     return found
 
 
-def _needs_day(half_life: float) -> bool:
-    return DAY_NEEDED[0] < half_life < DAY_NEEDED[1]
-
-
 def _from_typed(value: str, reference: Moment, half_life: float, warn: Warn) -> Injection:
     moment, day_time = times.date_time(value), times.time_of_day(value)
     if len(value) == 14 and moment:
@@ -182,7 +177,7 @@ def _from_typed(value: str, reference: Moment, half_life: float, warn: Warn) -> 
 
 
 def _checked(found: Injection, reference: Reference, half_life: float, warn: Warn) -> Injection:
-    _check_gap(found, reference.moment, half_life)
+    _check_gap(found, reference, half_life, warn)
     uptake = reference.start - found.moment
     if isotopes.fits(half_life, "F-18") and not usual_uptake(uptake):
         warn(
@@ -193,14 +188,20 @@ def _checked(found: Injection, reference: Reference, half_life: float, warn: War
     return found
 
 
-def _check_gap(found: Injection, reference: Moment, half_life: float) -> None:
-    gap = reference - found.moment
-    if gap < timedelta(0):
+def _check_gap(found: Injection, reference: Reference, half_life: float, warn: Warn) -> None:
+    gap = reference.moment - found.moment
+    if reference.latest_injection - found.moment < timedelta(0):
         raise ToBeTyped(
             "injection-after-scan",
             f"the injection is {minutes(-gap)} min after the moment that the PET is corrected to",
             TYPE_TIME,
             found.place,
+        )
+    if gap < timedelta(0):
+        warn(
+            "injection-after-reference",
+            f"the PET is corrected to {-gap.total_seconds():.0f} s before the injection, as a scan that began with it may be",
+            CHECK_UPTAKE,
         )
     if gap.total_seconds() > MOST_HALF_LIVES * half_life:
         raise ToBeTyped(

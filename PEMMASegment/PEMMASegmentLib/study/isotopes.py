@@ -80,6 +80,9 @@ ELEMENTS = {
     "Br": "bromine",
     "Na": "sodium",
 }
+#: half-lives in s for which the time of day alone tells little: with a shorter one nobody scans on another day, with a longer
+#: one (Ge-68, Na-22) a day changes little
+DAY_NEEDED = (6 * 3600.0, 30 * 86400.0)
 #: how far a stated half-life may be from the isotope's: headers give F-18 as 6586 to 6588, Ga-68 as 4057 to 4080
 TOLERANCE = 0.02
 FDG_CODES = {"35321007", "C-B1031", "Y-X1743"}
@@ -110,6 +113,11 @@ def in_words(meaning: str) -> str | None:
 
 def fits(seconds: float, isotope: str) -> bool:
     return abs(seconds / HALF_LIFE_S[isotope] - 1) <= TOLERANCE
+
+
+def needs_day(half_life: float) -> bool:
+    """Whether the tracer may have been given days before the scan, so that no date may be assumed; half_life in s."""
+    return DAY_NEEDED[0] < half_life < DAY_NEEDED[1]
 
 
 def is_fdg(item: Dataset) -> bool:
