@@ -7,6 +7,7 @@ import re
 import shutil
 import zipfile
 import zlib
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from PEMMASegmentLib.core import Identity, PemmaError, Segmentation, no_progress
 from PEMMASegmentLib.core.images import like
 from PEMMASegmentLib.network.files import load_model
 from PEMMASegmentLib.study import annotation, load
-from PEMMASegmentLib.study.annotation.author import Author, author_of
+from PEMMASegmentLib.study.annotation.author import Author, author_of, author_of_contour
 from PEMMASegmentLib.worker.commands import commands
 
 NO_BLIND = ("--no-blind", "not asked here")
@@ -195,6 +196,36 @@ def test_a_contour_that_began_as_our_output_is_known_by_its_tags(named, library,
     slicers.SegmentSequence[0].SegmentAlgorithmType = "MANUAL"
     slicers.save_as(tmp_path / "seg.dcm")
     assert author_of(tmp_path / "seg.dcm") is None and author_of(annotation.find(named)) is None
+
+
+def test_of_our_segment_and_an_experts_the_one_that_is_taken_tells_whose_it_is(named, library, tmp_path, even, capsys):
+    """Of a SEG with both; so for cases, evaluate and adapt."""
+    study, file = load(named), tmp_path / "two.dcm"
+    truth, _ = annotation.read(annotation.find(named), study)
+    said = Segmentation(sitk.Cast(truth, sitk.sitkFloat32), truth, 0.5, Identity("starter", "1.2", "ab" * 32), None, "ct+pet",
+                        "CPU", "float32")  # fmt: skip
+    results.write_seg(file, study, said, results.measure(truth, study.pet, key="x"))
+    both = pydicom.dcmread(file)
+    ours = deepcopy(both.SegmentSequence[-1])
+    ours.SegmentNumber = 99
+    expert = both.SegmentSequence[-1]
+    del expert.SegmentationAlgorithmIdentificationSequence
+    expert.SegmentLabel, expert.SegmentAlgorithmType = "Expert", "MANUAL"
+    both.SegmentSequence.append(ours)
+    both.save_as(file)
+    of_expert = ("--annotation-roi", "Expert", "--model", even)
+    assert author_of(file) == author_of_contour(file) and author_of_contour(file, "Expert") is None
+    case = ask(capsys, library, "add", named, "--annotation", file, *of_expert, "--origin", "scratch")["cases"][0]["case"]
+    assert case["origin"]["kind"] == "scratch" and len(case["blind"]) == 1
+    assert main([str(word) for word in ("evaluate", named, "--annotation", file, *of_expert, "--quiet")]) == 0
+    assert "[annotation-of-a-model]" not in capsys.readouterr().err
+    alone = tmp_path / "alone"
+    shutil.copytree(named, alone)
+    annotation.find(alone).unlink()
+    shutil.copy(file, alone)
+    words = ("adapt", alone, "--out", tmp_path / "out", *of_expert, "--method", "flips", "--quiet")
+    assert main([str(word) for word in words]) == 0 and "contour-" not in capsys.readouterr().err
+    assert adapters.read_card(tmp_path / "out").training["independent_cases"] == 1
 
 
 def test_base_and_current_adapter_segment_a_new_case_blind(nifti, library, tmp_path, even, capsys):

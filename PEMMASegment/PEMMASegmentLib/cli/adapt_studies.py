@@ -37,7 +37,7 @@ def read(options: argparse.Namespace, progress: "Progress", warn: "Warn") -> "Gi
     from ..core import PemmaError
     from ..core.resources import user_folder
     from ..study import scanner
-    from ..study.annotation.author import author_of
+    from ..study.annotation.author import author_of_contour
     from ..study.types import StudyWarning
     from .terminal import base_name, name_among
 
@@ -56,7 +56,8 @@ def read(options: argparse.Namespace, progress: "Progress", warn: "Warn") -> "Gi
             way_out = "if another is of the same patient, add both to a case library with --patient (`pemma-segment cases add`)"
             warnings.append(StudyWarning("patient-unknown", sentence, way_out))
         patient = ledger.pseudonym(who or study.study_key)
-        cases.append(SiteCase(base_name(folder), patient, study, label, author_of(file) is None))
+        independent = author_of_contour(file, options.annotation_roi) is None
+        cases.append(SiteCase(base_name(folder), patient, study, label, independent))
         facts.append(scanner.facts(study))
         told += tell(base_name(folder), warnings, name_among(options.studies, folder), warn)
     names = [case.id for case in cases]

@@ -91,9 +91,9 @@ def origin_of(file: Path, options: argparse.Namespace, load: "Load") -> "Origin"
     """Whose contour it is. A file that this software wrote says so itself, and nobody may say otherwise."""
     from ..adaptation.cards import Origin
     from ..core import PemmaError
-    from ..study.annotation.author import author_of
+    from ..study.annotation.author import author_of_contour
 
-    author = author_of(file)
+    author = author_of_contour(file, options.annotation_roi)
     if author is None:
         return stated_origin(options, load)
     if options.origin not in (None, "corrected"):

@@ -69,19 +69,19 @@ def evaluate_one(study: Path, model: "Model", options: argparse.Namespace, termi
         truth, notes = annotation.read(file, done.study, roi_name=options.annotation_roi)
         found = work.label_of_lesions(done, options)
         figures = compare(found, truth)
-    warnings = [*work.warnings_of(done), *notes, *_of_a_model(file)]
+    warnings = [*work.warnings_of(done), *notes, *_of_a_model(file, options.annotation_roi)]
     if done.segmentation.adapter:
         warnings += _trained_on(options.adapter, done.study, truth)
     terminal.warnings(warnings, name_among(options.studies, study))
     return {"study": name, **figures, "warnings": [asdict(warning) for warning in warnings]}
 
 
-def _of_a_model(file: Path) -> "list[StudyWarning]":
+def _of_a_model(file: Path, roi_name: str | None) -> "list[StudyWarning]":
     """A warning where the contour to compare with is what this software drew, perhaps in the folder of the study itself."""
-    from ..study.annotation.author import author_of
+    from ..study.annotation.author import author_of_contour
     from ..study.types import StudyWarning
 
-    author = author_of(file)
+    author = author_of_contour(file, roi_name)
     if author is None:
         return []
     return [StudyWarning("annotation-of-a-model", f"the annotation began as the output of {author.model.name}: agreement with it "

@@ -7,6 +7,7 @@ Both name it "PEMMASegment <model>": programs that write such a file again often
 import gzip
 import re
 import zlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from ...core import Identity
 from ..loading import quiet
 from ..scan import READ_ERRORS
 from ..tags import items, text, words
+from . import seg
 
 #: How the software names itself: Algorithm Source of its own files, beginning of the algorithm's name in all.
 SOFTWARE = "PEMMASegment"
@@ -46,6 +48,25 @@ def author_of(file: Path) -> Author | None:
 
     Segments that a person has corrected keep their tags (AUTOMATIC or SEMIAUTOMATIC) and so their author.
     """
+    return _author_of(file, lambda dataset: items(dataset, "SegmentSequence"))
+
+
+@quiet
+def author_of_contour(file: Path, roi_name: str | None = None) -> Author | None:
+    """As `author_of`, but of a SEG only the segments count that `annotation.read` takes with this name.
+
+    Raises what it raises for a SEG that it takes nothing of.
+    """
+    return _author_of(file, lambda dataset: _taken(dataset, roi_name))
+
+
+def _taken(dataset: Dataset, roi_name: str | None) -> list[Dataset]:
+    segments = items(dataset, "SegmentSequence")
+    numbers = seg.choose(seg.understand(dataset), roi_name)[0] if segments else ()
+    return [segment for segment in segments if int(segment.SegmentNumber) in numbers]
+
+
+def _author_of(file: Path, segments_of: Callable[[Dataset], Iterable[Dataset]]) -> Author | None:
     description = _nifti_description(file)
     if description is not None:
         return _named(description)
@@ -53,7 +74,7 @@ def author_of(file: Path) -> Author | None:
         dataset = pydicom.dcmread(file, stop_before_pixels=True)
     except (OSError, *READ_ERRORS):
         return None
-    found = (_author(segment) for segment in items(dataset, "SegmentSequence"))
+    found = (_author(segment) for segment in segments_of(dataset))
     return next((author for author in found if author is not None), None)
 
 
