@@ -172,6 +172,21 @@ def test_philips_factors_of_each_slice():
         assert (refusal.value.code, refusal.value.place) == ("pet-factor", "(7053,1000)")
 
 
+@pytest.mark.parametrize("second, told", [
+    (str(0.5 / FACTOR), True), (str(0.97 / FACTOR), False), ("n/a", False), ("0", False),
+])  # fmt: skip
+def test_philips_factors_are_compared(second, told):
+    made = philips(_0=lambda k: "1", _9=lambda k: second)
+    assert made.summary.factor == 1.0 and made.summary.route == "CNTS, Philips SUV scale factor (7053,1000)"
+    assert [w.code for w in made.warnings] == ["philips-factors-differ"] * told
+    assert not told or "(7053,1009)" in made.warnings[0].sentence and "-50.0 %" in made.warnings[0].sentence
+
+
+def test_philips_factor_without_the_rest_is_enough():
+    assert codes(plan(Units="CNTS", PatientWeight="", each=lambda header: [
+        header.add_new(0x70531000, "DS", "0.0005"), header.add_new(0x70531009, "DS", "2")])) == []  # fmt: skip
+
+
 def test_philips_factor_is_not_for_bqml():
     headers = series("PT", 3)
     for header in headers:

@@ -15,6 +15,8 @@ from .conversion import NOT_SUV, USE_CT, Conversion
 from .types import StudyWarning, Suv, Typed
 
 PHILIPS = (0x7053, "Philips PET Private Group")
+BY_ACTIVITY = "CNTS, Philips activity concentration factor (7053,1009)"
+AGREEMENT = 0.05  # of the two Philips routes to SUV: doses and times in them are rounded
 
 
 @dataclass(frozen=True)
@@ -155,16 +157,39 @@ def _from_counts(work: Conversion) -> np.ndarray:
     to_suv = _philips_factors(work, 0x00)
     if to_suv.any():
         work.words += ["CNTS", "Philips SUV scale factor (7053,1000)"]
+        _tell_other_philips_route(work, to_suv)
         return to_suv
-    to_activity = _philips_factors(work, 0x09)
-    if to_activity.any():
-        return to_activity * activity.factors(work, "CNTS, Philips activity concentration factor (7053,1009)")
+    by_activity = _by_philips_activity(work)
+    if by_activity is not None:
+        return by_activity
     raise PemmaError(
         "pet-counts-without-factor",
         "the PET is in counts (Units CNTS (0054,1001)) and has no Philips scale factor (7053,1000) or (7053,1009)",
         NOT_SUV,
         "(7053,1000)",
     )
+
+
+def _by_philips_activity(work: Conversion) -> np.ndarray | None:
+    """SUVbw per count through Bq/ml; None if there is no factor to these."""
+    to_activity = _philips_factors(work, 0x09)
+    return to_activity * activity.factors(work, BY_ACTIVITY) if to_activity.any() else None
+
+
+def _tell_other_philips_route(work: Conversion, to_suv: np.ndarray) -> None:
+    """Tells if weight, dose and times of the header lead elsewhere than the scanner's SUV factor, which has its own in it."""
+    try:
+        other = _by_philips_activity(Conversion(work.headers, Typed(), work.enhanced))
+        change = 0.0 if other is None else float(np.median(other / to_suv)) - 1
+    except (PemmaError, ArithmeticError):  # it is not needed
+        return
+    if abs(change) > AGREEMENT:
+        work.warn(
+            "philips-factors-differ",
+            "weight, dose and times of the header, with the Philips activity concentration factor (7053,1009), would change SUV "
+            f"by {100 * change:+.1f} % against the SUV scale factor (7053,1000), which was used",
+            "check weight, dose and injection time against the record",
+        )
 
 
 def _philips_factors(work: Conversion, element: int) -> np.ndarray:
