@@ -1,4 +1,4 @@
-"""Padding of a CT: what lies outside its field of view becomes air, and nothing of the patient does."""
+"""Padding: what lies outside a CT's field of view becomes air, and nothing of the patient does, nor of a PET's activity."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from PEMMASegmentLib import study
 from PEMMASegmentLib.core.images import array
 
-from .phantom import Pair, stored
+from .phantom import FACTOR, Pair, stored
 
 
 def hounsfield(folder, padding, vr, at_the_edge, **format) -> np.ndarray:
@@ -40,3 +40,16 @@ def test_padding_is_air_in_any_number_of_bits(padding, vr, format, tmp_path):
 def test_padding_that_is_a_value_of_the_patient_turns_nothing_into_air(tmp_path):
     found = hounsfield(tmp_path, 0, "SS", 0, RescaleIntercept="0")
     assert np.all(found[0] == 0) and np.all(found[1] == -1000) and found[8, 10] == 40
+
+
+@pytest.mark.parametrize("padding, there, codes", [(20000, 20000, ["pet-padding-kept"]), (32767, 20000, []), (-5, -5, [])])
+def test_padding_of_a_pet_takes_no_activity(padding, there, codes, tmp_path):
+    pair = Pair(ct=[])
+    for header in pair.pet:
+        values = stored(header).copy()
+        values[0, 0] = there
+        header.add_new("PixelPaddingValue", "SS", padding)
+        header.PixelData = values.tobytes()
+    loaded = study.load(pair.write(tmp_path))
+    assert array(loaded.pet)[0, 3, 4] == pytest.approx(20000 * FACTOR) and [w.code for w in loaded.warnings] == codes
+    assert array(loaded.pet)[0, 0, 0] == pytest.approx(max(there, 0) * FACTOR)

@@ -151,6 +151,7 @@ def volume(series: "Series", progress: Progress) -> np.ndarray:
     is_ct = series.modality == "CT"
     out = np.empty((len(series.slices), rows, columns), np.int16 if is_ct else np.float32)
     opened: dict[Path, Dataset] = {}
+    kept = 0
     for k, one in enumerate(series.slices):
         progress(k / len(series.slices), f"reading {series.modality}")
         values = stored_values(one, opened)
@@ -160,8 +161,20 @@ def volume(series: "Series", progress: Progress) -> np.ndarray:
         else:
             out[k] = values * (tags.number(one.header, "RescaleSlope") * series.plan.factors[k])
             if pad is not None:
-                out[k][pad] = 0
+                out[k][pad & (values <= 0)] = 0
+                kept += np.count_nonzero(pad & (values > 0))
+    if kept:
+        _tell_kept(series, kept)
     return out
+
+
+def _tell_kept(series: "Series", kept: int) -> None:
+    """What lies above 0 may be activity, the hottest of all where the greatest number stands for padding too."""
+    series.warn(
+        "pet-padding-kept",
+        f"{kept} voxels of the PET have the Pixel Padding Value (0028,0120), which is above 0; they were kept as activity",
+        "look whether they lie in the patient",
+    )
 
 
 def _hounsfield(values: np.ndarray, header: Dataset, pad: np.ndarray | None) -> np.ndarray:
