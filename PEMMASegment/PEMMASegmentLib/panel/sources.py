@@ -15,7 +15,7 @@ from . import studies
 def contents(study: PetCtStudy) -> dict[str, dict[str, Any]]:
     """Grid and checksum of the voxels by kind ("ct", "pet"): HU and SUVbw, so that another way to SUV tells too.
 
-    Of the checksums that Python has CRC-32 is the quickest: 0.25 s for a whole body's 270 MB.
+    Of the checksums that Python has CRC-32 is the quickest: 0.13 s for a whole body's 270 MB.
     """
     return {kind: _content(image) for kind, image in (("ct", study.ct), ("pet", study.pet)) if image is not None}
 
