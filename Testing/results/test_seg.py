@@ -278,6 +278,38 @@ def test_names_in_other_alphabets_stay_as_they_are(study, label, tmp_path, examp
     assert not errors_of_dciodvfy(tmp_path / "seg.dcm")
 
 
+@pytest.mark.parametrize("terms, name", [
+    (["ISO_IR 13", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎"),
+    (["ISO_IR 100", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎"),
+    (["ISO 2022 IR 6", "ISO 2022 IR 58"], "Wang^XiaoDong"),
+    (["ISO_IR 192", "ISO 2022 IR 87"], "Müller^Jörg"),
+    ("ISO 2022 IR 100", "Müller^Jörg"),
+])  # fmt: skip
+@pytest.mark.filterwarnings("ignore")  # of pydicom, for the terms
+def test_character_sets_that_do_not_keep_the_rules_become_one_of_all_letters(study, label, tmp_path, terms, name):
+    header = copy.deepcopy(study.ct_headers[0])
+    header.SpecificCharacterSet, header.PatientName = terms, name
+    header.save_as(tmp_path / "source.dcm")
+    header = pydicom.dcmread(tmp_path / "source.dcm")
+    seg = write(tmp_path / "seg.dcm", replace(study, ct_headers=(header, *study.ct_headers[1:])), label)
+    assert str(seg.PatientName) == name and seg.SpecificCharacterSet == "ISO_IR 192"
+    assert not errors_of_dciodvfy(tmp_path / "seg.dcm")
+
+
+@pytest.mark.parametrize("values, written", [
+    ({"PatientBirthDate": "19500100", "StudyDate": "20230229", "StudyTime": "120060"}, ("", "", "")),
+    ({"PatientBirthDate": "19500230", "StudyDate": "20240229", "StudyTime": "120059"}, ("", "20240229", "120059")),
+    ({"StudyID": "a\nb", "StudyDescription": "c\nd", "PatientID": "e\rf"}, ("a b", "c d", "e f")),
+    ({"PositionReferenceIndicator": "A\\B", "IssuerOfPatientID": "C\\D"}, ("A", "C")),
+    ({"LossyImageCompression": "", "DeidentificationMethod": ""}, ("00", None)),
+])  # fmt: skip
+def test_values_that_no_object_may_state_are_mended_or_left_out(study, label, tmp_path, values, written):
+    with pydicom.config.disable_value_validation():
+        seg = write(tmp_path / "seg.dcm", _headers_with(study, **values), label)
+    assert not errors_of_dciodvfy(tmp_path / "seg.dcm")
+    assert tuple(seg.get(keyword) for keyword in values) == written
+
+
 def test_names_do_not_leak_into_warnings(study, label, tmp_path, recwarn):
     write(tmp_path / "seg.dcm", study, label)
     assert not [w for w in recwarn if study.ct_headers[0].PatientName.family_name in str(w.message)]

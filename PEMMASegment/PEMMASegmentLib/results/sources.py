@@ -1,12 +1,14 @@
 """Headers of the source series made fit for a new object: completed and cleaned on copies, the originals untouched."""
 
 import copy
+import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
 
+from ..study.times import date, time_of_day
 from .uids import uid_of
 
 if TYPE_CHECKING:
@@ -18,9 +20,18 @@ _TYPE_2 = (
     "AccessionNumber", "ReferringPhysicianName",
 )  # fmt: skip
 _LONGEST = {"SH": 16, "LO": 64, "CS": 16, "PN": 64}
-_CODED = {"PatientSex": ("", "M", "F", "O")}
+_CODED = {
+    "PatientSex": ("", "M", "F", "O"),
+    "PatientIdentityRemoved": ("YES", "NO"),
+    "QualityControlSubject": ("YES", "NO"),
+    "LossyImageCompression": ("00", "01"),
+}
+_MORE_BYTES = ("ISO 2022 IR 87", "ISO 2022 IR 159")  # a letter
+_CHINESE = "ISO 2022 IR 58"
 _JUDGED = ("SH", "LO", "CS", "PN", "DA", "TM", "AS", "DS", "IS")  # UIDs stay: they tie the objects together
 _WORDS = ("SH", "LO", "PN", "ST", "LT", "UT", "UC")
+_ONE_LINE = ("SH", "LO", "PN")
+_MAY_BE_EMPTY = (*_TYPE_2, "PositionReferenceIndicator")  # of what a derived object copies
 _MUST_EXIST = ("StudyInstanceUID", "SOPInstanceUID")  # a frame of reference that is missing is filled in
 _MUST_AGREE = ("StudyInstanceUID", "FrameOfReferenceUID")
 
@@ -119,8 +130,8 @@ def _shared_measures(source: "Dataset", grid: sitk.Image) -> "Dataset":
 def _clean(source: "Dataset") -> None:
     for tag in list(source.keys()):
         element = _readable(source, tag)
-        if element is None:
-            del source[tag]
+        if element is None or (element.is_empty and element.keyword not in _MAY_BE_EMPTY):
+            del source[tag]  # of other types an empty value says nothing, or is an error
         elif element.VR in _JUDGED and not _is_valid(element):
             _repair(source, element)
     for keyword in _TYPE_2:
@@ -155,17 +166,28 @@ def _shortened(element: "DataElement"):
     from pydicom.valuerep import DSfloat, PersonName
 
     values = list(element.value) if element.VM > 1 else [element.value]
-    if element.keyword in _TYPE_2:  # one value each: a backslash in a name makes two
+    if _takes_one(element):
         values = values[:1]
     if element.VR == "DS":
         values = [DSfloat(float(value), auto_format=True) for value in values]
     elif element.VR == "PN":
-        values = [PersonName(str(value)[:_LONGEST["PN"]]) for value in values]
+        values = [PersonName(_one_line(value)[: _LONGEST["PN"]]) for value in values]
     elif element.VR in _LONGEST:
-        values = [str(value)[: _LONGEST[element.VR]].strip() for value in values]
+        values = [_one_line(value)[: _LONGEST[element.VR]].strip() for value in values]
     else:
         return None
     return values if len(values) > 1 else values[0]
+
+
+def _one_line(value) -> str:
+    return "".join(" " if unicodedata.category(c) == "Cc" else c for c in str(value))
+
+
+def _takes_one(element: "DataElement") -> bool:
+    """Whether its attribute has a single value: a backslash in a name makes two."""
+    from pydicom.datadict import dictionary_has_tag, dictionary_VM
+
+    return dictionary_has_tag(element.tag) and dictionary_VM(element.tag) == "1"
 
 
 def _is_valid(element: "DataElement") -> bool:
@@ -179,8 +201,20 @@ def _is_valid(element: "DataElement") -> bool:
             validate_value(element.VR, text, config.RAISE)
     except ValueError:
         return False
-    one = element.keyword not in _TYPE_2 or len(texts) < 2
+    if element.VR in _ONE_LINE and any(text != _one_line(text) for text in texts):
+        return False
+    if not all(_is_possible(element.VR, text) for text in texts if text):
+        return False
+    one = len(texts) < 2 or not _takes_one(element)
     return one and texts[0] in _CODED.get(element.keyword, (texts[0],))
+
+
+def _is_possible(vr: str, text: str) -> bool:
+    """Whether there is such a day or time. The pattern of their VRs lets 30 February pass, and a leap second, which
+    validators refuse."""
+    if vr == "DA":
+        return date(text) is not None
+    return vr != "TM" or (time_of_day(text) is not None and text[4:6] != "60")
 
 
 def _as_stored(value) -> str:
@@ -190,14 +224,19 @@ def _as_stored(value) -> str:
 
 
 def _known_characters(source: "Dataset") -> bool:
-    """Whether highdicom takes the character set as it is: it does not know that the first term may be empty."""
+    """Whether highdicom takes the character set as it is: one term without code extensions, or several that all have them,
+    the first of one byte a letter. It knows neither an empty first term nor, among several, Chinese."""
     from highdicom.enum import SpecificCharacterSetValues
 
     if "SpecificCharacterSet" not in source:
         return all(str(element.value).isascii() for element in source if element.VR in _WORDS)
     element = source["SpecificCharacterSet"]
-    known = {value.value for value in SpecificCharacterSetValues}
-    return set(element.value if element.VM > 1 else [element.value]) <= known
+    terms = list(element.value) if element.VM > 1 else [element.value]
+    known = {value.value for value in SpecificCharacterSetValues} - {_CHINESE}
+    extended = {term for term in known if term.startswith("ISO 2022 ")}
+    if len(terms) == 1:
+        return terms[0] in known - extended
+    return set(terms) <= extended and terms[0] not in _MORE_BYTES
 
 
 def match_slices(grid: sitk.Image, headers: Sequence["Dataset"]) -> bool:
