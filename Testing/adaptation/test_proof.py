@@ -13,7 +13,9 @@ from PEMMASegmentLib.adaptation import ledger, proof
 from PEMMASegmentLib.adaptation.adapt import adapt, check_out, climb, common_inputs, in_words, seconds_left
 from PEMMASegmentLib.adaptation.blind import Blind
 from PEMMASegmentLib.adaptation.blind import scores as blind_scores
+from PEMMASegmentLib.adaptation.ladder import procedures
 from PEMMASegmentLib.adaptation.library import CaseLibrary
+from PEMMASegmentLib.adaptation.maps import Maps, fit_maps
 from PEMMASegmentLib.adaptation.proof import dealt, labels, lesions, pair, prove, references, scores
 from PEMMASegmentLib.adaptation.types import label_of_lesions
 from PEMMASegmentLib.adaptation.verdict import verdict
@@ -151,6 +153,24 @@ def test_many_lesions_take_no_more_memory_than_few(five):
 def test_the_reference_cases_are_the_models_own(model):
     assert [case.id for case in references(model, "pet")] == ["R90", "R91"]
     assert references(replace(model, folder=model.folder / "reference"), "ct") == []
+
+
+def test_a_reference_case_among_the_cases_tells_nothing_of_what_is_forgotten(model, five, tmp_path):
+    trained_on = replace(references(model, "ct+pet")[0], id="ours", patient="P9")
+    for make in (lambda: adapt(model, [*five[:2], trained_on], Threshold(), tmp_path / "out", CaseLibrary(tmp_path / "book")),
+                 lambda: climb(model, _well_segmented(model, [*five, trained_on]), [Threshold(0.45)], tmp_path / "out",
+                               CaseLibrary(tmp_path / "book"))):  # fmt: skip
+        reference = make()["reference"]
+        assert [row["case"] for row in reference["cases"]] == ["R91"]
+        assert "only one other reference case" in reference["sentence"] and "1 left out" in reference["sentence"]
+    site = [case.study for case in [*five[:2], trained_on]]
+    own = [case.study for case in references(model, "ct+pet")]
+    [alone, both] = [fit_maps(site, one, "ct+pet") for one in (own[1:], own)]
+    assert Maps().fit(model, [*five[:2], trained_on], "ct+pet").card.intensity == alone != both
+    with pytest.raises(PemmaError, match="among the cases"):
+        Maps().fit(model, references(model, "ct+pet"), "ct+pet")
+    rungs = procedures(model, "ct+pet", cases=references(model, "ct+pet"))
+    assert not any("maps" in rung.name for rung in rungs)
 
 
 def test_the_ledger_counts_looks_at_these_patients_and_forgets_nothing(tmp_path):
@@ -308,8 +328,13 @@ def test_what_cannot_be_done_is_refused_with_a_way_out(model, five, tmp_path):
     assert common_inputs(model, [*five, mixed[0]], "auto") == "ct"
 
 
+def _well_segmented(model, cases):
+    """Cases whose contours are what the base gives at a threshold of 0.45."""
+    return [replace(case, label=label_of_lesions(segment(case.study, model, threshold=0.45))) for case in cases]
+
+
 def test_the_ladder_delivers_the_rung_that_it_recommends_or_nothing(model, five, tmp_path):
-    marked = [replace(case, label=label_of_lesions(segment(case.study, model, threshold=0.45))) for case in five]
+    marked = _well_segmented(model, five)
     assert 0.02 < np.mean([array(case.label).mean() for case in marked]) < 0.98
     out, book, told = tmp_path / "out", CaseLibrary(tmp_path / "book"), []
     rungs = [Threshold(0.45, "right"), Threshold(0.46, "near")]

@@ -75,6 +75,8 @@ def test_forgetting_is_told_with_its_margin():
     assert forgotten([0.7] * 5, [0.7, 0.71, 0.69, 0.7, 0.7]).startswith("nothing forgotten")
     assert forgotten([0.7] * 5, [0.6, 0.61, 0.59, 0.6, 0.6]).startswith("the model's own site is worse")
     assert forgotten([0.7] * 5, [0.6, 0.8, 0.65, 0.75, 0.7]).startswith("not shown that nothing")
+    assert "on the model's 2 other reference cases" in forgotten([0.7] * 2, [0.7] * 2, 3)
+    assert "3 left out, on which the adapter was trained)" in forgotten([0.7] * 2, [0.7] * 2, 3)
     assert "not known: the model has no reference cases" in forgotten([], [])
     assert "not known: the model has only one reference case" in forgotten([0.7], [0.7])
 

@@ -24,7 +24,7 @@ from . import ladder as ladders
 from . import ledger as ledgers
 from .fewshot import check_case, digest
 from .fitness import LEAVE_OUT
-from .proof import Proof, Seen, dealt, labels, pair, prove, references
+from .proof import Proof, Seen, dealt, labels, pair, prove, references, untrained
 from .record import as_record, nothing_recommended, of_ladder, without_cases
 from .types import Fitted, Procedure, SiteCase
 from .verdict import FEWEST, Verdict, too_few, verdict
@@ -53,7 +53,8 @@ def adapt(model: Model, cases: Sequence[SiteCase], procedure: Procedure, out: Pa
     cases, inputs = checked(model, cases, out, inputs, name, whole_study)
     if sum(map(len, dealt(cases))) >= FEWEST:  # else nothing is tried
         ledger.check_tries()
-    own, folds, tested = references(model, inputs), len(dealt(cases)), sum(case.independent for case in cases)
+    known = references(model, inputs)
+    own, folds, tested = untrained(known, cases), len(dealt(cases)), sum(case.independent for case in cases)
     spans = Spans(with_time_left(progress), [1.0, folds + 2 * tested * _SEGMENTING, 2 * len(own) * _SEGMENTING])
     fitted = procedure.fit(model, cases, inputs, seed, spans.next("training the adapter"))
     fitted = _deliver(out, fitted, cases, procedure, name, case_ids,
@@ -62,7 +63,8 @@ def adapt(model: Model, cases: Sequence[SiteCase], procedure: Procedure, out: Pa
     proof, tries, said = _judged(procedure, model, cases, inputs, seed, ledger,
                                  spans.next("the adapter is there; its proof"), device, whole_study, seen)
     kept = labels(model, fitted, own, inputs, spans.next("what is forgotten"), device)
-    record = as_record(said, proof, [pair(*one) for one in kept], tries, fitted.card, time.monotonic() - started)
+    record = as_record(said, proof, [pair(*one) for one in kept], tries, fitted.card, time.monotonic() - started,
+                       len(known) - len(own))
     return _with_proof_kept(out, fitted.card, record)
 
 
@@ -77,7 +79,8 @@ def climb(model: Model, cases: Sequence[SiteCase], rungs: Sequence[Procedure], o
     """
     started = time.monotonic()
     cases, inputs = checked(model, cases, out, inputs, name, whole_study)
-    own = references(model, inputs)
+    known = references(model, inputs)
+    own = untrained(known, cases)
     spans = Spans(with_time_left(progress), [len(rungs) * len(dealt(cases)), 1.0, 2 * len(own) * _SEGMENTING])
     found = ladders.ladder(model, cases, rungs, inputs, ledger, seed, spans.next("the ladder"), device=device,
                            whole_study=whole_study)
@@ -90,7 +93,7 @@ def climb(model: Model, cases: Sequence[SiteCase], rungs: Sequence[Procedure], o
                       facts or [scanner.facts(case.study) for case in cases])
     kept = [pair(*one) for one in labels(model, fitted, own, inputs, spans.next("what is forgotten"), device)]
     record = as_record(rung.verdict, rung.proof, kept, ledgers.Tries(rung.verdict.tries), fitted.card,
-                       time.monotonic() - started) | of_ladder(found, lost)
+                       time.monotonic() - started, len(known) - len(own)) | of_ladder(found, lost)
     return _with_proof_kept(out, fitted.card, record)
 
 

@@ -17,7 +17,7 @@ from .fewshot import EFFORTS, WeightUpdate, check_case
 from .fixes import Flips, Stack, Threshold
 from .ledger import Ledger
 from .maps import Maps
-from .proof import Proof, dealt, prove, references
+from .proof import Proof, dealt, prove, references, untrained
 from .types import Procedure, SiteCase
 from .verdict import ACCEPTED, ENOUGH, FEWEST, HARM, Verdict, verdict
 from .whole import WholeParameters
@@ -44,12 +44,12 @@ class Ladder:
 
 def procedures(model: Model, inputs: str, trained: Sequence[Procedure] = (WeightUpdate(),),
                all_weights: bool = False, steps: int = EFFORTS["standard"], device: str = "auto",
-               work: Path | None = None) -> tuple[Procedure, ...]:
+               work: Path | None = None, cases: Sequence[SiteCase] = ()) -> tuple[Procedure, ...]:
     """The usual rungs: two numbers, maps, mirrored inputs upon them, norms and last layer, `trained`, and if asked for
-    all weights. Without reference cases of the model there is nothing to map onto, and that rung is left out.
-    steps, device, work: as for `WholeParameters`, of all but `trained`.
+    all weights. Without reference cases of the model that are not among `cases` there is nothing to map onto, and that rung
+    is left out. steps, device, work: as for `WholeParameters`, of all but `trained`.
     """
-    maps = (Maps(),) if references(model, inputs) else ()
+    maps = (Maps(),) if untrained(references(model, inputs), cases) else ()
     cheap = [Threshold(device)]
     if maps:
         cheap.append(Stack((*maps, Threshold(device))))

@@ -20,7 +20,7 @@ from ..network.files import Model
 from ..network.preprocess import AIR_HU
 from ..study.types import PetCtStudy
 from .fitness import LEAVE_OUT
-from .proof import references
+from .proof import references, untrained
 from .types import Fitted, SiteCase, fix
 
 #: Below are skin, lung and table, above mostly lesions, bladder and bones.
@@ -40,9 +40,10 @@ class Maps:
             progress: Progress = no_progress) -> Fitted:
         """Raises PemmaError "no-reference" for a model without reference cases."""
         progress(0.0, "reading the reference cases")
-        own = [case.study for case in references(model, inputs)]
+        own = [case.study for case in untrained(references(model, inputs), cases)]
         if not own:
-            raise PemmaError("no-reference", f"the model has no reference cases with {inputs}, so that no map can be fitted",
+            sentence = f"the model has no reference cases with {inputs} beside those among the cases: no map can be fitted"
+            raise PemmaError("no-reference", sentence,
                              "choose another fix, or a model with reference cases")
         curves = fit_maps([case.study for case in cases], own, inputs)
         progress(1.0, "maps fitted")

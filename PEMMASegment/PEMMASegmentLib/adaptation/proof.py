@@ -24,6 +24,7 @@ from ..network.files import Model
 from ..study import annotation, nifti
 from .types import Fitted, Procedure, SiteCase, label_of_lesions
 from .verdict import ONE_FINDING_MM, ONE_LESION_MM
+from .volumes import contents_of
 
 #: Up to this many patients each is a fold of its own; more are dealt into five.
 ONE_OUT, FOLDS = 6, 5
@@ -112,6 +113,12 @@ def dealt(cases: Sequence[SiteCase], folds: int | None = None) -> list[tuple[str
     patients = sorted({case.patient for case in cases if case.independent})
     count = min(folds or (len(patients) if len(patients) <= ONE_OUT else FOLDS), len(patients))
     return [tuple(patients[n::count]) for n in range(count)]
+
+
+def untrained(own: Sequence[SiteCase], cases: Sequence[SiteCase]) -> list[SiteCase]:
+    """The reference cases that are not among the cases: no image of theirs is one of the cases'."""
+    known = {content for case in cases for content in contents_of(case.study)}
+    return [case for case in own if known.isdisjoint(contents_of(case.study))]
 
 
 def references(model: Model, inputs: str) -> list[SiteCase]:

@@ -13,15 +13,19 @@ from .verdict import HARM, NOT_SHOWN, Verdict, forgotten, interval
 OF_THE_PROCEDURE = "the proof is of the procedure, run without each patient in turn; this adapter was trained on all cases"
 
 
-def as_record(said: Verdict, proof: Proof, reference: Sequence[Pair], tries: Tries, card: AdapterCard, seconds: float) -> dict:
-    """Keys as architecture.md has them. before, after: Dice; missed_ml, extra_ml: with the adapter."""
+def as_record(said: Verdict, proof: Proof, reference: Sequence[Pair], tries: Tries, card: AdapterCard, seconds: float,
+              trained_on: int = 0) -> dict:
+    """Keys as architecture.md has them. before, after: Dice; missed_ml, extra_ml: with the adapter.
+
+    trained_on: how many of the model's reference cases are no `reference`, since they are among the cases.
+    """
     before, after = ([getattr(pair, when).dice for pair in reference] for when in ("before", "after"))
     gains = np.subtract(after, before)
     return {
         "verdict": said.word, "sentence": _sentence(said, tries), "cases": [_row(pair) for pair in proof.pairs],
         "mean_gain": said.mean_gain, "interval_95": _listed(said.interval_95), "more_cases": said.more, "folds": proof.folds,
         "reference": {"cases": [_row(pair) for pair in reference], "mean_gain": float(gains.mean()) if len(gains) else None,
-                      "interval_95": _listed(interval(gains)), "sentence": forgotten(before, after)},
+                      "interval_95": _listed(interval(gains)), "sentence": forgotten(before, after, trained_on)},
         "tries": tries.count, "tries_lost": tries.lost, "trained_share": card.trained_share, "inputs": card.inputs,
         "method": card.method.name if card.method else None, "note": OF_THE_PROCEDURE, "seconds": round(seconds, 1),
     }  # fmt: skip

@@ -135,14 +135,19 @@ def cases_to_decide(mean: float, spread: float, n: int, tries: int) -> int | Non
     return None
 
 
-def forgotten(before: Sequence[float], after: Sequence[float]) -> str:
-    """What the model's reference cases tell, in a sentence: not worse, worse, or not known (margin 0.03 Dice)."""
-    gains = np.asarray(after, float) - np.asarray(before, float)
+def forgotten(before: Sequence[float], after: Sequence[float], trained_on: int = 0) -> str:
+    """What the model's reference cases tell, in a sentence: not worse, worse, or not known (margin 0.03 Dice).
+
+    trained_on: how many more there are, which are among the adapter's own cases and tell nothing.
+    """
+    gains, other = np.asarray(after, float) - np.asarray(before, float), "other " * bool(trained_on)
+    left_out = f"; {trained_on} left out, on which the adapter was trained" if trained_on else ""
     if len(gains) < 2:
-        few = "only one reference case" if len(gains) else "no reference cases"
-        return f"what is forgotten is not known: the model has {few} for these inputs"
+        few = f"only one {other}reference case" if len(gains) else f"no {other}reference cases"
+        return f"what is forgotten is not known: the model has {few} for these inputs{left_out}"
     low, high = interval(gains)
-    told = f"Dice {gains.mean():+.3f} on the model's {len(gains)} reference cases (95 % interval {low:+.3f} to {high:+.3f})"
+    told = f"Dice {gains.mean():+.3f} on the model's {len(gains)} {other}reference cases (95 % interval {low:+.3f} to " \
+           f"{high:+.3f}{left_out})"
     if low >= FORGETTING:
         return f"nothing forgotten: {told}"
     return f"the model's own site is worse: {told}" if high < 0 else f"not shown that nothing is forgotten: {told}"

@@ -100,7 +100,7 @@ def adapt(
     if options.method == "ladder":
         from ..adaptation.ladder import procedures
 
-        rungs = procedures(model, inputs, (how,), steps=how.steps, device=options.device, work=work)
+        rungs = procedures(model, inputs, (how,), steps=how.steps, device=options.device, work=work, cases=cases)
         answer = adaptation.climb(model, cases, rungs, out, ledger, **told)
     else:
         answer = adaptation.adapt(model, cases, how, out, ledger, seen=seen, **told)
@@ -125,7 +125,7 @@ def estimate(model: "Model", options: argparse.Namespace, progress: "Progress") 
     how = procedure(options, model, cases, inputs, None, part(progress, 0.3, 0.3))
     rungs = (how,)
     if options.method == "ladder":
-        rungs = procedures(model, inputs, (how,), steps=how.steps, device=options.device)
+        rungs = procedures(model, inputs, (how,), steps=how.steps, device=options.device, cases=cases)
     trained = [rung for rung in rungs if hasattr(rung, "steps")]
     seconds = None
     for n, rung in enumerate(trained):
