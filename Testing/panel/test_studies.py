@@ -64,24 +64,41 @@ def test_values_that_no_body_has_are_told_or_refused_before_they_are_shown(case)
         studies.read_study(None, case.pet, pet_is_suv=True)
 
 
-def test_files_that_are_gone_and_two_patients_are_told(case, monkeypatch, tmp_path):
+def test_files_that_are_gone_are_told(case, monkeypatch, tmp_path):
     import slicer
 
-    headers = studies.headers_of
     monkeypatch.setattr(slicer, "dicomDatabase", type(slicer.dicomDatabase)(tmp_path))
     with pytest.raises(PemmaError, match="dicom-files-gone"):
         studies.read_study(case.ct, None)
-    monkeypatch.undo()
 
-    def other_patient(node):
+
+UNNAMED = {"PatientID": "", "PatientName": "BETA^B", "PatientSex": "F"}
+PRIOR = {"StudyInstanceUID": "1.2.3", "StudyDate": "19000101", "SeriesDate": "19000101", "AcquisitionDate": "19000101"}
+
+
+@pytest.mark.parametrize("ct, pet, code", [
+    ({}, {"PatientID": "another"}, "different-patients"),
+    (UNNAMED | {"PatientName": "ALPHA^A", "PatientSex": "M"}, UNNAMED, "different-patients"),
+    (PRIOR, {}, "different-studies"),
+    ({"StudyInstanceUID": "1.2.3"}, {}, "different-studies"),
+    (PRIOR | {"StudyInstanceUID": "1.2.3"}, {"StudyInstanceUID": "1.2.3"}, "different-days"),
+    (UNNAMED | {"FrameOfReferenceUID": "1.2.4"}, UNNAMED, "frame-of-reference"),
+])  # fmt: skip
+def test_a_pair_is_refused_or_doubted_as_the_loader_does(ct, pet, code, case, monkeypatch):
+    headers = studies.headers_of
+
+    def changed(node):
         found = headers(node)
-        if node is case.pet:
-            found[0].PatientID = "another"
+        for header in found:
+            header.update(ct if node is case.ct else pet)
         return found
 
-    monkeypatch.setattr(studies, "headers_of", other_patient)
-    with pytest.raises(PemmaError, match="two-patients"):
-        studies.read_study(case.ct, case.pet)
+    monkeypatch.setattr(studies, "headers_of", changed)
+    if code == "different-patients" or ct is PRIOR:
+        with pytest.raises(PemmaError, match=code):
+            studies.read_study(case.ct, case.pet)
+    else:
+        assert code in {told.code for told in studies.read_study(case.ct, case.pet).warnings}
 
 
 def test_the_status_tells_sizes_route_and_alignment(case):
@@ -185,11 +202,20 @@ def test_the_best_pair_is_chosen_and_every_other_volume_has_its_reason(volume):
     assert "choose it yourself" in reasons["mr"] and "choose it yourself" in reasons["file"]
 
 
-def test_a_ct_of_another_patient_is_not_guessed(volume):
+NO_ID = {"0010,0020": "", "0010,0010": "ALPHA^A", "0010,0040": "M"}
+
+
+@pytest.mark.parametrize("of_ct, of_pet, why", [
+    ({"0010,0020": "q"}, {}, "another patient"),
+    (NO_ID, NO_ID | {"0010,0010": "BETA^B"}, "another patient"),
+    ({"0020,000D": "1", "0008,0020": "20200101"}, {"0020,000D": "2", "0008,0020": "20010101"}, "another day"),
+    (NO_ID, NO_ID, ""),
+])  # fmt: skip
+def test_a_ct_that_the_loader_refuses_beside_the_pet_is_not_guessed(of_ct, of_pet, why, volume):
     candidates = importlib.import_module("PEMMASegmentLib.panel.candidates")
-    pet, ct = volume("PT", 70), volume("CT", 70, {"0010,0020": "q"})
-    assert candidates.guess([pet, ct]) == (None, pet)
-    assert "another patient" in candidates.candidates([pet, ct])[1].reason
+    pet, ct = volume("PT", 70, of_pet), volume("CT", 70, of_ct)
+    assert candidates.guess([pet, ct]) == (None if why else ct, pet)
+    assert why in candidates.candidates([pet, ct])[1].reason
 
 
 @pytest.mark.parametrize("syntax", ["ImplicitVRLittleEndian", "ExplicitVRLittleEndian"])

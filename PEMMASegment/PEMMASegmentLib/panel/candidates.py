@@ -5,9 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import slicer
+from pydicom import Dataset
 from slicer.i18n import tr as _
 
+from ..core import PemmaError
+from ..study import pairing
 from ..study.choosing import is_soft
+from ..study.loading import quiet
 from . import own_nodes
 from .studies import UIDS
 
@@ -19,13 +23,12 @@ SUV_UNITS = ("BQML", "GML", "CNTS")  # convertible; others are refused on readin
 class Candidate:
     """A volume node, what it is ("CT", "PET", "" unknown), whether it is the guess, and why or why not.
 
-    against: what speaks against it whatever the others are.
+    header: what of its DICOM files tells patient and examination. against: what speaks against it whatever the others are.
     """
 
     node: Any
     kind: str
-    patient: str = ""
-    frame: str = ""
+    header: Dataset
     slices: int = 0
     rank: tuple = ()
     against: str = ""
@@ -33,13 +36,13 @@ class Candidate:
     reason: str = ""
 
 
+@quiet
 def candidates(nodes: Iterable) -> list[Candidate]:
     """All volumes, the chosen CT and PET first."""
     seen = [_seen(node) for node in nodes if own_nodes.is_of_user(node)]
     pet = _best([one for one in seen if one.kind == "PET"], lambda one: one.rank)
-    ct = _best([one for one in seen if one.kind == "CT"], lambda one: (_fits(one, pet), one.rank))
-    if ct is not None and pet is not None and ct.patient != pet.patient:
-        ct = None
+    cts = [one for one in seen if one.kind == "CT" and not _apart(one, pet)]
+    ct = _best(cts, lambda one: (_same_frame(one, pet), one.rank))
     told = [_told(one, ct, pet) for one in seen]
     return sorted(told, key=lambda one: not one.chosen)
 
@@ -54,8 +57,26 @@ def _best(found: list[Candidate], key) -> Candidate | None:
     return max((one for one in found if not one.against), key=key, default=None)
 
 
-def _fits(ct: Candidate, pet: Candidate | None) -> tuple[bool, bool]:
-    return (True, True) if pet is None else (ct.patient == pet.patient, bool(ct.frame) and ct.frame == pet.frame)
+def _apart(one: Candidate, pet: Candidate | None) -> str:
+    """Why the loader would not take this one with the PET, "" if it would."""
+    if pet is None:
+        return ""
+    try:
+        pairing.check_headers(one.header, pet.header)
+    except PemmaError as problem:
+        return _APART[problem.code]
+    return ""
+
+
+_APART = {
+    "different-patients": _("of another patient than the PET"),
+    "different-studies": _("of a study of another day than the PET"),
+}
+
+
+def _same_frame(ct: Candidate, pet: Candidate | None) -> bool:
+    frame = str(ct.header.get("FrameOfReferenceUID", ""))
+    return pet is None or (frame != "" and frame == pet.header.get("FrameOfReferenceUID"))
 
 
 def _told(one: Candidate, ct: Candidate | None, pet: Candidate | None) -> Candidate:
@@ -68,7 +89,7 @@ def _told(one: Candidate, ct: Candidate | None, pet: Candidate | None) -> Candid
 def _why(one: Candidate, pet: Candidate | None) -> str:
     told = [_("{number} slices").format(number=one.slices)]
     if one.kind == "CT" and pet is not None:
-        same = _fits(one, pet)[1]
+        same = _same_frame(one, pet)
         told.append(_("same frame of reference as the PET") if same else _("another frame of reference than the PET"))
     return _("chosen: {reasons}").format(reasons=", ".join(told))
 
@@ -76,9 +97,9 @@ def _why(one: Candidate, pet: Candidate | None) -> str:
 def _why_not(one: Candidate, best: Candidate | None, pet: Candidate | None) -> str:
     if not one.kind:
         return _("not from DICOM as CT or PET: choose it yourself")
-    if pet is not None and one.patient != pet.patient:
-        return _("of another patient than the PET")
-    if one.kind == "CT" and not _fits(one, pet)[1]:
+    if apart := _apart(one, pet):
+        return apart
+    if one.kind == "CT" and not _same_frame(one, pet):
         return _("another frame of reference than the PET")
     if best is not None and one.slices < best.slices:
         return _("fewer slices than the chosen one ({number})").format(number=one.slices)
@@ -87,15 +108,23 @@ def _why_not(one: Candidate, best: Candidate | None, pet: Candidate | None) -> s
 
 def _seen(node) -> Candidate:
     told = {name: _value(node, tag) for name, tag in _TAGS.items()}
+    header = Dataset()
+    for keyword, tag in _WHOSE.items():
+        setattr(header, keyword, _value(node, tag))
     kind = {"CT": "CT", "PT": "PET"}.get(told["modality"], "")
     slices = node.GetImageData().GetDimensions()[2] if node.GetImageData() is not None else 0
     rank, against = _RANKS[kind](told, slices)
-    return Candidate(node, kind, told["patient"], told["frame"], slices, rank, against)
+    return Candidate(node, kind, header, slices, rank, against)
 
 
 _TAGS = {
-    "modality": "0008,0060", "patient": "0010,0020", "frame": "0020,0052", "kind": "0008,0008", "kernel": "0018,1210",
-    "units": "0054,1001", "corrected": "0028,0051",
+    "modality": "0008,0060", "kind": "0008,0008", "kernel": "0018,1210", "units": "0054,1001", "corrected": "0028,0051",
+}  # fmt: skip
+#: what `Candidate.header` holds
+_WHOSE = {
+    "PatientID": "0010,0020", "PatientName": "0010,0010", "PatientBirthDate": "0010,0030", "PatientSex": "0010,0040",
+    "StudyInstanceUID": "0020,000D", "FrameOfReferenceUID": "0020,0052", "AcquisitionDate": "0008,0022",
+    "SeriesDate": "0008,0021", "StudyDate": "0008,0020",
 }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from pydicom.datadict import dictionary_has_tag, dictionary_VR
 
 from ..core import PemmaError
 from ..core.images import array, extent_mm, like
-from ..study import nifti, plausible, suv
+from ..study import nifti, pairing, plausible, suv
 from ..study.loading import quiet
 from ..study.pixelformat import OTHER_PET
 from ..study.types import PetCtStudy, StudyWarning, Suv, Typed
@@ -148,16 +148,10 @@ def _converted(image: sitk.Image, headers, typed: Typed) -> tuple[sitk.Image, Su
 
 
 def _pair(ct: Source | None, pet: Source | None) -> tuple[StudyWarning, ...]:
-    """Refuses CT and PET of two patients; tells of different frames of reference."""
+    """Refuses CT and PET of two patients or examinations and tells what speaks against the pair, as the loader does."""
     if ct is None or pet is None or not (ct.headers and pet.headers):
         return ()
-    one, other = ct.headers[0], pet.headers[0]
-    if one.get("PatientID") != other.get("PatientID"):
-        raise PemmaError("two-patients", "CT and PET are of different patients", "choose two volumes of one patient")
-    if one.get("FrameOfReferenceUID") == other.get("FrameOfReferenceUID"):
-        return ()
-    sentence = "CT and PET have different frames of reference; they may not lie in the same place"
-    return (StudyWarning("frames-differ", sentence, "look whether they fit before you trust the result"),)
+    return tuple(pairing.check_headers(ct.headers[0], pet.headers[0]))
 
 
 def _public(source: Source | None) -> tuple[pydicom.Dataset, ...]:

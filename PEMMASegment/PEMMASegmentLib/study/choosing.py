@@ -260,7 +260,7 @@ def _ct_key(pet: Series | None, cts: Sequence[Series]) -> Callable[[Series], tup
 
 
 def _of_one_day(ct: Series, pet: Series | None) -> bool:
-    days = None if pet is None else days_between(ct, pet)
+    days = None if pet is None else days_between(ct.header, pet.header)
     return days is not None and days <= LONGEST_EXAMINATION_DAYS
 
 

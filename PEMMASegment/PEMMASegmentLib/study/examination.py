@@ -34,9 +34,9 @@ def day_in_words(header: Dataset) -> str:
     return found.date().isoformat() if found else ""
 
 
-def days_between(one: "Series", other: "Series") -> int | None:
+def days_between(one: Dataset, other: Dataset) -> int | None:
     """None if a date is not known."""
-    days = day(one.header), day(other.header)
+    days = day(one), day(other)
     return None if None in days else abs((days[0] - days[1]).days)
 
 

@@ -3,10 +3,11 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydicom import Dataset
 
 from ..core import PemmaError
 from . import tags
-from .examination import days_between
+from .examination import days_between, told_apart_by
 from .types import StudyWarning
 
 if TYPE_CHECKING:
@@ -18,21 +19,28 @@ ALIKE_VOXELS = 2.5
 
 def pair(ct: "Series", pet: "Series") -> list[StudyWarning]:
     """Whether these two belong together. Refuses other patients, other days under another study, and no overlap."""
+    step = float(np.abs(pet.grid.direction[2]) @ pet.grid.spacing)
+    told = check_headers(ct.header, pet.header)
+    return told + check_overlap(ct.grid.extent(), pet.grid.extent(), step, "(0020,0032)")
+
+
+def check_headers(ct: Dataset, pet: Dataset) -> list[StudyWarning]:
+    """The same by a header of each alone, wherever the images lie."""
     found = []
-    if not same(ct, pet, "PatientID"):
+    if keyword := told_apart_by((ct, pet)):
         raise PemmaError(
             "different-patients",
-            "CT and PET are of different patients (Patient ID (0010,0020) differs)",
-            "give the folder of one patient",
-            "(0010,0020)",
+            f"CT and PET are of different patients ({tags.title(keyword)} differs)",
+            "take CT and PET of one patient",
+            tags.place(keyword),
         )
     days = days_between(ct, pet)
-    if not same(ct, pet, "StudyInstanceUID"):
+    if tags.text(ct, "StudyInstanceUID") != tags.text(pet, "StudyInstanceUID"):
         if days is not None and days > 1:
             raise PemmaError(
                 "different-studies",
                 f"CT and PET are of different studies, {days} days apart",
-                "give one study, or use --inputs ct",
+                "take CT and PET of one study, or use --inputs ct",
                 "(0020,000D)",
             )
         found.append(
@@ -48,7 +56,8 @@ def pair(ct: "Series", pet: "Series") -> list[StudyWarning]:
                 "different-days", f"CT and PET of this study are {days} days apart", "check that they belong together"
             )
         )
-    if not same(ct, pet, "FrameOfReferenceUID") or not tags.text(ct.header, "FrameOfReferenceUID"):
+    frame = tags.text(ct, "FrameOfReferenceUID")
+    if not frame or frame != tags.text(pet, "FrameOfReferenceUID"):
         found.append(
             StudyWarning(
                 "frame-of-reference",
@@ -56,8 +65,7 @@ def pair(ct: "Series", pet: "Series") -> list[StudyWarning]:
                 "check the fusion",
             )
         )
-    step = float(np.abs(pet.grid.direction[2]) @ pet.grid.spacing)
-    return found + check_overlap(ct.grid.extent(), pet.grid.extent(), step, "(0020,0032)")
+    return found
 
 
 def check_overlap(ct: np.ndarray, pet: np.ndarray, step: float, place: str) -> list[StudyWarning]:
