@@ -18,7 +18,8 @@ from PEMMASegmentLib.core import PemmaError
 from PEMMASegmentLib.core.images import array, like, voxel_ml
 from PEMMASegmentLib.core.metrics import dice
 from PEMMASegmentLib.study import annotation
-from PEMMASegmentLib.study.annotation.polygons import even_odd, fill
+from PEMMASegmentLib.study.annotation.polygons import fill
+from PEMMASegmentLib.study.annotation.stacks import even_odd
 from PEMMASegmentLib.study.types import PetCtStudy
 
 pytestmark = pytest.mark.filterwarnings("ignore:The value length")  # the public files' Study ID is too long
@@ -224,6 +225,28 @@ def test_planes_midway_between_slices_fill_them_all_however_they_are_rounded():
     heights = 21 + 2 * np.arange(12) + np.tile([-0.01, 0.01, 0.01, -0.01], 3)
     ml, marked, _ = read_ml(circles(heights), 2.0)
     assert ml == pytest.approx(disc_ml(24), rel=0.02) and marked.sum() == 12
+
+
+@pytest.mark.parametrize("first, second", [
+    (20 + 2 * np.arange(12), 20.8 + 2 * np.arange(12)),
+    (20 + 6 * np.arange(5), 22 + 6 * np.arange(5)),
+    (20 + 6 * np.arange(5), 20 + 2 * np.arange(12)),
+    (20 + 2 * np.arange(12), 21 + 5 * np.arange(6)),
+])  # fmt: skip
+def test_lesions_drawn_on_planes_of_their_own_keep_the_volume_that_each_has_alone(first, second):
+    one, other = circles(first, 12, x=30, y=40), circles(second, 15, x=90)
+    ml, _, warned = read_ml(one + other, 2.0)
+    alone = [read_ml(lesion, 2.0) for lesion in (one, other)]
+    assert ml == pytest.approx(alone[0][0] + alone[1][0]) and warned == alone[0][2] | alone[1][2]
+
+
+def test_lesions_on_few_planes_are_as_thick_as_the_others_of_the_structure():
+    mass = circles(20 + 6 * np.arange(5), 12, x=30)
+    node = circles([32], 9, x=90)
+    assert read_ml(mass + node, 2.0)[0] - read_ml(mass, 2.0)[0] == pytest.approx(disc_ml(6, 9), rel=0.1)
+    mass = circles(20 + 2 * np.arange(12), 12, x=30)
+    nodes = circles([24, 32], 9, x=90)  # one above the other, each on one slice
+    assert read_ml(mass + nodes, 2.0)[0] - read_ml(mass, 2.0)[0] == pytest.approx(disc_ml(4, 9), rel=0.1)
 
 
 polygons = st.lists(

@@ -1,0 +1,269 @@
+"""Flat contours in a grid's slices to voxels: even-odd at voxel centres, polygons of a plane combined by exclusive or.
+
+Contours that overlap from plane to plane make a stack, a lesion as a rule. Each is filled by the distance of its own
+planes: the lesions of one structure may have been drawn on several series.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+import SimpleITK as sitk
+from scipy.ndimage import binary_propagation, distance_transform_edt
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from ..types import StudyWarning
+
+THICKEST_MM = 12.0  # planes farther apart than this are separate drawings, not thick slices
+BETWEEN = 0.1  # slices; a plane farther from its slice is said
+_SAME_PLANE = 0.1  # slices; contours nearer than this were drawn on one slice
+_THICKER = 1.02  # slices; less is how positions are rounded
+_FINER = 0.75  # slices; contours nearer than this to each other can't all have a slice
+_LIKE = 1.5  # times the usual distance of two planes; nearer ones follow on each other, farther ones leave a gap
+_SAMPLES = 32  # along each side of the box that two outlines share, to see whether they overlap
+
+Planes = list[tuple[float, list[np.ndarray]]]  # ascending: (position in slices, polygons (n, 2) in pixels)
+
+
+@dataclass(frozen=True)
+class _Stack:
+    """Planes of contours that overlap, and the distance of the slices that they were drawn on (slices of the grid); None
+    where nothing tells it."""
+
+    planes: Planes
+    step: float | None
+
+    @cached_property
+    def thick(self) -> bool:
+        """Whether it was drawn on thicker slices than the grid's, or midway between these."""
+        return self.step is not None and (self.step > _THICKER or self._tears())
+
+    @property
+    def fine(self) -> bool:
+        return not self.thick and (self.step or 1) < _FINER
+
+    def _tears(self) -> bool:
+        """Whether a slice stays empty between planes that follow on each other when each goes to its nearest."""
+        positions = np.array([p for p, _ in self.planes])
+        follows = np.diff(positions) < _LIKE * self.step
+        return bool(((np.diff(np.floor(positions + 0.5)) > 1) & follows).any())
+
+
+def fill_slices(index: list[np.ndarray], grid: sitk.Image) -> tuple[np.ndarray, tuple[StudyWarning, ...]]:
+    """Contours (n, 3) in voxel index, flat in the grid's slices, to voxels (z, y, x) uint8; and what the user should know."""
+    columns, rows, slices = grid.GetSize()
+    voxels = np.zeros((slices, rows, columns), np.uint8)
+    stacks = _stacks(index, grid.GetSpacing()[2])
+    for stack in stacks:
+        if stack.thick:
+            _fill_between(stack.planes, stack.step, voxels)
+        else:
+            _fill_nearest(stack.planes, voxels)
+    return voxels, _notes(stacks, grid.GetSpacing()[2])
+
+
+def even_odd(polygons: list[np.ndarray], rows: int, columns: int) -> np.ndarray:
+    """Pixels (rows, columns) whose centre an odd number of polygon edges separates from the outside.
+
+    polygons: each (n, 2) in pixels, column then row, 0 at the first pixel's centre; closed by itself. Several are
+    combined by exclusive or, so holes and keyholes come out open. A centre on an edge counts on low sides only.
+    """
+    toggles = np.zeros((rows, columns + 1), np.uint8)
+    for polygon in polygons:
+        row, column = _crossings(polygon, rows)
+        np.bitwise_xor.at(toggles, (row, np.clip(np.ceil(column), 0, columns).astype(int)), 1)
+    return np.bitwise_xor.accumulate(toggles, axis=1)[:, :columns].astype(bool)
+
+
+def _crossings(polygon: np.ndarray, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where the polygon's edges cross the pixel rows: row numbers and columns (continuous)."""
+    a, b = polygon, np.roll(polygon, -1, axis=0)
+    upward = (a[:, 1] <= b[:, 1])[:, None]  # one direction, so that the two sides of a keyhole cancel exactly
+    (x0, y0), (x1, y1) = np.where(upward, a, b).T, np.where(upward, b, a).T
+    first, stop = (np.clip(np.ceil(y), 0, rows).astype(int) for y in (y0, y1))
+    edge = np.repeat(np.arange(len(polygon)), stop - first)
+    start = np.cumsum(stop - first) - (stop - first)
+    row = first[edge] + np.arange(len(edge)) - start[edge]
+    return row, x0[edge] + (row - y0[edge]) * (x1 - x0)[edge] / (y1 - y0)[edge]
+
+
+def _stacks(index: list[np.ndarray], spacing: float) -> list[_Stack]:
+    """The contours as stacks with their steps. spacing: of the grid's slices, mm.
+
+    Two planes alone may be two lesions, and one alone tells nothing: they take the step that is usual in the structure.
+    """
+    planes = _planes(index)
+    parts = _overlapping(planes, spacing)
+    apart = [_apart(part, spacing) for part in parts]
+    told = np.concatenate([*apart, []])
+    told = told if len(told) else _apart(planes, spacing)
+    common = usual(told) if len(told) else None
+    return [_Stack(part, usual(own) if len(own) > 1 else common) for part, own in zip(parts, apart, strict=True)]
+
+
+def _planes(index: list[np.ndarray]) -> Planes:
+    """Contours grouped by slice position."""
+    planes: Planes = []
+    for contour in sorted(index, key=lambda c: float(c[:, 2].mean())):
+        position = float(contour[:, 2].mean())
+        if not planes or position - planes[-1][0] > _SAME_PLANE:
+            planes.append((position, []))
+        planes[-1][1].append(contour[:, :2])
+    return planes
+
+
+def _overlapping(planes: Planes, spacing: float) -> list[Planes]:
+    """The planes' polygons in groups: those that overlap in a plane, or with the nearest plane above that has such."""
+    if not planes:
+        return []
+    outlines = [polygon for _, polygons in planes for polygon in polygons]
+    first = np.cumsum([0, *(len(polygons) for _, polygons in planes)])
+    boxes = np.array([(outline.min(axis=0), outline.max(axis=0)) for outline in outlines])
+    pairs = []
+    for k, (position, _) in enumerate(planes):
+        near = [j for j in range(k, len(planes)) if (planes[j][0] - position) * spacing <= THICKEST_MM]
+        for i in range(first[k], first[k + 1]):
+            for j in near:
+                met = _met(i, range(max(i + 1, first[j]), first[j + 1]), outlines, boxes)
+                pairs += [(i, other) for other in met]
+                if met and j > k:
+                    break
+    count, group = _joined(pairs, len(outlines))
+    found: list[Planes] = [[] for _ in range(count)]
+    for k, (position, _) in enumerate(planes):
+        for g in np.unique(group[first[k] : first[k + 1]]):
+            members = [outlines[i] for i in range(first[k], first[k + 1]) if group[i] == g]
+            found[g].append((position, members))
+    return found
+
+
+def _joined(pairs: list[tuple[int, int]], count: int) -> tuple[int, np.ndarray]:
+    """Number of groups that pairs of `count` things make, and each thing's group."""
+    rows, columns = np.reshape(pairs, (-1, 2)).astype(int).T
+    return connected_components(coo_array((np.ones(len(rows)), (rows, columns)), shape=(count, count)), directed=False)
+
+
+def _met(i: int, others: range, outlines: list[np.ndarray], boxes: np.ndarray) -> list[int]:
+    """Which of the other outlines overlap outline i; boxes: lowest and highest corner of each (n, 2, 2)."""
+    low, high = boxes[others.start : others.stop, 0], boxes[others.start : others.stop, 1]
+    near = ((low <= boxes[i, 1]) & (boxes[i, 0] <= high)).all(axis=1)
+    return [others.start + n for n in np.flatnonzero(near) if _share_area(outlines[i], outlines[others.start + n])]
+
+
+def _share_area(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether both polygons hold one of the points in the box that they share."""
+    low, high = np.maximum(a.min(axis=0), b.min(axis=0)), np.minimum(a.max(axis=0), b.max(axis=0))
+    pixel = np.maximum(high - low, 1e-9) / _SAMPLES
+    inside = [even_odd([(polygon - low) / pixel - 0.5], _SAMPLES, _SAMPLES) for polygon in (a, b)]
+    return bool((inside[0] & inside[1]).any())
+
+
+def _apart(planes: Planes, spacing: float) -> np.ndarray:
+    """Distances (slices) of neighbouring planes whose outlines overlap: others belong to lesions apart, at any distance."""
+    pairs = zip(planes, planes[1:], strict=False)
+    apart = np.array([b - a for (a, below), (b, above) in pairs if _overlap(below, above)])
+    return apart[apart * spacing <= THICKEST_MM]
+
+
+def _overlap(below: list[np.ndarray], above: list[np.ndarray]) -> bool:
+    """Whether the box around a polygon (n, 2) of one plane meets one of the other plane."""
+    return any(((a.min(0) <= b.max(0)) & (b.min(0) <= a.max(0))).all() for a in below for b in above)
+
+
+def usual(steps: np.ndarray) -> float:
+    """The step that most planes keep, gaps left out. The mean of what is like the median: positions are rounded."""
+    middle = np.quantile(steps, 0.5, method="lower")
+    return float(steps[(steps * _LIKE > middle) & (steps < middle * _LIKE)].mean())
+
+
+def _fill_nearest(planes: Planes, voxels: np.ndarray) -> None:
+    """Each plane goes to its nearest slice; where several meet (contours finer than the grid) the nearest stays."""
+    nearest: dict[int, tuple[float, list[np.ndarray]]] = {}
+    for position, polygons in planes:
+        k = int(np.floor(position + 0.5))
+        distance = abs(position - k)
+        if 0 <= k < len(voxels) and (k not in nearest or distance < nearest[k][0]):
+            nearest[k] = (distance, polygons)
+    for k, (_, polygons) in nearest.items():
+        voxels[k] |= even_odd(polygons, *voxels.shape[1:])
+
+
+def _fill_between(planes: Planes, step: float, voxels: np.ndarray) -> None:
+    """Contours on slices thicker than the grid's: outlines blended between neighbours, ends half a step long."""
+    corner, part = _part_around(planes, voxels)
+    drawn = [(p, even_odd([c - corner for c in polygons], *part.shape[1:])) for p, polygons in planes]
+    drawn = [(p, mask) for p, mask in drawn if mask.any()]
+    positions, masks = np.array([p for p, _ in drawn]), [mask for _, mask in drawn]
+    distance = lru_cache(maxsize=2)(lambda i: _signed_distance(masks[i]))
+    for k in range(len(part) if drawn else 0):
+        above = int(np.searchsorted(positions, k))
+        below = above - 1
+        if 0 <= below and above < len(drawn) and positions[above] - positions[below] < _LIKE * step:
+            share = (k - positions[below]) / (positions[above] - positions[below])
+            near, other = (below, above) if share < 0.5 else (above, below)
+            blended = (1 - share) * distance(below) + share * distance(above) > 0
+            part[k] |= blended | _alone(masks[near], masks[other])
+            continue
+        near = min((i for i in (below, above) if 0 <= i < len(drawn)), key=lambda i: abs(positions[i] - k))
+        if -step / 2 - 1e-6 <= k - positions[near] < step / 2 - 1e-6:  # on low sides only, as in plane
+            part[k] |= masks[near]
+
+
+def _part_around(planes: Planes, voxels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First column and row of the polygons' box, a pixel wider all round, and a view of the voxels in it."""
+    points = np.concatenate([c for _, polygons in planes for c in polygons])
+    size = np.array(voxels.shape[:0:-1])
+    low = np.clip(np.floor(points.min(axis=0)).astype(int) - 1, 0, size - 1)
+    high = np.clip(np.ceil(points.max(axis=0)).astype(int) + 2, low + 1, size)
+    return low, voxels[:, low[1] : high[1], low[0] : high[0]]
+
+
+def _alone(mask: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The pieces of a plane that end on it, with nothing of the other plane under them: they can't be blended."""
+    return mask & ~binary_propagation(mask & other, mask=mask)
+
+
+def _signed_distance(mask: np.ndarray) -> np.ndarray:
+    """Pixels to the outline, positive inside."""
+    return distance_transform_edt(mask) - distance_transform_edt(~mask)
+
+
+def counted(count: int, code: str, words: str, way_out: str = "") -> tuple[StudyWarning, ...]:
+    """A warning that ends in a count; none for 0."""
+    return (StudyWarning(code, f"{words}: {count}", way_out),) if count else ()
+
+
+def _notes(stacks: list[_Stack], spacing: float) -> tuple[StudyWarning, ...]:
+    thick, fine = ([s for s in stacks if getattr(s, kind)] for kind in ("thick", "fine"))
+    as_drawn = _positions([s for s in stacks if not s.thick and not s.fine])
+    notes = _other_slices(thick, spacing, "blended between them") + _other_slices(fine, spacing, "the nearest taken")
+    off = int((np.abs(as_drawn - np.round(as_drawn)) > BETWEEN).sum())
+    notes += counted(off, "contour-between-slices", "contour planes between slices, put on the nearest")
+    if any(stack.step is None for stack in stacks):
+        words = f"contours on single slices of unknown thickness, taken as the study's {spacing:.2f} mm"
+        way_out = "give a DICOM-SEG if they were thicker"
+        notes += counted(len(_positions(stacks)), "contour-thickness", words, way_out)
+    missing = _missing(_positions(thick), max([s.step for s in thick], default=1))
+    missing += _missing(_positions([s for s in stacks if not s.thick]), 1)
+    return notes + counted(missing, "contour-gap", "slices without a contour among slices with one, left empty")
+
+
+def _positions(stacks: list[_Stack]) -> np.ndarray:
+    """Where the stacks have planes, each once, ascending."""
+    return np.array(sorted({position for stack in stacks for position, _ in stack.planes}))
+
+
+def _other_slices(stacks: list[_Stack], spacing: float, words: str) -> tuple[StudyWarning, ...]:
+    if not stacks:
+        return ()
+    least, most = (f"{end(stack.step for stack in stacks) * spacing:.2f}" for end in (min, max))
+    apart = least if least == most else f"{least} to {most}"
+    sentence = f"the contours are {apart} mm apart, the study's slices {spacing:.2f} mm: {words}"
+    return (StudyWarning("contour-other-slices", sentence),)
+
+
+def _missing(positions: np.ndarray, step: float) -> int:
+    """Slices that up to three in a row lack among planes of this step."""
+    gaps = np.round(np.diff(positions) / step) - 1
+    return int(gaps[(gaps > 0) & (gaps <= 3)].sum())
