@@ -92,6 +92,38 @@ def test_frame_of_reference_must_be_the_studys(sample, outcome, truth):
         assert codes == ["annotation-frame-unknown"] and (label == truth).all()
 
 
+OTHERS = {"PatientID": "SOMEONE", "PatientBirthDate": "19410203", "PatientSex": "F"}
+
+
+def of_someone_else(dataset):
+    dataset.update(OTHERS)
+    dataset.StudyInstanceUID = "1.2.3"
+
+
+def test_a_contour_of_another_patient_is_told_and_without_a_frame_refused(sample, outcome, truth, tmp_path):
+    ours = copy.deepcopy(sample[0].ct_headers[0])
+    ours.PatientID, ours.PatientBirthDate, ours.PatientSex = "4711", "19500101", "M"
+    study = dataclasses.replace(sample[0], ct_headers=(ours, *sample[0].ct_headers[1:]))
+    label, codes = outcome(of_someone_else, study=study)
+    assert codes == ["annotation-patient"] and (label == truth).all()
+    [warning] = annotation.read(tmp_path / "RS.dcm", study)[1]
+    assert "Patient ID and birth date and sex" in warning.sentence and "4711" not in warning.sentence
+    assert not any(value in warning.sentence for value in OTHERS.values() if len(value) > 1)
+    assert refused(outcome, lambda d: (of_someone_else(d), no_frame(d)), study=study) == "annotation-patient"
+    for values in ({"PatientID": "", "PatientBirthDate": "", "PatientSex": ""}, {"PatientSex": "O", "PatientID": "4711 "}):
+        assert outcome(lambda d, values=values: d.update(values), study=study)[1] == []
+
+
+def test_a_grid_without_a_frame_takes_contours_of_any(sample, outcome, truth):
+    """A CT that names none beside a PET that does: our own DICOM-SEG of such a study states one that is made."""
+    header = copy.deepcopy(sample[0].ct_headers[0])
+    del header.FrameOfReferenceUID
+    both = dataclasses.replace(sample[0], pet=sample[0].ct, ct_headers=(header,), pet_headers=sample[0].ct_headers)
+    for patch in (other_frame, lambda dataset: None):
+        label, codes = outcome(patch, study=both)
+        assert codes == ["annotation-frame-unknown"] and (label == truth).all()
+
+
 def test_contours_outside_the_volume(outcome):
     label, codes = outcome(lambda d: shifted(d, 2, 24 * 3.27))
     assert codes == ["contour-outside"] and label.any()

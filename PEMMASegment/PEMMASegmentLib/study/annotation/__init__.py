@@ -15,8 +15,8 @@ from ..scan import READ_ERRORS, printable
 from ..tags import VALUE_ERRORS
 from ..types import PetCtStudy, StudyWarning
 from . import rtstruct, seg
+from .belonging import check_belonging
 from .files import header_of, headers
-from .frame_of_reference import check_frames
 from .masks import read_mask
 
 __all__ = ["find", "read"]
@@ -86,7 +86,7 @@ def _read_rtstruct(file: Path, study: PetCtStudy, roi_name: str | None):
     dataset = _dataset(file)
     with _naming(file):
         roi = rtstruct.choose(_understood(rtstruct.read_rois, dataset, file), roi_name)
-        notes = check_frames(_understood(lambda d: rtstruct.frames_of(d, roi), dataset, file), study)
+        notes = check_belonging(dataset, _understood(lambda d: rtstruct.frames_of(d, roi), dataset, file), study)
         label, more = rtstruct.fill_roi(roi, study.grid)
     return label, (*notes, *more)
 
@@ -95,7 +95,7 @@ def _read_seg(file: Path, study: PetCtStudy, roi_name: str | None):
     dataset = _dataset(file)
     with _naming(file):
         content = _understood(seg.understand, dataset, file)
-        notes = check_frames(content.frames_of_reference, study)
+        notes = check_belonging(dataset, content.frames_of_reference, study)
         numbers, more = seg.choose(content, roi_name)
         label, resampled = seg.fill(content, numbers, study.grid)
     return label, (*notes, *more, *resampled)
