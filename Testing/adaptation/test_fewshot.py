@@ -109,6 +109,17 @@ def test_a_run_that_was_stopped_goes_on_exactly(model, cases, fitted, tmp_path, 
     assert how.key(model, cases, "ct+pet", 1) != how.key(model, cases, "ct+pet", 0) != how.key(model, cases[1:], "ct+pet", 0)
 
 
+def test_what_was_kept_of_a_run_and_is_damaged_is_trained_anew(model, cases, fitted, tmp_path):
+    """A disk that was full, a copy that broke off: nobody finds the hidden folder to delete it."""
+    how = replace(LORA, work=tmp_path)
+    how.fit(model, cases, "ct+pet", 0)
+    (weights,) = tmp_path.rglob("adapter.safetensors")
+    weights.write_bytes(weights.read_bytes()[:-8])
+    assert same(how.fit(model, cases, "ct+pet", 0), fitted)
+    (weights.parent / "adapter.json").write_text("{")
+    assert same(how.fit(model, cases, "ct+pet", 0), fitted) and same(load(weights.parent, model.identity), fitted)
+
+
 def test_a_gpu_that_is_too_small_is_told_in_a_sentence(model, tmp_path):
     def train(checkpoint):
         raise torch.OutOfMemoryError

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -23,7 +25,8 @@ def key_of(about: dict) -> str:
 
 
 def resumed(work: Path | None, key: str, base: Identity, train: Callable[[Checkpoint], Fitted]) -> Fitted:
-    """What `train` gives, kept below `work` until the whole proof is done; None: it starts anew.
+    """What `train` gives, kept below `work` until the whole proof is done; None: it starts anew, as where what was kept is
+    damaged.
 
     Raises PemmaError "gpu-memory" where `train` needs more memory than the GPU has, else what `train` raises.
     """
@@ -32,7 +35,9 @@ def resumed(work: Path | None, key: str, base: Identity, train: Callable[[Checkp
             return resumed(Path(folder), key, base, train)
     folder = Path(work) / key[:16]
     if (folder / CARD).is_file():
-        return adapters.load(folder, base)
+        with suppress(PemmaError):
+            return adapters.load(folder, base)
+        shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = Checkpoint(folder / "unfinished.safetensors", key, CHECKPOINT_SECONDS)
     try:
