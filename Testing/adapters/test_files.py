@@ -132,6 +132,8 @@ def test_another_base_is_refused(folder):
         ({"secret": 1}, "adapter-damaged"),
         ({"name": 5}, "adapter-damaged"),
         ({"origin": []}, "adapter-damaged"),
+        ({"origin": {"manufacturer": 5}}, "adapter-damaged"),
+        ({"origin": {"pet_voxels_mm": [7]}}, "adapter-damaged"),
         ({"training": None}, "adapter-damaged"),
     ],
 )

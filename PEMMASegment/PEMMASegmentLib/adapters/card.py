@@ -70,6 +70,9 @@ class AdapterCard:
             raise ValueError(f"threshold {self.threshold!r} is not between 0 and 1")
         if self.min_volume_ml is not None and not 0 <= self.min_volume_ml < math.inf:
             raise ValueError(f"min_volume_ml {self.min_volume_ml!r} is no volume")
+        listed = all(isinstance(texts, list | tuple) for texts in self.origin.values())
+        if not listed or not all(isinstance(text, str) for texts in self.origin.values() for text in texts):
+            raise ValueError("origin does not hold lists of texts")
         for modality, curve in (self.intensity or {}).items():
             _check_curve(modality, curve, self.inputs)
         if not (self.trains or self.fixes):

@@ -133,18 +133,26 @@ def _card(row: dict) -> str:
     """What an adapter was made of and what it does, for a reader (Markdown)."""
     if row["check"] != "ok":
         return in_panel(row["check"])
-    training, scores = row["training"], row["scores"]
+    training, ids = row["training"], row["training"].get("case_ids")
     made = _("{cases} case(s) of {patients} patient(s), {own} with a contour of its own").format(
         cases=training.get("cases", "–"), patients=training.get("patients", "–"), own=training.get("independent_cases", "–")
     )
     parts = [f"**{row['name']}**: {training.get('procedure', '')}", made]
-    parts += [_("Cases: {ids}").format(ids=", ".join(training["case_ids"]))] if training.get("case_ids") else []
+    parts += [_("Cases: {ids}").format(ids=", ".join(map(str, ids)))] if ids and isinstance(ids, list) else []
     parts += [_("Note: {note}").format(note=row["note"])] if row.get("note") else []
-    parts.append(f"**{row['verdict']}**: {in_panel(scores['sentence'])}" if scores.get("sentence") else f"**{row['verdict']}**")
-    parts += [_figures(scores["cases"])] if scores.get("cases") else []
-    parts += [scores["reference"]["sentence"]] if scores.get("reference") else []
+    parts += _proved(f"**{row['verdict']}**", row["scores"])
     parts += [f"{key.replace('_', ' ')}: {', '.join(map(str, values))}" for key, values in row["origin"].items()]
     return "\n\n".join(parts)
+
+
+def _proved(verdict: str, scores: dict) -> list[str]:
+    """What the proof said, if there was one; on a card from elsewhere that may be anything."""
+    try:
+        told = [f"{verdict}: {in_panel(scores['sentence'])}" if scores.get("sentence") else verdict]
+        told += [_figures(scores["cases"])] if scores.get("cases") else []
+        return told + ([in_panel(scores["reference"]["sentence"])] if scores.get("reference") else [])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return [verdict, _("Of the proof: its figures can't be read.")]
 
 
 def _figures(cases: list[dict]) -> str:
