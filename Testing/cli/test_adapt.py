@@ -313,6 +313,8 @@ def test_wrong_usage_and_refusals(place, tmp_path, capsys):
     assert main(arguments(place, place / "tiny")) == 1 and "[out-not-empty]" in capsys.readouterr().err
     assert main(arguments(place, tmp_path / "o", "--name", "ward 3")) == 1
     assert "[adapter-name]" in capsys.readouterr().err
+    assert main(arguments(place, tmp_path / "o", "--name", "Mueller-Hans-19610403")) == 1
+    assert "a name holds a date" in (said := capsys.readouterr().err) and "[adapter-identity]" in said
     assert not (tmp_path / "o").exists()
 
 

@@ -140,9 +140,11 @@ def test_a_study_of_another_kind_is_told(unpack):
 
     here, there = (load(unpack(f"sts/dicom/{name}.zip")) for name in ("STS_042", "STS_008"))
     origin = scanner.gathered([scanner.facts(there)])
-    for case, told in ((here, ["adapter-origin"]), (there, [])):
+    for case, inputs, told in ((here, "ct+pet", ["adapter-origin"]), (here, "ct", ["adapter-origin"]), (there, "ct+pet", [])):
         middle = case.ct.TransformContinuousIndexToPhysicalPoint([n / 2 for n in case.ct.GetSize()])
         roi = [m + edge for m in middle for edge in (-20, 20)]
-        found = segment(case, model(longest_mm=1e3), adapter=adapter(origin=origin), roi_mm=tuple(roi))
+        made = adapter(origin=origin, inputs=inputs)
+        found = segment(case, model(longest_mm=1e3), adapter=made, inputs=inputs, roi_mm=tuple(roi))
         assert [code for code, _ in found.notes] == told
         assert not told or "CT kernel STANDARD (there SOFT)" in found.notes[0][1]
+        assert not told or ("PET voxels" in found.notes[0][1]) == (inputs == "ct+pet")  # else nobody uses the PET

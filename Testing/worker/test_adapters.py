@@ -51,7 +51,8 @@ def test_the_page_of_adapters(made, home, tmp_path):
     assert row["note"] == "for the new scanner"
     for wrong, code in (({"action": "burn"}, "bad-request"), ({"action": "remove", "source": str(made)}, "adapter-foreign"),
                         ({"action": "rename", "source": "site-b", "text": "../x"}, "adapter-name"),
-                        ({"action": "rename", "source": "site-b", "text": "nul"}, "adapter-name")):  # fmt: skip
+                        ({"action": "rename", "source": "site-b", "text": "nul"}, "adapter-name"),
+                        ({"action": "rename", "source": "site-b", "text": "Doe_19610403"}, "adapter-identity")):  # fmt: skip
         with pytest.raises(PemmaError, match=code):
             adapters(wrong, no_progress)
     (home / "adapters" / "site-b" / "adapter.safetensors").write_bytes(b"damaged")

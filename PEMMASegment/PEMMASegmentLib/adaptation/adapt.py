@@ -111,9 +111,10 @@ def checked(model: Model, cases: Sequence[SiteCase], out: Path, inputs: str, nam
 
 
 def check_given_name(name: str) -> None:
-    """Refuses what could not be imported under this name; "" is the default one. Raises PemmaError "adapter-name"."""
+    """Refuses what could not be imported under this name, or tells a patient; "" is the default one. Raises PemmaError as
+    `installed.check_given_name` does."""
     if name:
-        installed.check_name(name)
+        installed.check_given_name(name)
 
 
 def _check_region(model: Model, case: SiteCase, inputs: str) -> None:
@@ -222,7 +223,7 @@ def _deliver(out: Path, fitted: Fitted, cases: Sequence[SiteCase], procedure: Pr
     typed = {name for case in cases if case.study.suv for name in case.study.suv.typed}
     training |= {"suv_typed": sorted(typed)} if typed else {}
     card = replace(fitted.card, name=name or f"{procedure.name.replace(' ', '-')}-{len(cases)}-cases", training=training,
-                   origin=scanner.gathered(facts), verdict="")
+                   origin=scanner.gathered(scanner.of_inputs(one, fitted.card.inputs) for one in facts), verdict="")
     try:
         replace_folder(Path(out).resolve(), lambda folder: save(folder, fitted.tensors, card), last=CARD)
         return Fitted(read_card(out), fitted.tensors)

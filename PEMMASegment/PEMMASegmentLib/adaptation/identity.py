@@ -35,19 +35,19 @@ def refuse_identity(texts: Iterable[str], study: PetCtStudy, patient: str | None
         check_note(text, "case", words)
 
 
-def check_note(text: str, of: str, words: Collection[str] = ()) -> None:
+def check_note(text: str, of: str, words: Collection[str] = (), what: str = "note") -> None:
     """Raises PemmaError "<of>-text" for a text that is not one short line, "<of>-identity" for one that tells a patient.
 
-    of: "case" or "adapter", whose note it is. Looked for are dates, UIDs and `words` (case-folded). What is not known to
-    be a name can't be found: the user is told to write none.
+    of: "case" or "adapter", whose note it is; what: "note" or "name". Looked for are dates, UIDs and `words` (case-folded).
+    What is not known to be a name can't be found: the user is told to write none.
     """
     try:
         check_text(text)
     except ValueError:
-        sentence = f"a note must be one line of at most {LONGEST_TEXT} characters"
+        sentence = f"a {what} must be one line of at most {LONGEST_TEXT} characters"
         raise PemmaError(f"{of}-text", sentence, "shorten it") from None
     if _DATE.search(text) or _UID.search(text) or _names_one_of(words, text):
-        raise PemmaError(f"{of}-identity", "a note holds a date, a UID, or something that names the patient",
+        raise PemmaError(f"{of}-identity", f"a {what} holds a date, a UID, or something that names the patient",
                          "write it without: neither library nor adapter holds anything of a patient's identity")
 
 

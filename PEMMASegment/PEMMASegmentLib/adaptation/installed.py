@@ -89,6 +89,7 @@ def remove_adapter(name_or_folder: str | Path) -> str:
 
 def rename_adapter(folder: Path, name: str) -> Path:
     """Gives one of the user's adapters another name, and its new folder. Its hash, and with it its results, stay."""
+    check_given_name(name)
     folder, target = _own(folder), _free(name)
     card = read_card(folder)
     os.rename(folder, target)
@@ -113,6 +114,12 @@ def check_name(name: str) -> None:
     if not is_plain_name(name) or name == "none":
         raise PemmaError("adapter-name", f"{name!r} can't name an adapter",
                          "use letters, digits, dot, dash, plus and underscore, not the word none")
+
+
+def check_given_name(name: str) -> None:
+    """For a name that a person gives. Raises PemmaError as `check_name`, and "adapter-identity" as for a note."""
+    check_name(name)
+    check_note(name.replace("_", " "), "adapter", what="name")
 
 
 def _free(name: str) -> Path:

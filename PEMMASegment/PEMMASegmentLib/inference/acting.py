@@ -79,7 +79,7 @@ def _verdict(adapter: Adapter) -> Notes:
 
 
 def _origin(adapter: Adapter, study: PetCtStudy) -> Notes:
-    unlike = scanner.unlike(scanner.facts(study), adapter.card.origin)
+    unlike = scanner.unlike(scanner.of_inputs(scanner.facts(study), adapter.inputs), adapter.card.origin)
     if not unlike:
         return ()
     return (("adapter-origin", f"the adapter was made on cases of another kind: here {'; '.join(unlike)}"),)

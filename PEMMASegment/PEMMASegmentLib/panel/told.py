@@ -67,7 +67,8 @@ def notes(answer: Result, study: PetCtStudy, options: Mapping[str, Any]) -> list
     warned = [note["sentence"] for note in answer.fields.get("warnings") or () if note["code"] not in known]
     parts = answer.fields.get("adapter_parts") or ()
     acted = answer.fields.get("adapter") is not None
-    unlike = scanner.unlike(scanner.facts(study), library.origin_of(Path(options["adapter"]))) if acted else []
+    here = scanner.of_inputs(scanner.facts(study), answer.fields["inputs"])
+    unlike = scanner.unlike(here, library.origin_of(Path(options["adapter"]))) if acted else []
     if unlike:
         warned.append(_("the adapter was made on cases of another kind: here {unlike}").format(unlike="; ".join(unlike)))
     lines = [_warning(sentence) for sentence in warned]

@@ -22,6 +22,8 @@ WORDS = {
 }
 #: Voxels of PET go with its reconstruction; those of CT change with the field of view of every patient.
 _COMPARED = tuple(key for key in WORDS if key != "ct_voxels_mm")
+#: Facts of one image alone.
+_OF = {"ct_kernel": "ct", "ct_voxels_mm": "ct", "pet_reconstruction": "pet", "tracer": "pet", "pet_voxels_mm": "pet"}
 _SAME_VOXELS = 0.1
 _LONGEST = 64
 
@@ -43,6 +45,11 @@ def facts(study: PetCtStudy) -> dict[str, str]:
     found = {key: value for key, value in found.items() if not any(word in value.casefold() for word in taboo)}
     sizes = {"ct_voxels_mm": _voxels(study.ct), "pet_voxels_mm": _voxels(study.pet)}
     return {key: value for key, value in (found | sizes).items() if value}
+
+
+def of_inputs(stated: dict[str, str], inputs: str) -> dict[str, str]:
+    """Of a study's facts those that concern who uses these inputs ("ct+pet", "ct" or "pet") alone."""
+    return {key: value for key, value in stated.items() if key not in _OF or _OF[key] in inputs.split("+")}
 
 
 def gathered(of_cases: Iterable[dict[str, str]]) -> dict[str, list[str]]:
