@@ -36,6 +36,7 @@ class Threshold:
     at: float = 0.45
     name: str = "threshold"
     given: list = field(default_factory=list)
+    training: dict = field(default_factory=dict)
 
     @property
     def words(self) -> str:
@@ -44,7 +45,8 @@ class Threshold:
     def fit(self, model, cases, inputs, seed, progress):
         progress(0.5, "fitting")
         self.given.append([case.id for case in cases])
-        return Adapter(AdapterCard("t", "1", None, "", (), model.identity, inputs, threshold=self.at), {})
+        card = AdapterCard("t", "1", None, "", (), model.identity, inputs, threshold=self.at, training=self.training)
+        return Adapter(card, {})
 
 
 @pytest.fixture(scope="module")
@@ -299,6 +301,14 @@ def test_too_few_patients_give_an_adapter_and_say_so(model, five, tmp_path):
     assert "--patient" not in record["sentence"]
 
 
+@pytest.mark.parametrize(("kept", "told"), [(0.09, True), (0.1, False), (None, False)])
+def test_an_adapter_that_learned_next_to_nothing_says_so(model, five, tmp_path, kept, told):
+    """The less the base misses, the less of a training is kept: of cases that were hardly corrected, next to nothing."""
+    how = Threshold(training={} if kept is None else {"strength": kept})
+    record = adapt(model, five[:1], how, tmp_path / "out", CaseLibrary(tmp_path / "book"))
+    assert ("almost nothing was learned" in record["note"]) == told
+
+
 def test_cases_of_one_patient_id_are_told_apart_from_too_few(model, five, tmp_path):
     """Anonymised archives often give everybody the same Patient ID; and SUVs with a typed weight stay known as such."""
     typed = replace(five[0].study, suv=Suv("typed", 1.0, ("weight",)))
@@ -306,7 +316,11 @@ def test_cases_of_one_patient_id_are_told_apart_from_too_few(model, five, tmp_pa
     alike = [replace(case, patient="P") for case in cases]
     record = adapt(model, alike, Threshold(), tmp_path / "out", CaseLibrary(tmp_path / "book"))
     assert record["verdict"] == "too few cases" and "5 cases have 1 Patient ID; " in record["sentence"]
-    assert "--patient" in record["sentence"] and read_card(tmp_path / "out").training["suv_typed"] == ["weight"]
+    card = read_card(tmp_path / "out")
+    assert "--patient" in record["sentence"] and card.training["suv_typed"] == ["weight"]
+    assert set(card.origin) == {"ct_voxels_mm", "pet_voxels_mm"}
+    adapt(model, alike, Threshold(), tmp_path / "out", CaseLibrary(tmp_path / "book"), inputs="ct")
+    assert set(read_card(tmp_path / "out").origin) == {"ct_voxels_mm"}  # of the PET that it was not given it knows nothing
 
 
 def test_what_cannot_be_done_is_refused_with_a_way_out(model, five, tmp_path):

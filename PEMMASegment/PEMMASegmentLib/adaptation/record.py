@@ -11,6 +11,9 @@ from .proof import Pair, Proof
 from .verdict import HARM, NOT_SHOWN, Verdict, forgotten, interval
 
 OF_THE_PROCEDURE = "the proof is of the procedure, run without each patient in turn; this adapter was trained on all cases"
+#: Below this share of a training that is kept (`keeping.strength`) an adapter is hardly more than the base.
+LITTLE = 0.1
+_LITTLE_LEARNED = "; the base misses hardly anything on these cases: almost nothing was learned from them"
 
 
 def as_record(said: Verdict, proof: Proof, reference: Sequence[Pair], tries: Tries, card: AdapterCard, seconds: float,
@@ -27,8 +30,12 @@ def as_record(said: Verdict, proof: Proof, reference: Sequence[Pair], tries: Tri
         "reference": {"cases": [_row(pair) for pair in reference], "mean_gain": float(gains.mean()) if len(gains) else None,
                       "interval_95": _listed(interval(gains)), "sentence": forgotten(before, after, trained_on)},
         "tries": tries.count, "tries_lost": tries.lost, "trained_share": card.trained_share, "inputs": card.inputs,
-        "method": card.method.name if card.method else None, "note": OF_THE_PROCEDURE, "seconds": round(seconds, 1),
+        "method": card.method.name if card.method else None, "note": _note(card), "seconds": round(seconds, 1),
     }  # fmt: skip
+
+
+def _note(card: AdapterCard) -> str:
+    return OF_THE_PROCEDURE + _LITTLE_LEARNED * (card.training.get("strength", 1.0) < LITTLE)
 
 
 def of_ladder(found: Ladder, lost: int) -> dict:
