@@ -3,6 +3,8 @@
     network's lesions   components of probability >= threshold; they follow the threshold and are numbered by size
     touched lesions     drawn or changed by the user; they stay as they are, with their numbers and tracking UIDs
     erased voxels       taken out of a lesion by the user; no lesion of the network takes them again, at no threshold
+    ticked, unticked    voxels of lesions that stood so when the user last ticked one; they decide at every threshold which
+                        of the network's lesions are dropped, also when there was no lesion there for a while
 No Slicer in here.
 """
 
@@ -19,13 +21,19 @@ from ..core.components import Box, components
 from ..core.images import array, like
 from ..core.types import SMALLEST_ML
 
+VOXELS = ("erased", "ticked", "unticked")  # members of a Drawing that the scene keeps as `packed`
+
+
+def _no_voxels() -> np.ndarray:
+    return np.empty(0, np.int64)
+
 
 @dataclass(frozen=True)
 class Drawing:
     """numbers: uint16 (z, y, x), the lesion of each voxel, 0 outside all; threshold: of the network's lesions.
 
     touched: lesions of the user; uids: their tracking UIDs. dropped, reviewed: lesions. highest: ever given to a lesion.
-    erased: flat indices of the erased voxels, rising. min_volume_ml: of the network's smallest lesion.
+    erased, ticked, unticked: flat indices of voxels, rising. min_volume_ml: of the network's smallest lesion.
     """
 
     numbers: np.ndarray
@@ -35,7 +43,9 @@ class Drawing:
     dropped: frozenset[int] = frozenset()
     reviewed: frozenset[int] = frozenset()
     highest: int = 0
-    erased: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    erased: np.ndarray = field(default_factory=_no_voxels)
+    ticked: np.ndarray = field(default_factory=_no_voxels)
+    unticked: np.ndarray = field(default_factory=_no_voxels)
     min_volume_ml: float = SMALLEST_ML
 
     @property
@@ -80,7 +90,7 @@ def at_threshold(before: Drawing | None, probability: sitk.Image, threshold: flo
     """The network's lesions of at least `smallest` voxels at this threshold, beside those that the user touched.
 
     What the user erased stays away, with what grows around it unless that is nearer to a lesion of the network's.
-    A network's lesion made of more dropped than kept voxels stays dropped; one that changed wants to be reviewed again.
+    A network's lesion with more unticked than ticked voxels is dropped; one that changed wants to be reviewed again.
     """
     label = like((array(probability) >= threshold).astype(np.uint8), probability)
     numbers, boxes = components(label, max(smallest, 1))
@@ -97,8 +107,27 @@ def at_threshold(before: Drawing | None, probability: sitk.Image, threshold: flo
         threshold=threshold,
         dropped=_dropped(before, numbers),
         reviewed=before.reviewed - changed(before.numbers, numbers),
-        highest=before.highest if before.touched else 0,
+        highest=before.highest if before.edited else 0,
     )
+
+
+def decided(before: Drawing, number: int, kept: bool) -> Drawing:
+    """The user keeps or drops a lesion."""
+    here = np.flatnonzero(before.numbers == number)
+    dropped = before.dropped - {number} if kept else before.dropped | {number}
+    ticked, unticked = (np.setdiff1d(voxels, here, assume_unique=True) for voxels in (before.ticked, before.unticked))
+    return noted(replace(before, dropped=dropped, ticked=ticked, unticked=unticked))
+
+
+def noted(drawing: Drawing) -> Drawing:
+    """With what stands ticked and unticked; voxels on which the user had decided before stay as they were."""
+    if not drawing.dropped and not len(drawing.unticked):
+        return replace(drawing, ticked=_no_voxels())
+    at = np.flatnonzero(drawing.numbers)
+    out = np.isin(drawing.numbers.ravel()[at], list(drawing.dropped))
+    ticked = np.union1d(drawing.ticked, np.setdiff1d(at[~out], drawing.unticked, assume_unique=True))
+    unticked = np.union1d(drawing.unticked, np.setdiff1d(at[out], drawing.ticked, assume_unique=True))
+    return replace(drawing, ticked=ticked, unticked=unticked)
 
 
 def erased_by(before: Drawing, numbers: np.ndarray) -> np.ndarray:
@@ -107,13 +136,17 @@ def erased_by(before: Drawing, numbers: np.ndarray) -> np.ndarray:
     return gone[numbers.ravel()[gone] == 0]
 
 
-def packed(erased: np.ndarray) -> str:
-    """Erased voxels as a text for the scene; back with `unpacked`."""
-    return base64.b64encode(zlib.compress(np.diff(erased, prepend=0).astype("<i8").tobytes())).decode("ascii")
+def packed(voxels: np.ndarray) -> str:
+    """Flat indices, rising, as a text for the scene; back with `unpacked`."""
+    if not len(voxels):
+        return ""
+    return base64.b64encode(zlib.compress(np.diff(voxels, prepend=0).astype("<i8").tobytes())).decode("ascii")
 
 
 def unpacked(text: str) -> np.ndarray:
     """Flat indices of a text of `packed`."""
+    if not text:
+        return _no_voxels()
     return np.cumsum(np.frombuffer(zlib.decompress(base64.b64decode(text)), "<i8"))
 
 
@@ -121,6 +154,18 @@ def changed(one: np.ndarray, other: np.ndarray) -> frozenset[int]:
     """Lesions that do not have the same voxels in both; also those that only one of them has."""
     differs = one != other
     return frozenset(np.unique(np.concatenate([one[differs], other[differs]])).tolist()) - {0}
+
+
+def continued(before: Drawing, after: Drawing) -> dict[int, int]:
+    """Lesion -> the one of `before` that it goes on from, if any: the user's by number, the others by most shared voxels."""
+    found = {number: number for number in before.touched | after.touched}
+    both = (before.numbers > 0) & (after.numbers > 0)
+    pairs, shared = np.unique(after.numbers[both].astype(np.int64) << 16 | before.numbers[both], return_counts=True)
+    for pair in pairs[np.argsort(-shared, kind="stable")].tolist():
+        new, old = divmod(pair, 1 << 16)
+        if new not in found and old not in found.values():
+            found[new] = old
+    return found
 
 
 def drawn_by_network(numbers: np.ndarray, label: sitk.Image) -> frozenset[int]:
@@ -179,11 +224,8 @@ def _of_user(drawing: Drawing) -> np.ndarray:
 
 def _dropped(before: Drawing, numbers: np.ndarray) -> frozenset[int]:
     stay = before.dropped & before.touched
-    if stay == before.dropped:
+    if not len(before.unticked):
         return stay
-    vote = np.zeros(int(before.numbers.max(initial=0)) + 1)
-    for number in range(1, len(vote)):
-        vote[number] = 0 if number in before.touched else -1 if number in before.dropped else 1
-    inside = numbers > 0
-    sums = np.bincount(numbers[inside], weights=vote[before.numbers[inside]])
-    return stay | frozenset(np.flatnonzero(sums < 0).tolist())
+    most = int(numbers.max(initial=0)) + 1
+    out, kept = (np.bincount(numbers.ravel()[voxels], minlength=most) for voxels in (before.unticked, before.ticked))
+    return stay | frozenset(np.flatnonzero(out > kept).tolist()) - before.touched - {0}

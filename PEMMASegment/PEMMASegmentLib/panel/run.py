@@ -18,7 +18,7 @@ from ..core import Lesion, PemmaError, Segmentation
 from ..core.images import like, voxels_in
 from ..study import PetCtStudy
 from . import lesion_edits, segments, table
-from .drawing import Drawing, Packed, at_threshold, changed, erased_by, packed
+from .drawing import VOXELS, Drawing, Packed, at_threshold, changed, continued, decided, erased_by, packed
 
 RECORD = "PEMMASegment.Record"
 PROBABILITY, TABLE, CT, PET = (f"PEMMASegment.{name}" for name in ("Probability", "Table", "CT", "PET"))
@@ -56,6 +56,7 @@ class Run:
     coverage: tuple[tuple[str, str], ...] = ()
     _drawing: Drawing | None = None
     _undo: list[tuple[str, Packed]] = field(default_factory=list)
+    _sliding: str = ""  # the act that goes on while a slider moves
     _in_3d: bool = True
     _surfaces: dict | None = None  # those that are still right, while the others wait to be made
 
@@ -120,8 +121,9 @@ class Run:
         before, grid, act = self._drawing, self.segmentation.probability, "volume" if threshold is None else "threshold"
         least = self.min_volume_ml if min_volume_ml is None else min_volume_ml
         after = at_threshold(before, grid, self.threshold if threshold is None else threshold, voxels_in(least, grid))
-        if before is not None and self.last_act != act:  # a slider that moves on is one act
+        if before is not None and self._sliding != act:  # a slider that moves on is one act
             self._remember(act)
+            self._sliding = act
         self._draw(replace(after, min_volume_ml=least))
 
     def make_surfaces(self) -> None:
@@ -131,16 +133,17 @@ class Run:
             self._surfaces = None
 
     def keep(self, number: int, kept: bool) -> None:
-        """Keeps or drops a lesion."""
-        drawing = self._drawing
-        self._remember("keep")
-        self._show(replace(drawing, dropped=drawing.dropped - {number} if kept else drawing.dropped | {number}))
+        """Keeps or drops a lesion; one that the user has just deleted stays deleted."""
+        self.take_edits()
+        if number in {lesion.number for lesion in self.lesions}:
+            self._remember("keep")
+            self._show(decided(self._drawing, number, kept))
 
     def review(self, numbers: Sequence[int], done: bool = True) -> None:
         """Marks lesions as looked at by the physician, or as flagged again. Stays with them until they change."""
-        self.take_edits()
-        now = self._drawing.reviewed
-        self._show(replace(self._drawing, reviewed=now | set(numbers) if done else now - set(numbers)))
+        self.rest()
+        now, chosen = self._drawing.reviewed, {lesion.number for lesion in self.lesions} & set(numbers)
+        self._show(replace(self._drawing, reviewed=now | chosen if done else now - chosen))
 
     def add(self, at_lps: tuple[float, float, float]) -> tuple[int, lesion_edits.Grown]:
         """Adds the lesion at a point (`lesion_edits.grow`); returns its number and how it was found. Raises PemmaError."""
@@ -162,7 +165,8 @@ class Run:
         )
         numbers, new = self._drawing.numbers.copy(), self._drawing.free_number
         numbers[box][part] = new
-        self._change("cut", numbers)
+        dropped = self._drawing.dropped
+        self._change("cut", numbers, dropped=dropped | {new} if number in dropped else dropped)
         return number, new
 
     def merge(self, chosen: Sequence[int]) -> int:
@@ -175,18 +179,25 @@ class Run:
         self._change("merge", numbers, dropped=self._drawing.dropped - set(chosen))
         return chosen[0]
 
+    def rest(self) -> None:
+        """The lesions are looked at or written as they are now: edits are taken over, a slider that moves on is another act."""
+        self.take_edits()
+        self._sliding = ""
+
     def take_edits(self) -> bool:
         """Takes over what was done to the segments in the Segment Editor; False when nothing was."""
         if self._drawing is None:
             return False
         drawing = self._drawing
-        numbers = segments.read(self.node, self.segmentation.probability, drawing.free_number)
+        numbers, overlap = segments.read(
+            self.node, self.segmentation.probability, drawing.free_number, drawing.numbers
+        )
         differ = changed(drawing.numbers, numbers)
         reviewed = segments.reviewed(self.node) & {lesion.number for lesion in self.lesions}
         if not differ and reviewed == drawing.reviewed:
             return False
         if differ:
-            self._change("edit", numbers, redraw=False, reviewed=reviewed)
+            self._change("edit", numbers, redraw=overlap, reviewed=reviewed)
         else:
             self._show(replace(drawing, reviewed=reviewed))
         return True
@@ -197,7 +208,7 @@ class Run:
         if not self._undo:
             return ""
         act, packed = self._undo.pop()
-        now, before = self._drawing, packed.unpacked()
+        self._sliding, now, before = "", self._drawing, packed.unpacked()
         differ = changed(now.numbers, before.numbers)
         self._draw(replace(before, reviewed=(now.reviewed - differ) | (before.reviewed & differ)))
         self.make_surfaces()
@@ -216,11 +227,12 @@ class Run:
 
     def write_seg(self, path: Path) -> tuple[tuple[str, str], ...]:
         """Writes the kept lesions as DICOM-SEG, as they are drawn now; returns notes. Raises PemmaError."""
-        self.take_edits()
+        self.rest()
         options = {"segments": "each", "min_volume_ml": self.min_volume_ml, "mtv_rule": self.mtv_rule}
         return results.write_seg(path, self.study, self.drawn, self.lesions, command_options=options)
 
     def _remember(self, act: str) -> None:
+        self._sliding = ""
         self._undo = [*self._undo[1 - MOST_UNDO :], (act, Packed.of(self._drawing))]
 
     def _change(self, act: str, numbers: np.ndarray, *, redraw: bool = True, **decided) -> None:
@@ -233,7 +245,7 @@ class Run:
             before,
             numbers=numbers,
             touched=(before.touched | differ) & there,
-            uids={lesion.number: lesion.tracking_uid for lesion in self.lesions} | dict(before.uids),
+            uids={lesion.number: lesion.tracking_uid for lesion in self.lesions},
             dropped=decided["dropped"] & there,
             reviewed=(decided["reviewed"] & there) - differ,
             highest=max(before.highest, int(before.numbers.max(initial=0)), int(numbers.max(initial=0))),
@@ -248,7 +260,10 @@ class Run:
         lesions = self._measured(drawing)
         grid, model = self.segmentation.probability, self.segmentation.model
         self._keep_surfaces(drawing)
-        segments.draw(self.node, drawing.numbers, grid, lesions, model, drawing.reviewed)
+        looks = segments.looks(self.node)
+        if looks:
+            looks = {new: looks[old] for new, old in continued(self._drawing, drawing).items() if old in looks}
+        segments.draw(self.node, drawing.numbers, grid, lesions, model, drawing.reviewed, looks)
         self._become(drawing, lesions)
 
     def _keep_surfaces(self, drawing: Drawing) -> None:
@@ -268,6 +283,8 @@ class Run:
 
     def _become(self, drawing: Drawing, lesions: list[Lesion]) -> None:
         """Keeps them, and brings record and table up to date."""
+        uids = {lesion.number: lesion.tracking_uid for lesion in lesions if lesion.number in drawing.touched}
+        drawing = replace(drawing, uids=uids)  # also of a new one: it keeps what it was given first
         self._drawing, self.lesions, self.min_volume_ml = drawing, lesions, drawing.min_volume_ml
         numbers = like(drawing.numbers, self.segmentation.probability)
         self.coverage = results.coverage(lesions, replace(self.segmentation, numbers=numbers), self.study.pet)
@@ -275,7 +292,8 @@ class Run:
         record = json.loads(node.GetAttribute(RECORD))
         record |= {
             "threshold": drawing.threshold, "min_volume_ml": self.min_volume_ml, "mtv_rule": self.mtv_rule,
-            "highest": drawing.highest, "erased": packed(drawing.erased), "usual_min_volume_ml": self.usual_min_volume_ml,
+            "highest": drawing.highest, "usual_min_volume_ml": self.usual_min_volume_ml,
+            **{name: packed(getattr(drawing, name)) for name in VOXELS},
         }  # fmt: skip
         node.SetAttribute(RECORD, json.dumps(record))
         if node.GetNodeReference(TABLE) is not None:

@@ -20,7 +20,7 @@ from ..core import Identity, PemmaError, Segmentation, Step
 from ..core.images import array, like, on_one_grid
 from ..study import PetCtStudy
 from . import own_nodes, segments, sources, volumes
-from .drawing import Drawing, drawn_by_network, unpacked
+from .drawing import VOXELS, Drawing, drawn_by_network, noted, unpacked
 from .run import CT, PET, PROBABILITY, RECORD, TABLE, History, Run
 
 _KEPT_FIELDS = ("software", "model", "adapter", "adapter_parts", "inputs", "device", "precision", "threshold", "roi_mm", "steps")
@@ -116,7 +116,10 @@ def restore(node, study: PetCtStudy, history: History | None = None) -> Run:
     parts = tuple(part.GetID() for part in (kept, node.GetNodeReference(TABLE)) if part is not None)
     run = Run(study, segmentation, node.GetID(), record["min_volume_ml"], record["mtv_rule"], usual, parts, record.get("typed"))
     own_nodes.only_to_keep(kept)
-    run._show(_drawing_of(run, record))
+    drawing, overlap = _drawing_of(run, record)
+    run._show(drawing)
+    if overlap:  # edited while it was not shown: what is drawn is what is measured
+        run._draw(drawing)
     if history is not None:
         run.take_up(history)
     return run
@@ -126,14 +129,14 @@ def _record(node) -> dict[str, Any]:
     return json.loads(node.GetAttribute(RECORD))
 
 
-def _drawing_of(run: Run, record: Mapping[str, Any]) -> Drawing:
-    """What the segments show. Lesions that are no component of the network's label are the user's."""
+def _drawing_of(run: Run, record: Mapping[str, Any]) -> tuple[Drawing, bool]:
+    """What the segments show, and whether they overlap. Lesions that are no component of the network's label are the user's."""
     node, highest = run.node, record.get("highest", 0)
-    numbers = segments.read(node, run.segmentation.probability, max([highest, *segments.ids(node)]) + 1)
+    numbers, overlap = segments.read(node, run.segmentation.probability, max([highest, *segments.ids(node)]) + 1)
     there = frozenset(np.unique(numbers[numbers > 0]).tolist())
     touched = there - drawn_by_network(numbers, run.segmentation.label)
     touched |= segments.with_tag(node, segments.ALGORITHM_TYPE, "SEMIAUTOMATIC") & there
-    return Drawing(
+    drawing = Drawing(
         numbers,
         run.segmentation.threshold,
         touched=touched,
@@ -142,8 +145,9 @@ def _drawing_of(run: Run, record: Mapping[str, Any]) -> Drawing:
         reviewed=segments.reviewed(node) & there,
         highest=highest,
         min_volume_ml=record["min_volume_ml"],
-        erased=unpacked(record["erased"]) if record.get("erased") else np.empty(0, np.int64),
+        **{name: unpacked(record.get(name) or "") for name in VOXELS},
     )
+    return (drawing if "unticked" in record else noted(drawing)), overlap
 
 
 def _segmentation(fields: Mapping[str, Any], probability: sitk.Image) -> Segmentation:

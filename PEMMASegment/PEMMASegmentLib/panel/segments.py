@@ -1,6 +1,8 @@
 """Lesions as segments of a segmentation node: codes, colours, review state, which of them the user keeps; and back."""
 
+import re
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
@@ -28,24 +30,46 @@ TRACKING_ID, TRACKING_UID = "DICOM.TrackingIdentifier", "DICOM.TrackingUniqueIde
 LABELMAP, SURFACE = "Binary labelmap", "Closed surface"
 
 
+class Look(NamedTuple):
+    """What the user gave to a segment: name, colour (RGB in 0..1), terminology; None for what is ours."""
+
+    name: str | None
+    colour: tuple[float, float, float] | None
+    terminology: str | None
+
+
 def draw(node, numbers: np.ndarray, grid: sitk.Image, lesions: Sequence[Lesion], model: Identity,
-         reviewed: frozenset[int] = frozenset()) -> None:  # fmt: skip
+         reviewed: frozenset[int] = frozenset(), looks: Mapping[int, Look] | None = None) -> None:  # fmt: skip
     """Replaces the segments of lesions by these, without surfaces; empty segments that the user made stay.
 
-    numbers: (z, y, x), the lesion of each voxel of `grid`. Names, colours and codes that the user gave stay.
+    numbers: (z, y, x), the lesion of each voxel of `grid`. looks: lesion number -> what the user gave.
     """
     segmentation = node.GetSegmentation()
-    before = {number: segmentation.GetSegment(segment_id) for number, segment_id in ids(node).items()}
-    for number, segment_id in ids(node).items():
-        before[number].RemoveRepresentation(LABELMAP)  # else it would be cleared out of the labelmap that all share
+    for segment_id in ids(node).values():
+        # else it would be cleared out of the labelmap that all share
+        segmentation.GetSegment(segment_id).RemoveRepresentation(LABELMAP)
         segmentation.RemoveSegment(segment_id)
     if not lesions:
         return
     labelmap = _labelmap(numbers, grid)
     for lesion in lesions:
-        segment = _segment(lesion.number, before.get(lesion.number), labelmap)
+        segment = _segment(lesion.number, (looks or {}).get(lesion.number), labelmap)
         segmentation.AddSegment(segment, _free_id(segmentation, f"Lesion_{lesion.number}"))
     describe(node, lesions, model, reviewed)
+
+
+def looks(node) -> dict[int, Look]:
+    """Lesion number -> what the user gave to its segment, where that is anything."""
+    segmentation = node.GetSegmentation()
+    found = {number: _look(segmentation.GetSegment(segment_id)) for number, segment_id in ids(node).items()}
+    return {number: look for number, look in found.items() if any(look)}
+
+
+def _look(segment) -> Look:
+    name, colour, terminology = segment.GetName(), segment.GetColor(), tag(segment, "TerminologyEntry")
+    ours = re.fullmatch(r"Tumour \d+", name) is not None
+    palette = np.isclose(COLOURS, colour, rtol=0, atol=1e-3).all(axis=1).any()
+    return Look(None if ours else name, None if palette else colour, None if terminology == TERMINOLOGY else terminology)
 
 
 def surfaces(node) -> dict[int, vtk.vtkPolyData]:
@@ -81,13 +105,15 @@ def describe(node, lesions: Sequence[Lesion], model: Identity, reviewed: frozens
             segment.SetTag(name, value)
 
 
-def read(node, grid: sitk.Image, free_number: int) -> np.ndarray:
-    """The lesion of each voxel (uint16, z y x) of `grid` as the segments are now.
+def read(node, grid: sitk.Image, free_number: int, former: np.ndarray | None = None) -> tuple[np.ndarray, bool]:
+    """The lesion of each voxel (uint16, z y x) of `grid` as the segments are now, and whether segments overlap.
 
     A segment that the user added and drew into becomes a lesion from `free_number` on; so does one that was copied here
-    and brings a number that another segment has. Where segments overlap the last one counts.
+    and brings a number that another segment has. Where segments overlap one counts that has not had the voxel before,
+    in `former` (as `numbers`); of several the last.
     """
-    numbers, known = np.zeros(grid.GetSize()[::-1], np.uint16), set()
+    numbers, overlap, known = np.zeros(grid.GetSize()[::-1], np.uint16), False, set()
+    former = numbers if former is None else former
     segmentation = node.GetSegmentation()
     for segment_id in _all_ids(segmentation):
         segment = segmentation.GetSegment(segment_id)
@@ -100,9 +126,11 @@ def read(node, grid: sitk.Image, free_number: int) -> np.ndarray:
                 segment.SetTag(NUMBER, str(free_number))
                 segment.SetTerminology(TERMINOLOGY)
                 free_number += 1
-            numbers[box][inside] = int(tag(segment, NUMBER))
+            number, taken = int(tag(segment, NUMBER)), inside & (numbers[box] > 0)
+            overlap = overlap or bool(taken.any())
+            numbers[box][inside & ~(taken & (former[box] == number))] = number
         known |= {tag(segment, NUMBER)} - {""}
-    return numbers
+    return numbers, overlap
 
 
 def ids(node) -> dict[int, str]:
@@ -187,12 +215,13 @@ def _labelmap(numbers: np.ndarray, grid: sitk.Image):
     return labelmap
 
 
-def _segment(number: int, before, labelmap):
-    """A new segment that looks like the lesion's earlier one, if there was one."""
+def _segment(number: int, look: Look | None, labelmap):
+    """A new segment; what the user did not give comes from the number."""
+    name, colour, terminology = look or (None, None, None)
     segment = slicer.vtkSegment()
-    segment.SetName(before.GetName() if before is not None else f"Tumour {number}")
-    segment.SetColor(*(before.GetColor() if before is not None else COLOURS[(number - 1) % len(COLOURS)]))
-    segment.SetTerminology(tag(before, "TerminologyEntry") if before is not None else TERMINOLOGY)
+    segment.SetName(name or f"Tumour {number}")
+    segment.SetColor(*(colour or COLOURS[(number - 1) % len(COLOURS)]))
+    segment.SetTerminology(terminology or TERMINOLOGY)
     segment.SetTag(NUMBER, str(number))
     segment.SetLabelValue(number)
     segment.AddRepresentation(LABELMAP, labelmap)
