@@ -245,5 +245,5 @@ class PEMMASegmentTest(ScriptedLoadableModuleTest):
         assert run.lesions, "no lesion found in the bundled patient"
         from PEMMASegmentLib.panel import logic
 
-        path = logic.export_seg(run, Path(slicer.util.tempDirectory()))
+        path, _ = logic.export_seg(run, Path(slicer.util.tempDirectory()))
         assert path.is_file()

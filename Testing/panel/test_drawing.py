@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from .conftest import FIELDS, at, voxels
+from .conftest import FIELDS, at, click, voxels
 
 pytest.importorskip("slicer", reason="needs the package slicer-core", exc_type=ImportError)
 pytest.importorskip("PyQt5.QtWidgets", reason="needs the package PyQt5", exc_type=ImportError)
@@ -36,6 +36,14 @@ def three(expert) -> sitk.Image:
 def run(case, three):
     """That answer as a run in the scene."""
     return runs.create(case.study, FIELDS, three, case.ct, case.pet)
+
+
+@pytest.fixture
+def panel(module, three):
+    """The panel with that answer in it."""
+    chosen = module.panel.chosen
+    assert module.panel._results.add(runs.create(module.panel._study(), FIELDS, three, chosen.ct, chosen.pet))
+    return module.panel
 
 
 def lesion_at(run, index):
@@ -173,8 +181,8 @@ def test_a_part_of_an_unticked_lesion_is_unticked(run):
 
 
 def test_a_slider_that_moves_after_a_review_or_an_export_is_another_act(run, tmp_path):
-    between = (lambda: run.review([1]), lambda: logic.export_seg(run, tmp_path))
-    for threshold, act in zip((0.6, 0.55), between, strict=True):
+    between = (lambda: run.review([1]), lambda: logic.export_table(run, tmp_path), lambda: logic.export_seg(run, tmp_path))
+    for threshold, act in zip((0.6, 0.55, 0.65), between, strict=True):
         run.redraw(threshold=0.7)
         run.redraw(threshold=threshold)
         act()
@@ -191,3 +199,55 @@ def test_a_tick_right_after_a_deletion_acts_on_what_is_left(run):
     run.keep(2, False)
     run.review([1, 2])
     assert [lesion.number for lesion in run.lesions] == [1] and run.last_act == "edit" and run.reviewed == {1}
+
+
+def under(transform, *nodes) -> None:
+    for node in nodes:
+        node.SetAndObserveTransformNodeID(transform.GetID() if transform is not None else None)
+
+
+def test_under_a_transform_the_crosshair_and_the_rows_mean_what_is_seen(panel):
+    """As for a comparison with an earlier study: CT, PET and result lie 30 mm higher, tilted."""
+    import slicer
+
+    ui, chosen, node = panel.ui, panel.chosen, panel.run.node
+    matrix = np.eye(4)
+    matrix[1:3, 1:3], matrix[2, 3] = [[0.8, -0.6], [0.6, 0.8]], 30.0
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
+    under(transform, chosen.ct, chosen.pet, node)
+    crosshair = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+    x, y, z = at(panel.run.segmentation.probability, ONLY_PET)
+    seen = (matrix @ [-x, -y, z, 1.0])[:3]
+    crosshair.SetCrosshairRAS(*seen)
+    click(ui.addButton)
+    assert lesion_at(panel.run, ONLY_PET).number == 4, ui.messageLabel.text
+    crosshair.SetCrosshairRAS(*node.GetSegmentCenterRAS(segments.ids(node)[2]))
+    click(ui.cutButton)
+    assert "Lesion 2 was split" in ui.messageLabel.text
+    assert np.allclose(logic.centre_ras(panel.run, 3), node.GetSegmentCenterRAS(segments.ids(node)[3]), atol=3)
+    under(None, chosen.pet)  # now the PET shows elsewhere what the CT shows here
+    for button in (ui.addButton, ui.cutButton):
+        click(button)
+        assert "transform" in ui.messageLabel.text and len(panel.run.lesions) == 5
+        panel._say("")
+
+
+def test_without_its_node_a_row_tells_that_the_result_is_gone(panel):
+    import slicer
+
+    slicer.mrmlScene.RemoveNode(panel.run.node)
+    panel.ui.lesionTable.cellClicked.emit(0, 1)
+    assert "no longer in the scene" in panel.ui.messageLabel.text
+
+
+def test_more_lesions_than_segments_are_told(panel, tmp_path, monkeypatch):
+    import pydicom
+
+    from PEMMASegmentLib.results import seg
+
+    monkeypatch.setattr(seg, "MOST_SEGMENTS", 2)
+    panel.ui.exportPathEdit.currentPath = str(tmp_path)
+    click(panel.ui.exportButton)
+    assert "in one segment" in panel.ui.messageLabel.text and "in one segment" in panel.ui.exportLabel.text
+    assert len(pydicom.dcmread(tmp_path / "PEMMASegment.dcm").SegmentSequence) == 1

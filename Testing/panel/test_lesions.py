@@ -373,7 +373,7 @@ def test_the_seg_of_an_edited_run_holds_what_is_kept_and_who_drew_it(run, case, 
     run.add(at(run.segmentation.probability, SEEN))
     run.add(at(run.segmentation.probability, ONLY_PET))
     run.keep(3, False)
-    path = logic.export_seg(run, tmp_path)
+    path, _ = logic.export_seg(run, tmp_path)
     seg = pydicom.dcmread(path)
     assert [item.SegmentLabel for item in seg.SegmentSequence] == ["Tumour 1", "Tumour 2"]
     assert [item.SegmentAlgorithmType for item in seg.SegmentSequence] == ["AUTOMATIC", "SEMIAUTOMATIC"]
@@ -385,7 +385,7 @@ def test_the_seg_of_an_edited_run_holds_what_is_kept_and_who_drew_it(run, case, 
     import slicer
 
     slicer.app = type("App", (), {"temporaryPath": str(tmp_path / "database")})
-    path = logic.export_seg(run, None, into_database=True)
+    path, _ = logic.export_seg(run, None, into_database=True)
     assert slicer.dicomDatabase.inserted == [str(path)] and not list((tmp_path / "database").iterdir())
 
 

@@ -141,13 +141,13 @@ def test_seg_holds_the_kept_lesions_and_references_the_ct(case, run, tmp_path):
 
     from PEMMASegmentLib.study import annotation
 
-    path = logic.export_seg(run, tmp_path, into_database=True)
+    path, notes = logic.export_seg(run, tmp_path, into_database=True)
     assert slicer.dicomDatabase.inserted == [str(path)]
     label, _ = annotation.read(path, case.study)
     assert np.array_equal(sitk.GetArrayFromImage(label), sitk.GetArrayFromImage(run.segmentation.label))
     seg = pydicom.dcmread(path)
     assert seg.ReferencedSeriesSequence[0].SeriesInstanceUID == case.study.ct_headers[0].SeriesInstanceUID
-    assert logic.export_seg(run, tmp_path) != path
+    assert logic.export_seg(run, tmp_path)[0] != path and notes == []
     assert logic.why_not_export(run) == ""
     run.keep(1, False)
     assert "no lesion" in logic.why_not_export(run)

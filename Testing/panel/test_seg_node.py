@@ -20,7 +20,7 @@ logic = importlib.import_module("PEMMASegmentLib.panel.logic")
 def read_back(case, answer, tmp_path):
     """The run, and the label maps that dcmqi makes of its SEG."""
     run = logic.show_result(case.study, answer, case.ct, case.pet, {})
-    seg = logic.export_seg(run, tmp_path)
+    seg, _ = logic.export_seg(run, tmp_path)
     out = tmp_path / "dcmqi"
     out.mkdir()
     command = [PROGRAM, "--inputDICOM", str(seg), "--outputDirectory", str(out), "--outputType", "nrrd"]

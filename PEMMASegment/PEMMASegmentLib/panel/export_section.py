@@ -1,6 +1,6 @@
 """The section Export: the kept lesions as DICOM-SEG and as a table, into a folder or the DICOM database."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from slicer.i18n import tr as _
@@ -29,8 +29,8 @@ class ExportSection:
     def _export_seg(self) -> None:
         into_database = self._ui.intoDatabaseCheckBox.checked
         folder = self._folder(or_none=into_database)
-        path = logic.export_seg(self._run, folder, into_database=into_database)
-        self._tell(path, _("DICOM-SEG with {number} lesion(s)"), folder, into_database)
+        path, notes = logic.export_seg(self._run, folder, into_database=into_database)
+        self._tell(path, _("DICOM-SEG with {number} lesion(s)"), folder, into_database, notes)
 
     def _export_table(self) -> None:
         folder = self._folder()
@@ -42,11 +42,12 @@ class ExportSection:
             raise PemmaError("no-folder", "no place for the result is chosen", "choose a folder, or tick the database")
         return Path(chosen) if chosen else None
 
-    def _tell(self, path: Path, what: str, folder: Path | None, into_database: bool) -> None:
-        """What was written, and where."""
+    def _tell(self, path: Path, what: str, folder: Path | None, into_database: bool, notes: Sequence[str] = ()) -> None:
+        """What was written, and where, and what to know about it."""
         kept = sum(lesion.kept for lesion in self._run.lesions)
         places = [*([_("{name} in {folder}").format(name=path.name, folder=folder.name or folder)] if folder else []),
                   *([_("the DICOM database")] if into_database else [])]  # fmt: skip
         words = _("{what} written: {places}.").format(what=what.format(number=kept), places=", ".join(map(str, places)))
+        words = "\n".join([words, *(_("Note: {sentence}.").format(sentence=note) for note in notes)])
         self._ui.exportLabel.text = words
         self._say(words)

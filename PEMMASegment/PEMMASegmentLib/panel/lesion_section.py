@@ -110,16 +110,16 @@ class LesionSection(VTKObservationMixin):
         self._do(self.run.keep, number, kept)
 
     def _on_lesion(self, number: int) -> None:
-        slicer.modules.markups.logic().JumpSlicesToLocation(*logic.centre_ras(self.run, number), True)
+        self._guarded(lambda: slicer.modules.markups.logic().JumpSlicesToLocation(*logic.centre_ras(self.run, number), True))
 
     def _add(self) -> None:
-        number, grown = self.run.add(logic.crosshair_lps())
+        number, grown = self.run.add(logic.crosshair_lps(self.run))
         self._refresh()
         self._list.select(number)
         self._say(_added(number, grown, self.run))
 
     def _cut(self) -> None:
-        number, new = self.run.cut(logic.crosshair_lps())
+        number, new = self.run.cut(logic.crosshair_lps(self.run))
         self._say(_("Lesion {number} was split: the part at the crosshair is lesion {new}.").format(number=number, new=new))
 
     def _merge(self) -> None:

@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +57,10 @@ def show_result(study: PetCtStudy, answer: Result, ct_node, pet_node, options: M
     )  # fmt: skip
 
 
-def export_seg(run: runs.Run, folder: Path | None, *, into_database: bool = False) -> Path:
+def export_seg(run: runs.Run, folder: Path | None, *, into_database: bool = False) -> tuple[Path, list[str]]:
     """Writes the kept lesions as DICOM-SEG under a name that is free in the folder, which may be None for the database.
 
+    Returns the file and sentences of what the user should know about it.
     Raises PemmaError with the reason: no lesion kept, no DICOM headers, a volume that was moved, no such folder, a full disk,
     a database that does not take it.
     """
@@ -67,10 +68,10 @@ def export_seg(run: runs.Run, folder: Path | None, *, into_database: bool = Fals
         raise PemmaError("seg-moved", why, studies.LOAD_AGAIN)
     with _place(folder) as place:
         path = _free_name(place / SEG_FILE)
-        _to_disk(run.write_seg, path)
+        notes = _to_disk(run.write_seg, path)
         if into_database:
             _into_database(path)
-        return path
+        return path, [sentence for _code, sentence in notes]
 
 
 def _into_database(path: Path) -> None:
@@ -84,7 +85,7 @@ def _into_database(path: Path) -> None:
 
 def export_table(run: runs.Run, folder: Path) -> Path:
     """Writes the kept lesions as CSV under a name that is free in the folder. Raises PemmaError."""
-    run.take_edits()
+    run.rest()
     with _place(folder) as place:
         path = _free_name(place / TABLE_FILE)
         typed = run.study.suv.typed if run.study.suv else ()
@@ -104,9 +105,9 @@ def _place(folder: Path | None) -> Iterator[Path]:
         yield folder
 
 
-def _to_disk(write, path: Path, *arguments) -> None:
+def _to_disk(write: Callable, path: Path, *arguments) -> Any:
     try:
-        write(path, *arguments)
+        return write(path, *arguments)
     except OSError as error:
         words = error.strerror or type(error).__name__
         way_out = "free some space or choose another folder"
@@ -125,14 +126,25 @@ def why_not_export(run: runs.Run | None) -> str:
 
 
 def centre_ras(run: runs.Run, number: int) -> tuple[float, float, float]:
-    """A lesion's centroid in RAS millimetres: where the views jump to."""
-    return volumes.to_ras(next(lesion.centroid_mm for lesion in run.lesions if lesion.number == number))
+    """Where a lesion's centroid is drawn, RAS millimetres of the views. Raises PemmaError "result-gone"."""
+    seen = [0.0, 0.0, 0.0]
+    centre = next(lesion.centroid_mm for lesion in run.lesions if lesion.number == number)
+    run.node.TransformPointToWorld(volumes.to_ras(centre), seen)
+    return tuple(seen)
 
 
-def crosshair_lps() -> tuple[float, float, float]:
-    """Where the crosshair is, LPS millimetres; Shift and the mouse move it in any slice view."""
-    crosshair = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
-    return volumes.to_ras(crosshair.GetCrosshairRAS())
+def crosshair_lps(run: runs.Run) -> tuple[float, float, float]:
+    """Where in the study the crosshair is, LPS millimetres; Shift and the mouse move it in any slice view.
+
+    Raises PemmaError "moved-apart" when CT, PET and result are not under one transform: the place would be ambiguous.
+    """
+    volume_nodes = [volume for volume in runs.made_on(run.node) if volume is not None]
+    if any(volume.GetParentTransformNode() is not run.node.GetParentTransformNode() for volume in volume_nodes):
+        way_out = "put all of them under one, or take them out of it (module Transforms)"
+        raise PemmaError("moved-apart", "CT, PET and result are not under the same transform", way_out)
+    crosshair, there = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode"), [0.0, 0.0, 0.0]
+    run.node.TransformPointFromWorld(crosshair.GetCrosshairRAS(), there)
+    return volumes.to_ras(there)
 
 
 def open_editor(run: runs.Run, number: int | None = None) -> None:
@@ -146,7 +158,7 @@ def open_editor(run: runs.Run, number: int | None = None) -> None:
         editor = scene.AddNode(editor)
     editor.SetAndObserveSegmentationNode(run.node)
     editor.SetAndObserveSourceVolumeNode(run.reference)
-    if number is not None:
+    if number in segments.ids(run.node):  # it may just have been deleted
         editor.SetSelectedSegmentID(segments.ids(run.node)[number])
     slicer.util.selectModule(EDITOR)
 
