@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from pydicom import dcmread
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MediaStorageDirectoryStorage, generate_uid
 
 from PEMMASegmentLib.core import PemmaError
 from PEMMASegmentLib.core.images import array, like, to_grid_of
+from PEMMASegmentLib.study import annotation
 from PEMMASegmentLib.training.folders import cases
 
 pytestmark = pytest.mark.filterwarnings("ignore:The value length")  # the public files' Study ID is too long
@@ -170,6 +172,18 @@ def test_dicom_cases(unpack, shared, tmp_path):
     assert label.GetSize() == study.ct.GetSize()
     shutil.copytree(tmp_path / "STS_008", tmp_path / "follow-up")  # two studies of one patient stay together
     assert {c.patient for c in cases(tmp_path) if c.name != "STS_019"} == {"STS_008"}
+
+
+def test_a_contour_with_an_id_of_its_own_does_not_part_the_studies_of_a_patient(unpack, tmp_path):
+    """As planning systems give them, and found before the images."""
+    for name in ("first", "second"):
+        shutil.copytree(unpack("sts/dicom/STS_008.zip"), tmp_path / name)
+        file = annotation.find(tmp_path / name)
+        contour = dcmread(file)
+        contour.PatientID = f"RT-{name}"
+        contour.save_as(tmp_path / name / "AA.dcm")
+        file.unlink()
+    assert [case.patient for case in cases(tmp_path)] == ["first", "first"]
 
 
 def test_folders_without_cases_labels_or_of_mixed_kind_are_refused(unpack, nifti_folder, tmp_path):

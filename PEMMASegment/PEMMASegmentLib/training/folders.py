@@ -19,6 +19,8 @@ _LAYOUTS = (
     "give one sub-folder a case with ct.nii.gz, pet.nii.gz and mask.nii.gz, or one sub-folder a DICOM study with "
     "RTSTRUCT or SEG, or nnU-Net's dataset.json, imagesTr and labelsTr"
 )
+#: Beginnings of the SOP classes of radiotherapy (RTSTRUCT, plans, doses) and of SEG.
+_DRAWN = ("1.2.840.10008.5.1.4.1.1.481.", "1.2.840.10008.5.1.4.1.1.66.")
 _DATE = re.compile(r"_(\d{4}-\d{2}-\d{2}|\d{2}-\d{2}-\d{4})$")  # autoPET names its scans patient_date
 
 
@@ -96,10 +98,13 @@ def _refuse_unlabelled(names: list[str], what: str) -> None:
 
 
 def _patient_id(folder: Path) -> str | None:
-    """The first Patient ID below the folder (a DICOMDIR has none), "" where no DICOM file has one; None without DICOM."""
+    """The first Patient ID of an image below the folder (a DICOMDIR has none), "" where none has one; None without DICOM.
+
+    Plans and contours may bear an ID that the planning system gave to one study alone.
+    """
     found = None
     for _, header in headers(folder):
-        if found := header["PatientID"]:
+        if found := "" if header["SOPClassUID"].startswith(_DRAWN) else header["PatientID"]:
             break
     return found
 
