@@ -25,14 +25,13 @@ MAY_IMPORT = {
     "adaptation": {
         "core", "study", "training", "inference", "adapters", "network", "torch", "numpy", "scipy", "SimpleITK",
     },
-    "report": {"core", "results", "network"},
     "panel": {
-        "worker", "results", "study", "core", "pydicom", "numpy", "scipy", "SimpleITK", "qt", "ctk", "slicer", "vtk",
+        "worker.client", "results", "study", "core", "pydicom", "numpy", "scipy", "SimpleITK", "qt", "ctk", "slicer", "vtk",
         "PyTorchUtils",  # the extension that brings torch
     },  # fmt: skip
     "cli": ANY,
     "worker": ANY,
-    "worker.client": {"worker"},  # what runs inside the application: standard library only
+    "worker.client": set(),  # what runs inside the application: standard library only
     "": {"cli"},  # __init__.py and __main__.py
 }
 
@@ -41,7 +40,6 @@ LAZY = {
     "core": {"matplotlib", "torch", "platformdirs"},
     "study": {"matplotlib", "highdicom", "torch"},
     "results": {"matplotlib", "highdicom", "torch"},
-    "report": {"network"},
     "panel": {"matplotlib", "highdicom", "torch", "monai"},
     "cli": {"torch", "monai", "highdicom", "matplotlib", "SimpleITK", "pydicom", "numpy", "scipy", "tqdm"},
     "worker": {"torch", "monai", "highdicom", "matplotlib", "SimpleITK", "pydicom", "numpy", "scipy", "core"},
@@ -57,9 +55,14 @@ def files() -> list[Path]:
 
 def room_of(file: Path) -> str:
     parts = file.relative_to(LIBRARY).parts
-    if parts[0] == "worker" and parts[-1] not in WORKER_SIDE:
-        return "worker.client"
+    if parts[0] == "worker":
+        return side_of_worker(parts[-1])
     return parts[0] if len(parts) > 1 else ""
+
+
+def side_of_worker(file: str) -> str:
+    """Of the background process, or of the application that asks it."""
+    return "worker" if file in WORKER_SIDE else "worker.client"
 
 
 def imports(tree: ast.AST, file: Path) -> set[str]:
@@ -71,8 +74,9 @@ def imports(tree: ast.AST, file: Path) -> set[str]:
         if isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else ()
             base += tuple(node.module.split(".")) if node.module else ()
-            # `from .. import study` names the room itself
-            names = [".".join((*base, name)) for name in names] if base == ("PEMMASegmentLib",) else [".".join(base)]
+            # `from .. import study` names the room itself, `from ..worker import client` the file
+            inside = base in (("PEMMASegmentLib",), ("PEMMASegmentLib", "worker"))
+            names = [".".join((*base, name)) for name in names] if inside else [".".join(base)]
         found |= {top(name) for name in names}
     return found
 
@@ -81,6 +85,8 @@ def top(name: str) -> str:
     parts = name.split(".")
     if parts[0] != "PEMMASegmentLib":
         return parts[0]
+    if parts[1:2] == ["worker"]:
+        return side_of_worker(f"{parts[2]}.py" if len(parts) > 2 else "__init__.py")
     return parts[1] if len(parts) > 1 and (LIBRARY / parts[1]).is_dir() else "itself"
 
 
@@ -131,3 +137,7 @@ def test_a_broken_rule_is_seen(tmp_path):
     tree = ast.parse("def f():\n    import torch\n    from ..study import load\n    from .. import cli\nimport numpy\n")
     assert imports(tree, file) == {"torch", "study", "cli", "numpy"}
     assert imports(at_import(tree), file) == {"numpy"}
+    told = ast.parse("from ..worker import client, server\nfrom ..worker.commands import loader\nfrom .. import worker\n")
+    assert imports(told, LIBRARY / "panel" / "made_up.py") == {"worker.client", "worker"}
+    beside = ast.parse("from . import events, commands\n")
+    assert imports(beside, LIBRARY / "worker" / "client.py") == {"worker.client", "worker"}
