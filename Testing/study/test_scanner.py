@@ -5,7 +5,7 @@ import pytest
 
 from PEMMASegmentLib.study import load, scanner
 
-from .phantom import Pair
+from .phantom import Pair, tracer
 
 
 def test_facts_of_real_studies_of_two_protocols_differ(unpack):
@@ -34,6 +34,18 @@ def test_text_that_holds_the_patient_is_left_out(tmp_path, text):
     for header in pair.ct:
         header.ConvolutionKernel = text
     assert "ct_kernel" not in scanner.facts(load(pair.write(tmp_path)))
+
+
+@pytest.mark.parametrize("name", ["PSMA Smithson", "PSMA_SMITHSON", "PSMA_20240310", "PSMA A_4711", "PSMA 1.2.840.10008.1.4"])
+def test_a_tracer_that_an_operator_wrote_more_into_is_left_out(tmp_path, name):
+    pair = Pair()
+    for header in pair.all:
+        header.ReferringPhysicianName, header.AccessionNumber = "Smithson^Al", "A_4711"
+    for header in pair.pet:
+        given = tracer(header)
+        given.Radiopharmaceutical = name
+        del given.RadionuclideCodeSequence
+    assert "tracer" not in scanner.facts(load(pair.write(tmp_path)))
 
 
 def test_kernel_of_a_multi_frame_ct_lies_in_its_groups(tmp_path):

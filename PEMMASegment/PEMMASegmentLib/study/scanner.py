@@ -8,6 +8,7 @@ from pydicom import Dataset
 
 from . import isotopes, tags
 from .frames import LISTS
+from .identifying import tells, words_of
 from .types import PetCtStudy
 
 #: Keys of `facts` in words, for a warning.
@@ -31,7 +32,7 @@ _LONGEST = 64
 def facts(study: PetCtStudy) -> dict[str, str]:
     """What is stated, by keys of `WORDS`; a NIfTI study tells its voxel sizes (x, y, z in mm) and no more.
 
-    No serial number, date, station or institution; a text that holds the patient's name or ID is left out.
+    No serial number, date, station or institution; a text that tells the patient, as `identifying` knows it, is left out.
     """
     made = study.grid_headers[:1]
     found = {
@@ -41,8 +42,8 @@ def facts(study: PetCtStudy) -> dict[str, str]:
         "pet_reconstruction": _first(study.pet_headers[:1], "ReconstructionMethod", "ReconstructionType"),
         "tracer": _tracer(study.pet_headers[:1]),
     }
-    taboo = _identity((*study.ct_headers[:1], *study.pet_headers[:1]))
-    found = {key: value for key, value in found.items() if not any(word in value.casefold() for word in taboo)}
+    words = words_of(study)
+    found = {key: value for key, value in found.items() if not tells(value, words)}
     sizes = {"ct_voxels_mm": _voxels(study.ct), "pet_voxels_mm": _voxels(study.pet)}
     return {key: value for key, value in (found | sizes).items() if value}
 
@@ -108,13 +109,6 @@ def _tracer(headers: Sequence[Dataset]) -> str:
             names = [tags.words(item, "Radiopharmaceutical"), *(tags.words(code, "CodeMeaning") for code in codes)]
             return _line(next((name for name in names if name), "/".join(isotopes.named(item))))
     return ""
-
-
-def _identity(headers: Sequence[Dataset]) -> set[str]:
-    """The patient's ID and the parts of the name (three letters or more) as an operator might repeat them in a text."""
-    stated = [tags.text(header, keyword) for header in headers for keyword in ("PatientID", "PatientName")]
-    words = [word for text in stated for word in (text, *re.split(r"[\^=\s]+", text))]
-    return {word.casefold() for word in words if len(word) >= 3}
 
 
 def _line(text: str) -> str:
