@@ -1,6 +1,8 @@
 """nifti.py: a real case in place and in units, and what is refused or said of changed ones."""
 
+import gzip
 import shutil
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import SimpleITK as sitk
 
 from PEMMASegmentLib.core import PemmaError
 from PEMMASegmentLib.core.images import array, like
-from PEMMASegmentLib.study import load, nifti
+from PEMMASegmentLib.study import annotation, load, nifti
 from PEMMASegmentLib.study.types import Typed
 
 
@@ -34,6 +36,14 @@ def moved(file: Path, millimetres: float, axis: int = 2) -> None:
     origin[axis] += millimetres
     image.SetOrigin(origin)
     sitk.WriteImage(image, str(file))
+
+
+def patch(file: Path, *fields: tuple[str, int, tuple]) -> None:
+    """Overwrites fields of a NIfTI file's header: (format, byte, values)."""
+    content = bytearray(gzip.decompress(file.read_bytes()))
+    for kind, at, values in fields:
+        struct.pack_into(f"<{len(values)}{kind}", content, at, *values)
+    file.write_bytes(gzip.compress(content, 1))
 
 
 def test_real_case_has_its_units_and_its_place(case):
@@ -179,3 +189,47 @@ def test_damaged_files_are_named(case, content):
     file.write_bytes(file.read_bytes()[:20000] if content is None else content)
     with pytest.raises(PemmaError, match=r"can't be read \[ct.nii.gz\]"):
         nifti.load(case)
+
+
+@pytest.mark.parametrize("start", [0.0, np.nan, np.inf, -1.0])
+def test_a_start_of_the_voxels_that_cannot_be_is_refused(case, start):
+    patch(case / "pet.nii.gz", ("f", 108, (start,)))
+    with pytest.raises(PemmaError, match=r"can't be read \[pet.nii.gz\].*image-unreadable"):
+        nifti.load(case)
+
+
+@pytest.mark.parametrize("pixdim", [(0, 0, 0), (1, 1, 1), (3.9, 3.9, 3.2)])
+def test_two_voxel_sizes_are_refused(case, pixdim):
+    """ITK takes pixdim, 1 mm where there is none, though the sform alone says where the voxels are."""
+    patch(case / "pet.nii.gz", ("f", 80, pixdim), ("h", 252, (0,)))
+    with pytest.raises(PemmaError, match=r"two voxel sizes: .* \(sform\) \[pet.nii.gz\].*image-voxel-size"):
+        nifti.load(case)
+
+
+@pytest.mark.parametrize(
+    "codes, used, only",
+    [((1, 1), "sform", None), ((1, 2), "qform", None), ((0, 1), None, "sform"), ((1, 0), None, "qform")],
+)  # fmt: skip
+def test_two_places_are_told_and_which_is_used(case, shared, codes, used, only):
+    """Of an image and of a mask. By the codes ITK takes the one or the other."""
+    mask = Path(shutil.copy(shared / "data/sts/STS_008/mask.nii.gz", case))
+    study = nifti.load(case)
+    place = study.pet.GetOrigin()[0]
+    for file in (case / "pet.nii.gz", mask):
+        [x] = struct.unpack_from("<f", gzip.decompress(file.read_bytes()), 268)
+        patch(file, ("h", 252, codes), ("f", 268, (x + 10,)))
+    found = nifti.load(case)
+    assert found.pet.GetOrigin()[0] == pytest.approx(place - 10 if "qform" in (used, only) else place, abs=1e-3)
+    for told in (found.warnings, annotation.read(mask, study)[1]):
+        doubts = [warning.sentence for warning in told if warning.code == "image-place-doubtful"]
+        assert len(doubts) == (only is None) and all(f"10 mm apart, and the {used} is used" in words for words in doubts)
+
+
+@pytest.mark.parametrize("axes", ["LPS", "RAS", "PIR", "LPI"])
+def test_a_turned_image_has_one_place(case, axes):
+    """Oblique, and right- or left-handed: the qform says it with a quaternion, the sform with a matrix."""
+    image = sitk.DICOMOrient(sitk.ReadImage(str(case / "pet.nii.gz")), axes)
+    turn = np.reshape(sitk.Euler3DTransform((0, 0, 0), 0.3, -0.2, 0.5).GetMatrix(), (3, 3))
+    image.SetDirection((turn @ np.reshape(image.GetDirection(), (3, 3))).ravel().tolist())
+    sitk.WriteImage(image, str(case / "pet.nii.gz"))
+    assert nifti.read_volume(case / "pet.nii.gz", sitk.sitkFloat32)[1] == ()

@@ -1,6 +1,5 @@
 """A folder of `ct.nii.gz` (HU), `pet.nii.gz` (SUVbw) and perhaps `mask.nii.gz` as a `PetCtStudy`."""
 
-import gzip
 import hashlib
 import zlib
 from pathlib import Path
@@ -11,7 +10,7 @@ import SimpleITK as sitk
 from ..core import PemmaError
 from ..core.files import as_utf8
 from ..core.images import extent_mm
-from . import pairing, plausible, registration
+from . import niftiheader, pairing, plausible, registration
 from .types import Candidate, PetCtStudy, StudyWarning, Suv, left_out
 
 CT_FILE, PET_FILE, MASK_FILE = "ct.nii.gz", "pet.nii.gz", "mask.nii.gz"
@@ -106,23 +105,26 @@ def _with_way_out(problem: PemmaError, other: str) -> PemmaError:
     return PemmaError(problem.code, problem.sentence, f"{problem.way_out}, or use --inputs {other}", problem.place)
 
 
-def read_volume(file: Path, pixel_type: int) -> sitk.Image:
-    """A 3D image in LPS millimetres with the file's slope and intercept applied; `pixel_type` as in sitk.ReadImage.
+def read_volume(file: Path, pixel_type: int) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
+    """A 3D image in LPS millimetres with the file's slope and intercept applied, and what is doubtful about its place.
 
-    Raises PemmaError when the file can't be read, is not a volume, or declares more voxels than any scan has.
+    pixel_type: as in sitk.ReadImage. Raises PemmaError when the file can't be read, is not a volume, gives two voxel sizes,
+    or declares more voxels than any scan has.
     """
     reader = sitk.ImageFileReader()
     reader.SetFileName(as_utf8(file))
     reader.SetOutputPixelType(pixel_type)
+    header = None
     try:
         reader.ReadImageInformation()
         _check_shape(reader, file)
         if file.name.endswith((".nii", ".nii.gz")):
-            _check_raw(file)
+            header = niftiheader.check_bytes(file)
         image = reader.Execute()
     except (RuntimeError, OSError, EOFError, zlib.error) as error:  # SimpleITK: RuntimeError, also for sheared geometry
         raise PemmaError("image-unreadable", "the image file can't be read", "write it again", file.name) from error
-    return _only_geometry(image[:, :, :, 0] if image.GetDimension() == 4 else image)
+    image = _only_geometry(image[:, :, :, 0] if image.GetDimension() == 4 else image)
+    return image, () if header is None else niftiheader.check_place(header, image, file.name)
 
 
 def _check_shape(reader: sitk.ImageFileReader, file: Path) -> None:
@@ -132,30 +134,6 @@ def _check_shape(reader: sitk.ImageFileReader, file: Path) -> None:
         raise PemmaError("image-not-a-volume", f"the image is not one volume ({shape})", "give one 3D image", file.name)
     if np.prod(size, dtype=float) > _MOST_VOXELS:
         raise PemmaError("image-too-large", "the image declares an impossible size", "write it again", file.name)
-
-
-def _check_raw(file: Path) -> None:
-    """Reads a NIfTI file's bytes: ITK's reader fills a cut file with zeros and turns NaN into 0 without a word."""
-    with gzip.open(file) if file.name.endswith(".gz") else open(file, "rb") as stream:
-        header = stream.read(352)
-        order = "<" if header[:4] == (348).to_bytes(4, "little") else ">"
-        voxel = {16: f"{order}f4", 64: f"{order}f8"}.get(int(np.frombuffer(header, f"{order}i2", 1, 70)[0]))
-        dimensions, bits = np.frombuffer(header, f"{order}i2", 8, 40), np.frombuffer(header, f"{order}i2", 1, 72)[0]
-        start = int(np.frombuffer(header, f"{order}f4", 1, 108)[0])
-        left = int(np.prod(dimensions[1 : dimensions[0] + 1], dtype=np.int64)) * int(bits) // 8
-        stream.read(start - len(header))
-        while left > 0:
-            piece = stream.read(min(left, 2**24))
-            if not piece:
-                raise EOFError
-            left -= len(piece)
-            if voxel and not np.isfinite(np.frombuffer(piece, voxel)).all():
-                raise _not_finite(file)
-
-
-def _not_finite(file: Path) -> PemmaError:
-    sentence = "the image holds voxels that are no numbers"
-    return PemmaError("image-not-finite", sentence, "replace NaN and infinity", file.name)
 
 
 def _only_geometry(image: sitk.Image) -> sitk.Image:
@@ -168,19 +146,18 @@ def _only_geometry(image: sitk.Image) -> sitk.Image:
 def _finite(image: sitk.Image, file: Path) -> np.ndarray:
     voxels = sitk.GetArrayViewFromImage(image)
     if not np.isfinite(voxels).all():
-        raise _not_finite(file)
+        raise niftiheader.not_finite(file)
     return voxels
 
 
 def _read_ct(file: Path) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
-    image = read_volume(file, sitk.sitkUnknown)
+    image, notes = read_volume(file, sitk.sitkUnknown)
     voxels = _finite(image, file)
     low, high = float(voxels.min()), float(voxels.max())
     if high - low < 50 or low < -32768:
         raise PemmaError(
             "ct-not-hu", f"the CT's values run from {low:g} to {high:g}, not HU", "convert it to HU", file.name
         )
-    notes = _place_unknown(file)
     if low > -200:
         sentence = f"no voxel of the CT is air (lowest value {low:g}); its values may not be HU"
         notes += (StudyWarning("ct-hu-doubtful", sentence, "check that the CT is in HU"),)
@@ -196,21 +173,10 @@ def as_int16(image: sitk.Image) -> sitk.Image:
 
 
 def _read_pet(file: Path) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
-    image = read_volume(file, sitk.sitkFloat32)
+    image, notes = read_volume(file, sitk.sitkFloat32)
     voxels = _finite(image, file)
     odd = [*plausible.check_pet(voxels, _OTHER_PET, file.name), *plausible.check_units(voxels, file.name)]
-    return image, (*_place_unknown(file), *odd)
-
-
-def _place_unknown(file: Path) -> tuple[StudyWarning, ...]:
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(as_utf8(file))
-    reader.ReadImageInformation()
-    codes = [reader.GetMetaData(k) for k in ("qform_code", "sform_code") if reader.HasMetaDataKey(k)]
-    if codes and all(code == "0" for code in codes):
-        sentence = f"{file.name} does not say where in space it lies (qform and sform code 0)"
-        return (StudyWarning("image-place-unknown", sentence, "write it with its qform or sform"),)
-    return ()
+    return image, (*notes, *odd)
 
 
 def _candidate(which: str, file: Path, images: dict[str, sitk.Image], problems: dict[str, PemmaError]) -> Candidate:

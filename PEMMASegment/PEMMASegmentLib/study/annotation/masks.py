@@ -19,12 +19,13 @@ def read_mask(
     file: Path, grid: sitk.Image, values: Collection[int] | None = None
 ) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
     """An image file of labels (tumour: `values`, None: above zero) or probabilities (0.5 or more) on `grid`, and warnings."""
-    image = read_volume(file, sitk.sitkFloat32)
+    image, place = read_volume(file, sitk.sitkFloat32)
     voxels = sitk.GetArrayViewFromImage(image)
     if not np.isfinite(voxels).all() or voxels.min() < 0:
         raise PemmaError("mask-values", "the mask holds negative values or NaN", "give a mask of 0 and 1", file.name)
     marked = voxels >= 0.5 if values is None else np.isin(voxels, sorted(values))
-    return put_on(like(marked.astype(np.uint8), image), grid)
+    label, notes = put_on(like(marked.astype(np.uint8), image), grid)
+    return label, (*place, *notes)
 
 
 def put_on(mask: sitk.Image, grid: sitk.Image) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
