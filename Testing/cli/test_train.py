@@ -6,9 +6,11 @@ import shutil
 import weakref
 from dataclasses import replace
 
+import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+import torch
 
 from PEMMASegmentLib.cli import main
 from PEMMASegmentLib.cli.train import _on_selection_patients, check_out
@@ -87,12 +89,39 @@ def test_selection_patients_are_in_memory_one_at_a_time(tmp_path):
 
         return replace(ref, read=read)
 
-    net = Pemma(replace(config.architecture, modalities=(), fused_decoder=())).eval()
-    card = ModelCard("tiny", "1", net.architecture, config.preprocessing, config.labels, Region("", 300.0), {"ct": 0.5})
     selection = [(counted(ref), ref.name != "b") for ref in cases(tmp_path / "data")]
-    judged = _on_selection_patients(config_file)(net, card, "ct", selection)
+    judged = _on_selection_patients(config_file)(*untrained(config), "ct", selection)
     assert len(held) == 3 and max(held) <= 1
     assert [dice is None for dice in judged["dice_cut"]["ct"]] == [False, True, False] and len(judged["dice"]["ct"]) == 3
+
+
+def test_a_cut_without_body_counts_as_nothing_found_and_a_patient_without_is_refused_by_name(tmp_path):
+    """A small tumour with lung all around: some cuts hold nothing of the chest."""
+    write_case(tmp_path / "data" / "c", 2)
+    file = str(tmp_path / "data" / "c" / "ct.nii.gz")
+    ct = sitk.GetArrayFromImage(sitk.ReadImage(file))
+
+    def judged(voxels):
+        image = sitk.GetImageFromArray(voxels)
+        image.CopyInformation(sitk.ReadImage(file))
+        sitk.WriteImage(image, file)
+        config_file = write_config(tmp_path / "run", seed=2)  # cuts two voxels or more from each face
+        judge = _on_selection_patients(config_file)
+        return judge(*untrained(read_config(config_file)), "ct", [(ref, True) for ref in cases(tmp_path / "data")])
+
+    ct[2:-2, 2:-2, 2:-2] = -850
+    dice = judged(ct)
+    assert dice["dice_cut"]["ct"] == [0.0] and dice["dice"]["ct"][0] > 0
+    with pytest.raises(PemmaError) as refused:
+        judged(np.zeros_like(ct) - 900 + 8 * np.arange(28, dtype=np.int16))
+    assert refused.value.code == "no-body" and refused.value.place == "c" and "`select`" in refused.value.way_out
+
+
+def untrained(config):
+    """A CT network and its card."""
+    torch.manual_seed(0)
+    net = Pemma(replace(config.architecture, modalities=(), fused_decoder=())).eval()
+    return net, ModelCard("tiny", "1", net.architecture, config.preprocessing, config.labels, Region("", 300.0), {"ct": 0.5})
 
 
 def add_structure(file, name: str) -> None:

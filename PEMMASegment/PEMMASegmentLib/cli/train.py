@@ -4,7 +4,6 @@ import argparse
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from . import options as shared
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
+    from ..network.files import Model
     from ..study.types import PetCtStudy
     from ..training.run import Selection
     from .terminal import Terminal
@@ -69,7 +69,7 @@ def _on_selection_patients(config_file: Path):
     Each patient counts as it is and cut at random: a threshold that suits only centred tumours suits nobody. One without
     a tumour counts as it is alone, 1 where nothing is found, else 0: what is drawn into healthy patients has to count.
     """
-    from ..inference.selection import choose_threshold
+    from ..inference.selection import best_threshold
     from ..network.files import Model
     from ..training.config import read_config
 
@@ -78,8 +78,9 @@ def _on_selection_patients(config_file: Path):
         return None
 
     def validate(net, card, stage: str, selection: "Selection") -> dict:
-        studies = _InTurn(selection, config.seed)
-        found = {inputs: choose_threshold(Model(card, net, Path()), studies, inputs) for inputs in INPUTS.get(stage, ())}
+        model = Model(card, net, Path())
+        tables = {inputs: list(_in_turn(model, selection, inputs, config.seed)) for inputs in INPUTS.get(stage, ())}
+        found = {inputs: best_threshold(table) for inputs, table in tables.items()}
         dice = {inputs: _in_pairs(each, selection) for inputs, (_, each) in found.items()}
         return {"cases": [ref.name for ref, _ in selection], "threshold": {k: t for k, (t, _) in found.items()},
                 "dice": {k: whole for k, (whole, _) in dice.items()}, "dice_cut": {k: cut for k, (_, cut) in dice.items()}}
@@ -87,33 +88,46 @@ def _on_selection_patients(config_file: Path):
     return validate
 
 
-@dataclass(frozen=True)
-class _InTurn:
-    """Study and label of each selection case as it is, then, if it has a tumour, cut at random, and so on with the next.
+def _in_turn(model: "Model", selection: "Selection", inputs: str, seed: int) -> Iterator[list[float]]:
+    """Dice by threshold of each selection case as it is, then, if it has a tumour, cut at random, and so on with the next.
 
     Read when its turn comes, one at a time: a hundred whole bodies would fill tens of gigabytes.
+    Raises PemmaError that names the case and a way out that a training can follow.
     """
+    import numpy as np
 
-    selection: "Selection"
-    seed: int
+    from ..core import PemmaError
+    from ..inference.selection import dice_by_threshold
+    from ..training.windows import cut_study
 
-    def __len__(self) -> int:
-        return sum(1 + tumour for _, tumour in self.selection)
-
-    def __iter__(self) -> Iterator[tuple["PetCtStudy", "sitk.Image"]]:
-        import numpy as np
-
-        from ..training.windows import cut_study
-
-        for n, (ref, tumour) in enumerate(self.selection):
+    for n, (ref, tumour) in enumerate(selection):
+        try:
             pair = ref.read()
-            yield pair
+            yield dice_by_threshold(model, *pair, inputs)
             if tumour:
-                yield cut_study(*pair, np.random.default_rng([self.seed, n]))
+                yield _dice_of_a_cut(model, *cut_study(*pair, np.random.default_rng([seed, n])), inputs)
+        except PemmaError as error:
+            way_out = "mend the study, or take the patient out of the split's `select`"
+            if error.code == "not-finite":
+                way_out = "begin anew with lower rates, in another --out"
+            raise PemmaError(error.code, error.sentence, way_out, ref.name) from error
+
+
+def _dice_of_a_cut(model: "Model", study: "PetCtStudy", label: "sitk.Image", inputs: str) -> list[float]:
+    """Dice by threshold of a cut that holds a tumour; nothing is found in one without a body to be seen, as around a nodule."""
+    from ..core import PemmaError
+    from ..inference.selection import CANDIDATES, dice_by_threshold
+
+    try:
+        return dice_by_threshold(model, study, label, inputs)
+    except PemmaError as error:
+        if error.code != "no-body":
+            raise
+        return [0.0] * len(CANDIDATES)
 
 
 def _in_pairs(dice: list[float], selection: "Selection") -> tuple[list[float], list[float | None]]:
-    """The Dice in the order of `_InTurn` as those of the cases as they are and those of the cut ones, None for one not cut."""
+    """The Dice in the order of `_in_turn` as those of the cases as they are and those of the cut ones, None for one not cut."""
     left = iter(dice)
     pairs = [(next(left), next(left) if tumour else None) for _, tumour in selection]
     return [whole for whole, _ in pairs], [cut for _, cut in pairs]

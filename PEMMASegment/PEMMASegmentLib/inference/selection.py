@@ -1,5 +1,7 @@
 """The threshold of a model, chosen on its selection patients, and how well it does there."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import SimpleITK as sitk
 
@@ -20,16 +22,22 @@ def choose_threshold(model: Model, cases: list[tuple[PetCtStudy, sitk.Image]], i
     """
     table = []
     for n, (study, label) in enumerate(cases):
-        span = part(progress, n / len(cases), (n + 1) / len(cases))
-        found = segment(study, model, inputs=inputs, threshold=0.5, whole_study=True, progress=span)
-        table.append(_dice_by_threshold(sitk.GetArrayViewFromImage(found.probability), sitk.GetArrayViewFromImage(label)))
+        table.append(dice_by_threshold(model, study, label, inputs, part(progress, n / len(cases), (n + 1) / len(cases))))
+    return best_threshold(table)
+
+
+def best_threshold(table: Sequence[Sequence[float]]) -> tuple[float, list[float]]:
+    """`choose_threshold` of what `dice_by_threshold` gave for each case."""
     means = np.mean(table, axis=0)
     best = max(range(len(CANDIDATES)), key=lambda k: (round(float(means[k]), 4), -abs(CANDIDATES[k] - 0.5)))
     return CANDIDATES[best], [float(row[best]) for row in table]
 
 
-def _dice_by_threshold(probability: np.ndarray, label: np.ndarray) -> list[float]:
-    truth = label > 0
+def dice_by_threshold(model: Model, study: PetCtStudy, label: sitk.Image, inputs: str,
+                      progress: Progress = no_progress) -> list[float]:
+    """The Dice of one case at each of CANDIDATES; 1 where nothing is marked and nothing found. Raises what `segment` raises."""
+    found = segment(study, model, inputs=inputs, threshold=0.5, whole_study=True, progress=progress)
+    probability, truth = sitk.GetArrayViewFromImage(found.probability), sitk.GetArrayViewFromImage(label) > 0
     out = []
     for threshold in CANDIDATES:
         guess = probability >= threshold
