@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("slicer", reason="needs the package slicer-core", exc_type=ImportError)
 
 LIBRARY = Path(__file__).resolve().parents[2] / "PEMMASegment" / "PEMMASegmentLib"
-ROOMS = ("adaptation", "adapters", "core", "inference", "network", "panel", "results", "study", "worker")
+ROOMS = ("adaptation", "adapters", "cli", "core", "inference", "network", "panel", "results", "study", "worker")
 PARSERS = {"worker/commands.py", "panel/words.py", "panel/packages.py"}  # these hand options on, translate them, or are pip's
 
 
@@ -20,8 +20,18 @@ def sentences() -> list[str]:
     for room in ROOMS:
         for file in sorted((LIBRARY / room).rglob("*.py")):
             if file.relative_to(LIBRARY).as_posix() not in PARSERS:
-                found += texts(ast.parse(file.read_text(encoding="utf-8")))
+                tree = ast.parse(file.read_text(encoding="utf-8"))
+                found += texts(told(tree) if room == "cli" else tree)
     return [text for text in found if re.search(r"--[a-z]|pemma-segment [a-z]", text)]
+
+
+def told(tree: ast.AST) -> ast.AST:
+    """Of the command line, whose help stays there, what it tells the panel too: refusals, warnings, and what they are made of."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)
+             and getattr(node.func, "id", "") in ("PemmaError", "StudyWarning", "no_proof")]
+    parts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Assign | ast.AugAssign)
+             and {"sentence", "way_out"} & {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}]
+    return ast.List([*calls, *parts])
 
 
 def texts(tree: ast.AST) -> list[str]:

@@ -15,7 +15,7 @@ from ..study.types import Typed
 from ..worker.events import Error, Result
 from . import adapt_contours, files, parameters, polling
 from .host import Host
-from .words import in_panel
+from .words import warning
 
 SETTING = "PEMMASegment/CaseLibrary"
 SETTLED_MS = 500
@@ -135,7 +135,7 @@ class CaseList:
 
     def _folder_added(self, folder: str, answer: Result) -> None:
         given_back = self._boxes.give_back(self._chosen)
-        self._boxes.ask(folder, self._chosen, [warning["way_out"] for warning in answer.fields["warnings"]])
+        self._boxes.ask(folder, self._chosen, [one["way_out"] for one in answer.fields["warnings"]])
         self._added(answer, [_("What was typed for this case holds for it alone: the fields are as before.")] * given_back)
 
     def _folder_not_added(self, folder: str, error: Error) -> None:
@@ -146,7 +146,7 @@ class CaseList:
         self._not_added(None)
         self.forget()
         self._ui.caseStudyPathEdit.currentPath = ""
-        told = [_("Warning: {sentence}.").format(sentence=in_panel(w["sentence"])) for w in answer.fields["warnings"]]
+        told = [warning(one["sentence"], one["way_out"]) for one in answer.fields["warnings"]]
         told += more
         self.refresh("\n".join([_("Case {id} was added.").format(id=answer.fields["case"]["id"]), *told]))
 

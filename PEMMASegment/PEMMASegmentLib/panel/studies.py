@@ -191,7 +191,11 @@ def in_words(study: PetCtStudy) -> str:
     if study.suv:
         lines.append(f"SUV: {study.suv.route}")
     lines += _alignment(study)
-    return "\n".join([*lines, *(f"Warning: {told.sentence} ({told.way_out})" for told in study.warnings)])
+    return "\n".join(lines + [_warned(told) for told in study.warnings])
+
+
+def _warned(told: StudyWarning) -> str:
+    return f"Warning: {told.sentence}" + (f" ({told.way_out})" if told.way_out else "")
 
 
 def sizes(ct_node, pet_node) -> str:

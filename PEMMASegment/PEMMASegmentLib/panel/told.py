@@ -33,7 +33,7 @@ def looked_at(run: Run) -> list[str]:
 
 def covered(run: Run) -> list[str]:
     """Which lesions CT or PET do not show to their end, as they are drawn now."""
-    return [words.in_panel(_warning(sentence)) for _code, sentence in run.coverage]
+    return [words.warning(sentence) for _code, sentence in run.coverage]
 
 
 def put_away(kinds: Sequence[str]) -> str:
@@ -45,12 +45,12 @@ def put_away(kinds: Sequence[str]) -> str:
 def measured_anew(kinds: Sequence[str]) -> list[str]:
     """What to say when the user wants to see it all the same."""
     template = _("the {images} changed since the result was made: the contours are older, their figures were measured anew")
-    return [_warning(template.format(images=_images(kinds)))] if kinds else []
+    return [words.warning(template.format(images=_images(kinds)))] if kinds else []
 
 
 def lost_pet() -> str:
     """Of a result whose PET was deleted."""
-    return _warning(_("the PET of the result is gone; load it again and choose the result again for its SUV figures"))
+    return words.warning(_("the PET of the result is gone; load it again and choose the result again for its SUV figures"))
 
 
 def _images(kinds: Sequence[str]) -> str:
@@ -64,19 +64,16 @@ def notes(answer: Result, study: PetCtStudy, options: Mapping[str, Any]) -> list
     The process knows the volumes alone; whether the scanner is another than that of the adapter's cases, the headers tell.
     """
     known = {warning.code for warning in study.warnings} | {"adapter-origin", "suv-doubtful", "pet-coverage", "ct-coverage"}
-    warned = [note["sentence"] for note in answer.fields.get("warnings") or () if note["code"] not in known]
+    noted = [note for note in answer.fields.get("warnings") or () if note["code"] not in known]
+    lines = [words.warning(note["sentence"], note.get("way_out", "")) for note in noted]
     parts = answer.fields.get("adapter_parts") or ()
     acted = answer.fields.get("adapter") is not None
     here = scanner.of_inputs(scanner.facts(study), answer.fields["inputs"])
     unlike = scanner.unlike(here, library.origin_of(Path(options["adapter"]))) if acted else []
     if unlike:
-        warned.append(_("the adapter was made on cases of another kind: here {unlike}").format(unlike="; ".join(unlike)))
-    lines = [_warning(sentence) for sentence in warned]
+        template = _("the adapter was made on cases of another kind: here {unlike}")
+        lines.append(words.warning(template.format(unlike="; ".join(unlike))))
     if parts:
         acting = _("The adapter {name} acted: {parts}.")
-        lines.insert(0, acting.format(name=answer.fields["adapter"]["name"], parts=", ".join(parts)))
-    return [words.in_panel(note) for note in lines]
-
-
-def _warning(sentence: str) -> str:
-    return _("Warning: {sentence}.").format(sentence=sentence)
+        lines.insert(0, words.in_panel(acting.format(name=answer.fields["adapter"]["name"], parts=", ".join(parts))))
+    return lines

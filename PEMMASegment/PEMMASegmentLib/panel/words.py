@@ -35,6 +35,7 @@ _OPTIONS = {
     "--adapter": _("Adapter"), "--ct-series": _("the CT selector"), "--pet-series": _("the PET selector"),
     "--out": _("the folder"), "--library": _("the library"), "--annotation": _("the contour"),
     "--annotation-roi": _("the contour's name"), "--effort": _("Effort"), "--seed": _("seed"), "--patient": _("Patient"),
+    "--minutes": _("the minutes"), "--origin": _("the origin"),
 }  # fmt: skip
 #: command of the command line -> where it is in the panel
 _COMMANDS = {"models": _("Setup and models"), "adapters": _("Adapters (Adapt locally)"), "cases": _("the list of cases")}
@@ -47,6 +48,12 @@ def way_out(code: str, words: str) -> str:
     return in_panel(words)
 
 
+def warning(sentence: str, way_out: str = "") -> str:
+    """A line that warns, and says what to do about it."""
+    words = _("Warning: {sentence} ({way_out}).") if way_out else _("Warning: {sentence}.")
+    return in_panel(words.format(sentence=sentence, way_out=way_out))
+
+
 def rename(button, text: str) -> None:
     """Gives a button another text. Qt takes its shortcut away with that, so it gets it again."""
     shortcut = button.shortcut
@@ -56,6 +63,7 @@ def rename(button, text: str) -> None:
 
 def in_panel(words: str) -> str:
     """A text of the library with the panel's controls in place of options ("--inputs ct") and commands."""
+    words = re.sub(r"with --origin ([a-z]+)", lambda origin: _("as {origin} on the command line").format(origin=origin[1]), words)
     words = re.sub(r"--[a-z]+(-[a-z]+)*", lambda option: _OPTIONS.get(option[0], option[0]), words)
     words = re.sub(r"`?pemma-segment (models|adapters|cases) [a-z]+`?", lambda command: _COMMANDS[command[1]], words)
     return re.sub(r" ?\(?[^(]*pemma-segment inspect\)?", _(" (the list of volumes says more)"), words)
