@@ -83,6 +83,9 @@ PRIOR = {"StudyInstanceUID": "1.2.3", "StudyDate": "19000101", "SeriesDate": "19
     ({"StudyInstanceUID": "1.2.3"}, {}, "different-studies"),
     (PRIOR | {"StudyInstanceUID": "1.2.3"}, {"StudyInstanceUID": "1.2.3"}, "different-days"),
     (UNNAMED | {"FrameOfReferenceUID": "1.2.4"}, UNNAMED, "frame-of-reference"),
+    ({}, {"LossyImageCompression": "01"}, "pet-lossy"),
+    ({"LossyImageCompression": "01"}, {}, "ct-lossy"),
+    ({"RescaleType": "US"}, {}, "not-hounsfield"),
 ])  # fmt: skip
 def test_a_pair_is_refused_or_doubted_as_the_loader_does(ct, pet, code, case, monkeypatch):
     headers = studies.headers_of
@@ -90,11 +93,12 @@ def test_a_pair_is_refused_or_doubted_as_the_loader_does(ct, pet, code, case, mo
     def changed(node):
         found = headers(node)
         for header in found:
-            header.update(ct if node is case.ct else pet)
+            for keyword, value in (ct if node is case.ct else pet).items():
+                setattr(header, keyword, value)
         return found
 
     monkeypatch.setattr(studies, "headers_of", changed)
-    if code == "different-patients" or ct is PRIOR:
+    if code in ("different-patients", "pet-lossy", "not-hounsfield") or ct is PRIOR:
         with pytest.raises(PemmaError, match=code):
             studies.read_study(case.ct, case.pet)
     else:

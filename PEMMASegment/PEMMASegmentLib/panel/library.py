@@ -87,7 +87,8 @@ _OF: dict[str, Callable[[Path, dict, str, bool], Installed]] = {MODEL: _model, A
 def verdict_of(adapter: Path) -> tuple[str, str]:
     """What was proved of an adapter, and the sentence; "" and "" when nothing was."""
     told = told_of(adapter)
-    return str(told.get("verdict") or ""), str((told.get("scores") or {}).get("sentence") or "")
+    scores = told.get("scores")
+    return str(told.get("verdict") or ""), str(scores.get("sentence") or "") if isinstance(scores, dict) else ""
 
 
 def origin_of(adapter: Path) -> dict[str, list[str]]:

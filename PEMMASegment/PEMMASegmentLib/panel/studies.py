@@ -11,9 +11,8 @@ from pydicom.datadict import dictionary_has_tag, dictionary_VR
 
 from ..core import PemmaError
 from ..core.images import array, extent_mm, like
-from ..study import nifti, pairing, plausible, suv
+from ..study import nifti, pairing, pixelformat, plausible, suv
 from ..study.loading import quiet
-from ..study.pixelformat import OTHER_PET
 from ..study.types import PetCtStudy, StudyWarning, Suv, Typed
 from . import volumes
 
@@ -44,13 +43,13 @@ def read_study(ct_node, pet_node, *, typed: Typed = Typed(), pet_is_suv: bool = 
     if ct_node is pet_node:
         raise PemmaError("study-same", "CT and PET are the same volume", "choose two volumes, or one and none")
     ct, pet = (_source(node) if node is not None else None for node in (ct_node, pet_node))
-    told = (*_moved("CT", ct), *_moved("PET", pet), *_pair(ct, pet))
+    told = (*_moved("CT", ct), *_moved("PET", pet), *_pair(ct, pet), *_values("CT", ct), *_values("PT", pet))
     suv_image, route, notes = (None, None, ()) if pet is None else _as_suv(pet, pet_node, typed, pet_is_suv)
     ct_headers, pet_headers = (_public(source) for source in (ct, pet))
     hu_image = None if ct is None else nifti.as_int16(ct.image)
     odd = [] if hu_image is None else plausible.check_ct(array(hu_image))
     if suv_image is not None:
-        odd += plausible.check_pet(array(suv_image), OTHER_PET, "")
+        odd += plausible.check_pet(array(suv_image), pixelformat.OTHER_PET, "")
     return PetCtStudy(
         ct=hu_image,
         pet=suv_image,
@@ -72,7 +71,7 @@ def headers_of(node) -> tuple[pydicom.Dataset, ...]:
     files = [slicer.dicomDatabase.fileForInstance(uid) for uid in uids]
     if not all(file and Path(file).is_file() for file in files):
         raise PemmaError("dicom-files-gone", "the DICOM files of the volume are no longer there", LOAD_AGAIN)
-    return tuple(pydicom.dcmread(file, stop_before_pixels=True) for file in files)
+    return tuple(pydicom.dcmread(file, stop_before_pixels=True, force=True) for file in files)
 
 
 def _source(node) -> Source:
@@ -122,6 +121,12 @@ def _lies_in_files(source: Source) -> bool:
     ends = [image.TransformIndexToPhysicalPoint(index) for index in ((0, 0, 0), [n - 1 for n in image.GetSize()])]
     corners, away = np.array(ends) @ axes.T, step * (0.5 if image.GetSize() == tuple(size.tolist()) else 1.0) + 1e-3
     return bool((corners.min(0) >= low - away).all() and (corners.max(0) <= high + away).all())
+
+
+def _values(modality: str, source: Source | None) -> list[StudyWarning]:
+    """What the loader asks of the headers of such a series."""
+    headers = () if source is None else source.headers
+    return pixelformat.check_values(modality, [(header, header.file_meta.get("TransferSyntaxUID")) for header in headers])
 
 
 def _as_suv(pet: Source, node, typed: Typed, pet_is_suv: bool) -> tuple[sitk.Image, Suv, tuple[StudyWarning, ...]]:

@@ -1,12 +1,12 @@
 """What the headers of a series must say before its pixels are decoded: format, length, compression, rescale."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import pydicom
 from pydicom import Dataset
 from pydicom.pixels import get_decoder
-from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1, JPEGLSNearLossless
+from pydicom.uid import UID, JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1, JPEGLSNearLossless
 
 from ..core import PemmaError
 from . import tags
@@ -45,8 +45,26 @@ def check(modality: str, slices: Sequence["Slice"]) -> list[StudyWarning]:
         _check_syntax(one.file)
         _check_length(one)
         _check_rescale(modality, one)
-    _check_lossy(modality, slices, found)
-    return found
+    return found + check_values(modality, [(one.header, one.file.syntax) for one in slices])
+
+
+def check_values(modality: str, slices: Iterable[tuple[Dataset, UID]]) -> list[StudyWarning]:
+    """Refuses values that are no HU or no longer quantitative, by header and transfer syntax of each slice; warns of a lossy
+    CT."""
+    lossy = False
+    for header, syntax in slices:
+        if modality == "CT" and tags.text(header, "RescaleType").upper() not in ("", "HU"):
+            raise PemmaError(
+                "not-hounsfield",
+                "Rescale Type (0028,1054) says that the CT values are not HU",
+                "choose another series with --ct-series",
+                "(0028,1054)",
+            )
+        lossy |= tags.text(header, "LossyImageCompression") == "01" or syntax in LOSSY
+    if lossy and modality == "PT":
+        raise PemmaError("pet-lossy", "the PET is lossy compressed and no longer quantitative", OTHER_PET, "(0028,2110)")
+    way_out = "prefer a series without lossy compression"
+    return [StudyWarning("ct-lossy", "the CT is lossy compressed", way_out)] if lossy else []
 
 
 def _same_format(slices: Sequence["Slice"], keyword: str) -> None:
@@ -183,22 +201,4 @@ def _check_rescale(modality: str, one: "Slice") -> None:
     if modality == "PT" and intercept:
         raise PemmaError(
             "pet-intercept", "Rescale Intercept (0028,1052) of a PET must be 0 and is not", OTHER_PET, "(0028,1052)"
-        )
-    if modality == "CT" and tags.text(one.header, "RescaleType").upper() not in ("", "HU"):
-        raise PemmaError(
-            "not-hounsfield",
-            "Rescale Type (0028,1054) says that the CT values are not HU",
-            "choose another series with --ct-series",
-            "(0028,1054)",
-        )
-
-
-def _check_lossy(modality: str, slices: Sequence["Slice"], found: list[StudyWarning]) -> None:
-    if any(tags.text(s.header, "LossyImageCompression") == "01" or s.file.syntax in LOSSY for s in slices):
-        if modality == "PT":
-            raise PemmaError(
-                "pet-lossy", "the PET is lossy compressed and no longer quantitative", OTHER_PET, "(0028,2110)"
-            )
-        found.append(
-            StudyWarning("ct-lossy", "the CT is lossy compressed", "prefer a series without lossy compression")
         )
