@@ -2,9 +2,13 @@
 
 import copy
 import json
+import os
 import shutil
+import subprocess
+import sys
 import weakref
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -12,6 +16,7 @@ import pytest
 import SimpleITK as sitk
 import torch
 
+import PEMMASegmentLib
 from PEMMASegmentLib.cli import main
 from PEMMASegmentLib.cli.train import _on_selection_patients, check_out
 from PEMMASegmentLib.core import PemmaError
@@ -115,6 +120,19 @@ def test_a_cut_without_body_counts_as_nothing_found_and_a_patient_without_is_ref
     with pytest.raises(PemmaError) as refused:
         judged(np.zeros_like(ct) - 900 + 8 * np.arange(28, dtype=np.int16))
     assert refused.value.code == "no-body" and refused.value.place == "c" and "`select`" in refused.value.way_out
+
+
+def test_of_several_processes_one_says_what_is_refused(tmp_path):
+    write_case(tmp_path / "data" / "a", 0)
+    config = write_config(tmp_path / "run")
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--rdzv-backend=c10d",
+         "--rdzv-endpoint=127.0.0.1:0", "-m", "PEMMASegmentLib", "train", "--json", "--config", str(config), "--data",
+         str(tmp_path / "data"), "--out", str(tmp_path / "out")],
+        env=os.environ | {"PYTHONPATH": str(Path(PEMMASegmentLib.__file__).parents[1]), "OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, timeout=240)
+    assert done.returncode == 1 and json.loads(done.stdout)["error"]["code"] == "train-split"
+    assert done.stderr.count("error: ") == 1, done.stderr
 
 
 def untrained(config):

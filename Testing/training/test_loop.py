@@ -20,7 +20,7 @@ from PEMMASegmentLib.core import Cancelled, PemmaError
 from PEMMASegmentLib.inference.device import choose
 from PEMMASegmentLib.network.files import load_model
 from PEMMASegmentLib.network.pemma import Pemma
-from PEMMASegmentLib.training import train
+from PEMMASegmentLib.training import stored, train
 from PEMMASegmentLib.training.config import read_config
 from PEMMASegmentLib.training.loop import _autocast, _key, trainable
 from PEMMASegmentLib.training.state import load_state, save_state
@@ -69,6 +69,10 @@ def test_a_stopped_run_goes_on_exactly(trained, data, tmp_path, monkeypatch):
 
     with pytest.raises(Cancelled):
         train(config, data, tmp_path / "out", stop)
+    left = tmp_path / "out" / stored.FOLDER
+    assert not left.exists()
+    left.mkdir()
+    (left / "000009.safetensors").write_bytes(b"by a program that was killed")
     resumed = load_model(train(config, data, tmp_path / "out")).net.state_dict()
     straight = load_model(trained[1]).net.state_dict()
     assert all(torch.equal(resumed[name], straight[name]) for name in straight)
@@ -186,7 +190,7 @@ import json, sys, time
 from pathlib import Path
 import torch
 import torch.distributed as dist
-from PEMMASegmentLib.training import train
+from PEMMASegmentLib.training import stored, train
 from PEMMASegmentLib.training.loop import _average_gradients
 
 torch.set_num_threads(1)

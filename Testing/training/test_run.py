@@ -27,7 +27,9 @@ def test_missing_patients_are_refused(data, tmp_path):
 
 def test_of_folders_with_one_patient_id_is_said_as_which_patient_they_count(unpack, tmp_path):
     for name in ("visit1", "visit2"):
-        shutil.copytree(next(unpack("sts/dicom/STS_008.zip").glob("**/RTSTRUCT")), tmp_path / "data" / name)
+        study = unpack("sts/dicom/STS_008.zip") / "STS_008"
+        shutil.copytree(study / "RTSTRUCT", tmp_path / "data" / name)
+        shutil.copy(min((study / "CT").iterdir()), tmp_path / "data" / name)
     config = write_config(tmp_path / "run")
     for split in ({"train": ["visit1"], "select": ["visit2"]}, {"train": ["visit1"], "site": ["visit2"]}):
         (config.parent / "split.json").write_text(json.dumps(split))
@@ -104,15 +106,39 @@ def test_what_a_later_stage_would_miss_is_refused_before_the_first(data, tmp_pat
     train(config, tmp_path / "data", tmp_path / "out", validate=lambda *_: {"threshold": {}, "dice": {}, "cases": []})
 
 
-def test_a_tumour_too_small_for_the_networks_voxels_is_refused_before_the_training(data, tmp_path):
-    shutil.copytree(data / "a", tmp_path / "data" / "a")
-    file = tmp_path / "data" / "a" / "mask.nii.gz"
-    mask = sitk.ReadImage(str(file)) * 0
-    mask[14, 14, 14] = 1
-    sitk.WriteImage(mask, str(file))
-    coarse = {"preprocessing": {"spacing_mm": [8.0, 8.0, 8.0]}}
-    config = write_config(tmp_path / "run", **coarse)
-    (config.parent / "split.json").write_text(json.dumps({"train": ["a"]}))
-    with pytest.raises(PemmaError, match="8 x 8 x 8 mm") as refused:
+def test_tumours_too_small_for_the_networks_voxels_are_refused_together_before_the_training(data, tmp_path):
+    for name in ("a", "b", "c"):
+        shutil.copytree(data / name, tmp_path / "data" / name)
+    for name in ("a", "c"):
+        mask = marks(tmp_path / "data" / name) * 0
+        mask[14, 14, 14] = 1
+        marks(tmp_path / "data" / name, mask)
+    config = write_config(tmp_path / "run", preprocessing={"spacing_mm": [8.0, 8.0, 8.0]})
+    (config.parent / "split.json").write_text(json.dumps({"train": ["a", "b", "c"]}))
+    with pytest.raises(PemmaError, match="8 x 8 x 8 mm.*: a, c ") as refused:
         train(config, tmp_path / "data", tmp_path / "out")
-    assert refused.value.code == "train-label"
+    assert refused.value.code == "train-label" and not list((tmp_path / "out").iterdir())
+
+
+def test_a_case_without_a_tumour_is_trained_on_beside_one_that_has_one(data, tmp_path):
+    for name in ("a", "b"):
+        shutil.copytree(data / name, tmp_path / "data" / name)
+    marks(tmp_path / "data/b", marks(tmp_path / "data/b") * 0)
+    config = write_config(tmp_path / "run", steps=(2, 1))
+    (config.parent / "split.json").write_text(json.dumps({"train": ["a", "b"]}))
+    said = {}
+    out = train(config, tmp_path / "data", tmp_path / "out", told=lambda name, warnings: said.update({name: warnings}))
+    assert [stage["cases"] for stage in read_card(out).provenance["stages"]] == [2, 2]
+    assert said["b"][-1].code == "annotation-empty" and said["a"][-1].code != "annotation-empty"
+    assert sorted(file.name for file in (tmp_path / "out").iterdir())[0] == "log.jsonl"  # the stored cases are gone
+    (config.parent / "split.json").write_text(json.dumps({"train": ["b"]}))
+    with pytest.raises(PemmaError, match="no training case of stage 'ct' has a tumour"):
+        train(config, tmp_path / "data", tmp_path / "other")
+
+
+def marks(case, mask=None):
+    """The mask of a case; another one in its place."""
+    file = str(case / "mask.nii.gz")
+    if mask is not None:
+        sitk.WriteImage(mask, file)
+    return sitk.ReadImage(file)

@@ -113,3 +113,13 @@ def test_foreign_tissue_comes_into_a_ct_beside_a_pet_and_nowhere_else():
 def test_the_same_generator_draws_the_same_window():
     one, two = (draw([ball()], CONFIG, STAGE, ("ct", "pet"), Augmentation(), np.random.default_rng(5)) for _ in range(2))
     assert all(torch.equal(one[0][m], two[0][m]) for m in one[0]) and torch.equal(one[1], two[1])
+
+
+def test_a_case_without_a_tumour_is_cut_anywhere_as_one_with_a_tumour_is_when_asked():
+    case = replace(ball(), label=torch.zeros(30, 26, 28))
+    one, two = (random_cut((30, 26, 28), box, np.random.default_rng(6), 0.0, share) for box, share in
+                ((case.box, 0.01), (ball().box, 1.0)))
+    assert case.box is None and np.array_equal(one, two)
+    _, label = draw([case], CONFIG, replace(STAGE, whole=0.0, anywhere=0.0), ("ct", "pet"), Augmentation(),
+                    np.random.default_rng(6))
+    assert not label.any()

@@ -1,6 +1,7 @@
 """`pemma-segment train`: a base model from annotated studies; resumes, and torchrun starts it on several GPUs."""
 
 import argparse
+import contextlib
 import os
 import re
 from collections.abc import Iterator
@@ -32,20 +33,31 @@ def add_to(commands) -> None:
 def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
     from .. import training
 
+    if "WORLD_SIZE" in os.environ and os.environ.get("RANK", "0") != "0":
+        return _join(options, terminal)
     check_out(options.out)
-    speaks = os.environ.get("RANK", "0") == "0"  # torchrun starts one process a device; one of them writes and speaks
 
     def told(name: str, warnings: tuple) -> None:
-        if speaks:
-            terminal.warnings(warnings, name)
+        terminal.warnings(warnings, name)
 
     validate = _on_selection_patients(options.config)
     with terminal.progress("train") as progress:
         folder = training.train(options.config, options.data, options.out, progress, validate, options.annotation_roi,
                                 told)
-    if speaks:
-        terminal.result({"model": str(folder)}, f"model written to {folder}")
+    terminal.result({"model": str(folder)}, f"model written to {folder}")
     return True
+
+
+def _join(options: argparse.Namespace, terminal: "Terminal") -> bool:
+    """What torchrun's other processes, one a device, do: they train; the first one checks, judges, writes and speaks."""
+    from .. import training
+    from ..core import Cancelled
+
+    terminal.as_json = False  # one object, however many refuse
+    with contextlib.suppress(Cancelled):  # the first one has ended
+        training.train(options.config, options.data, options.out)
+        return True
+    return False
 
 
 def check_out(out: Path) -> None:

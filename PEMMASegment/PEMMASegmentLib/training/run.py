@@ -1,6 +1,7 @@
 """A whole training run: cases in, stages one after the other, a model folder out; resumes where it stopped."""
 
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -12,12 +13,13 @@ import torch
 import torch.distributed as dist
 
 from .. import __version__
-from ..core import PemmaError, Progress, no_progress
+from ..core import Cancelled, PemmaError, Progress, no_progress
 from ..core.progress import part
 from ..network.files import ModelCard, Region, save_model
 from ..network.pemma import Pemma
 from ..network.preprocess import longest_mm
 from ..study.types import PetCtStudy, StudyWarning
+from . import stored
 from .config import GROUPS, Config, Stage, read_config
 from .folders import CaseRef
 from .folders import cases as list_cases
@@ -25,7 +27,7 @@ from .loop import train_stage
 from .readme import readme
 from .windows import TrainingCase, to_case
 
-#: The other processes wait while the first one judges a stage on the selection patients; torch's own limit is 10 minutes.
+#: The other processes wait while the first one reads the cases, or judges a stage; torch's own limit is 10 minutes.
 _WAIT = timedelta(hours=24)
 
 #: Is told a case's name and the warnings of its study and annotation, once a case.
@@ -44,18 +46,42 @@ def train(config_file: Path, data: Path, out: Path, progress: Progress = no_prog
     returns under "threshold" go on the card. roi_name: as for `folders.cases`. Started by torchrun it runs one process a
     device.
     told is also told of a case that lacks what a stage is trained on; one that no stage uses does not stand on the card.
+    The prepared cases lie in files below `out` until it ends (`stored`).
     Raises PemmaError before a case is read for a network that can't be made, and before the first stage for all that a
-    later one would miss in the cases.
+    later one would miss in the cases. Of several processes the first one alone looks and refuses.
     """
-    config = read_config(config_file)
-    _check_network(config, Path(config_file).name)
     rank, device = _device()
     out = Path(out)
+    try:
+        refs, selection = _prepare(Path(config_file), data, out, progress, validate is not None, roi_name,
+                                   told) if rank == 0 else ([], [])
+        _wait_for_the_first()
+        return _train(read_config(config_file), out, rank, device, refs, selection, validate, progress)
+    finally:
+        if rank == 0:
+            shutil.rmtree(out / stored.FOLDER, ignore_errors=True)
+
+
+def _prepare(config_file: Path, data: Path, out: Path, progress: Progress, judged: bool, roi_name: str | None,
+             told: Told) -> tuple[list[CaseRef], Selection]:
+    """Checks all that is given and stores the training cases below `out`; gives these, and the selection patients if `judged`."""
+    config = read_config(config_file)
+    _check_network(config, config_file.name)
     out.mkdir(parents=True, exist_ok=True)
-    train_refs, select_refs = _refs(config, data, roi_name)
-    cases, longest = _read(train_refs, config, told, part(progress, 0.0, 0.04))
-    _check_stages(config, cases)
-    selection = _selection(select_refs, config, told, part(progress, 0.04, 0.05)) if validate is not None else []
+    refs, select_refs = _refs(config, data, roi_name)
+    folder = out / stored.FOLDER
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir()
+    _store(refs, config, folder, told, part(progress, 0.0, 0.04))
+    _check_stages(config, stored.mapped(folder)[0])
+    return refs, _selection(select_refs, config, told, part(progress, 0.04, 0.05)) if judged else []
+
+
+def _train(config: Config, out: Path, rank: int, device: torch.device, refs: list[CaseRef], selection: Selection,
+           validate: Callable | None, progress: Progress) -> Path:
+    """All stages on the stored cases. refs, selection: for the first process, which alone judges and writes."""
+    cases, longest = stored.mapped(out / stored.FOLDER)
     torch.manual_seed(config.seed)
     net = _on(device, _ct_network(config))
     card = ModelCard(config.name, config.version, net.architecture, config.preprocessing, config.labels,
@@ -75,7 +101,7 @@ def train(config_file: Path, data: Path, out: Path, progress: Progress = no_prog
         records.append(record)
         done += stage.steps
     if rank == 0:
-        card = replace(card, provenance={"split": _trained_on(config, train_refs, cases), "seed": config.seed, "stages": records,
+        card = replace(card, provenance={"split": _trained_on(config, refs, cases), "seed": config.seed, "stages": records,
                                          "library": __version__, "device": str(device)})
         save_model(out / "model", net, card, readme(card), torch.float16)
     return out / "model"
@@ -137,21 +163,22 @@ def _refs(config: Config, data: Path, roi_name: str | None) -> tuple[list[CaseRe
     return [ref for ref in found if ref.patient in config.train], [ref for ref in found if ref.patient in config.select]
 
 
-def _read(refs: list[CaseRef], config: Config, told: Told, progress: Progress) -> tuple[list[TrainingCase], float]:
-    """The cases that a stage is trained on, on the network's grid, and the longest extent of their images in mm."""
-    cases, longest = [], 0.0
+def _store(refs: list[CaseRef], config: Config, folder: Path, told: Told, progress: Progress) -> None:
+    """Writes the cases that a stage is trained on, on the network's grid; one may be without a tumour, but must not lose it."""
+    lost = []
     for n, ref in enumerate(refs):
         study, label = ref.read()
         told(ref.name, (*study.warnings, *_unused(study, config)))
         if any(_uses(stage, study) for stage in config.stages):
-            cases.append(to_case(ref.name, study.ct, study.pet, label, config.preprocessing))
-            if not cases[-1].label.any():
-                raise PemmaError("train-label", "a training case has no tumour in its annotation, or one too small for the "
-                                 f"network's voxels ({_millimetres(config)})", "annotate it, or take it out of the split",
-                                 ref.name)
-            longest = max(longest, longest_mm(study.grid))
+            case = to_case(ref.name, study.ct, study.pet, label, config.preprocessing)
+            if case.box is None and sitk.GetArrayViewFromImage(label).any():
+                lost.append(ref.name)
+            stored.put(folder / f"{n:06d}.safetensors", case, longest_mm(study.grid))
         progress((n + 1) / len(refs), f"reading case {n + 1} of {len(refs)}")
-    return cases, longest
+    if lost:
+        raise PemmaError("train-label", f"the tumour of {len(lost)} of the training cases is too small for the network's voxels "
+                         f"({_millimetres(config)}), or lies beside the images: {', '.join(lost)}",
+                         "choose smaller voxels, or take them out of the split")
 
 
 def _uses(stage: Stage, case: PetCtStudy | TrainingCase) -> bool:
@@ -179,9 +206,13 @@ def _trained_on(config: Config, refs: list[CaseRef], cases: list[TrainingCase]) 
 
 
 def _check_stages(config: Config, cases: list[TrainingCase]) -> None:
-    """Refuses a stage for which there is no case: it would only be noticed when the stages before it are done."""
+    """Refuses a stage for which there is no case, or no tumour: it would only be noticed when the stages before it are done."""
     for stage in config.stages:
-        if not _usable(stage, cases):
+        usable = _usable(stage, cases)
+        if usable and all(case.box is None for case in usable):
+            raise PemmaError("train-label", f"no training case of stage {stage.name!r} has a tumour in its annotation",
+                             "check the annotations, or add cases with a tumour")
+        if not usable:
             needs, way_out = ("a CT", "check the data folder and the split's `train`") if stage.name == "ct" else (
                 "CT and PET", "take the pet stages out of the configuration, or add PET")
             raise PemmaError("train-cases", f"no training case has {needs}, which stage {stage.name!r} needs", way_out)
@@ -207,6 +238,15 @@ def _selection(refs: list[CaseRef], config: Config, told: Told, progress: Progre
 
 def _millimetres(config: Config) -> str:
     return " x ".join(f"{side:g}" for side in config.preprocessing.spacing_mm) + " mm"
+
+
+def _wait_for_the_first() -> None:
+    """Where there are several processes. Raises Cancelled when one has ended meanwhile: it has told why."""
+    if dist.is_initialized():
+        try:
+            dist.barrier()
+        except RuntimeError as error:
+            raise Cancelled from error
 
 
 def _device() -> tuple[int, torch.device]:

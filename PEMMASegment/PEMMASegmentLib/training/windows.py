@@ -5,6 +5,7 @@ carries no information. One rule for training and use: cut first, then draw wind
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import SimpleITK as sitk
@@ -27,11 +28,11 @@ class TrainingCase:
     pet: Tensor | None
     label: Tensor
 
-    @property
-    def box(self) -> np.ndarray:
-        """First and one-past-last index of the label per axis: array (3, 2)."""
+    @cached_property
+    def box(self) -> np.ndarray | None:
+        """First and one-past-last index of the label per axis: array (3, 2); None without a tumour."""
         used = np.argwhere(self.label.numpy() > 0.5)
-        return np.stack([used.min(0), used.max(0) + 1], axis=1)
+        return None if not len(used) else np.stack([used.min(0), used.max(0) + 1], axis=1)
 
 
 def to_case(name: str, ct: sitk.Image | None, pet: sitk.Image | None, label: sitk.Image, p: Preprocessing) -> TrainingCase:
@@ -54,19 +55,20 @@ def _on_grid(label: sitk.Image, grid: sitk.Image) -> Tensor:
     return (to_tensor(resample(label, grid, 0.0)) >= 0.5).float()
 
 
-def random_cut(shape: tuple[int, ...], box: np.ndarray, rng: np.random.Generator, whole: float = 0.0,
+def random_cut(shape: tuple[int, ...], box: np.ndarray | None, rng: np.random.Generator, whole: float = 0.0,
                anywhere: float = 0.0) -> np.ndarray:
-    """Bounds (3, 2) of a cut of a case of this shape (z, y, x) whose label fills `box`.
+    """Bounds (3, 2) of a cut of a case of this shape (z, y, x) whose label fills `box` (None: it has no tumour).
 
     With probability `whole` the case as it is, with `anywhere` a box of half to all of each side wherever it falls,
-    through the tumour or beside it; else each face keeps a uniform share of its margin and the tumour stays whole.
+    through the tumour or beside it, as always without a tumour; else each face keeps a uniform share of its margin and the
+    tumour stays whole.
     A model that has only seen the last kind takes whatever fills the middle of what it is shown for the tumour.
     """
     kind = rng.uniform() if whole or anywhere else 1.0
     size = np.array(shape)
     if kind < whole:
         return np.stack([np.zeros(3, int), size], axis=1)
-    if kind < whole + anywhere:
+    if kind < whole + anywhere or box is None:
         length = np.ceil(size * rng.uniform(0.5, 1.0, 3)).astype(int)
         low = rng.integers(0, size - length + 1)
         return np.stack([low, low + length], axis=1)
