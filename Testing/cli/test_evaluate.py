@@ -43,6 +43,16 @@ def test_nothing_marked_misses_all(patient, even, capsys):
     assert case["missed_ml"] == pytest.approx(28, abs=1)
 
 
+@pytest.mark.parametrize("z, outside", [("-999,999", False), ("-200,-150", True)])
+def test_what_of_the_annotation_lies_outside_the_region_is_told(patient, even, capsys, z, outside):
+    """It counts as missed, whatever the network would have drawn there."""
+    command = ["evaluate", str(patient), "--model", str(even), "--roi", f"-999,999,-999,999,{z}", "--json", "--quiet"]
+    assert main(command) == 0
+    [case] = json.loads(capsys.readouterr().out)["cases"]
+    told = [one["sentence"] for one in case["warnings"] if one["code"] == "annotation-outside-region"]
+    assert len(told) == outside and all(words.startswith(f"{case['missed_ml']:.1f} of 2") for words in told)
+
+
 def test_a_given_annotation_and_a_study_without_one(patient, even, tmp_path, capsys):
     study = tmp_path / "bare"
     shutil.copytree(patient, study)

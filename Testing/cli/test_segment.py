@@ -57,6 +57,14 @@ def test_a_lesion_that_the_ct_cuts_off_is_told_in_the_record(nifti, even, tmp_pa
     assert "ct-coverage" not in told[0] and "ct-coverage" in told[1]
 
 
+@pytest.mark.parametrize("box, told", [("-999,999,-999,999,-999,999", False), ("140,200,-20,40,-999,999", True)])
+def test_a_lesion_that_the_region_cuts_is_told_in_the_record(patient, even, tmp_path, box, told):
+    arguments = ["segment", str(patient), "--out", str(tmp_path / "out"), "--model", str(even), "--quiet"]
+    assert main([*arguments, "--roi", box]) == 0
+    record = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert ("roi-coverage" in [one["code"] for one in record["warnings"]]) == told
+
+
 def test_json_is_one_object_and_an_empty_result_is_a_result(patient, even, tmp_path, capsys):
     out = tmp_path / "out"
     arguments = ["segment", str(patient), "--out", str(out), "--model", str(even), "--json", "--quiet"]

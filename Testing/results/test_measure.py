@@ -213,6 +213,48 @@ def test_a_lesion_that_the_ct_cuts_off_is_told_if_the_pet_goes_on(turn):
     assert code == "ct-coverage" and sentence.startswith("lesion 1 reaches the edge of the CT")
 
 
+@pytest.mark.parametrize("turn", [0.0, 0.2])
+def test_a_lesion_that_ends_with_the_pet_is_told_if_the_ct_goes_on(turn):
+    """Where the PET ends the network's contour ends about as well, so that nearly all of it lies inside."""
+    told = []
+    for slices, last in ((10, 20), (8, 16), (7, 14), (7, 13), (7, 10), (5, 10)):  # of 4 mm, of 2 mm
+        voxels = np.zeros((20, 20, 20))
+        voxels[0:last, 8:12, 8:12] = voxels[2:6, 2:5, 2:5] = 1  # CT and PET begin alike
+        label = image(voxels, (2, 2, 2), kind=np.uint8)
+        label.SetDirection([np.cos(turn), -np.sin(turn), 0, np.sin(turn), np.cos(turn), 0, 0, 0, 1])
+        pet = image(np.full((slices, 60, 60), 5.0), (2, 2, 4), (-40, -40, 1))
+        told.append(coverage(measure(label, pet, min_volume_ml=0.1), segmentation(label), pet))
+    assert told[:2] == [(), ()] and told[2] == told[3] == told[5] != () == told[4]
+    [(code, sentence)] = told[5]
+    assert code == "pet-coverage" and sentence.startswith("lesion 1 reaches the edge of the PET, beyond which the CT goes on")
+
+
+def test_no_contour_of_a_crop_is_told_to_end_with_ct_or_pet(shared):
+    """Their images were cut alike."""
+    for patient in ("STS_009", "STS_020", "STS_030", "STS_044"):  # at a face of both, or 2.2 PET voxels of CT beyond the PET
+        study, mask = nifti_study(shared / "data" / "sts" / patient)
+        assert coverage(measure(mask, study.pet), segmentation(mask), study.pet) == ()
+
+
+@pytest.mark.parametrize("direction", ["LPS", "RAI", "PIR"])
+def test_a_lesion_that_the_region_cuts_is_told_with_a_pet_and_without(direction):
+    """By a neighbour that it does not show: at the image's own face there is none, and a voxel further the lesion has ended."""
+    voxels = np.zeros((20, 20, 20))
+    voxels[0:10, 5:10, 5:10] = voxels[12:16, 2:6, 14:18] = 1  # x 10 to 18 mm, y the same, z 0 to 27
+    told = []
+    for roi in ((-9, 99, -9, 99, -9, 99), (7, 21, 7, 21, -9, 31), (10, 18, 7, 21, -9, 31), (7, 14, -9, 99, -9, 99)):
+        inside = voxels.copy()
+        for axis, mm in enumerate((2, 2, 3)):
+            centres = mm * np.arange(20)
+            np.moveaxis(inside, 2 - axis, 0)[(centres < roi[2 * axis]) | (centres > roi[2 * axis + 1])] = 0
+        seen = sitk.DICOMOrient(image(inside, (2, 2, 3), kind=np.uint8), direction)
+        for pet in (None, sitk.Cast(seen, sitk.sitkFloat32) + 5.0):
+            told.append(coverage(measure(seen, pet, min_volume_ml=0.1), segmentation(seen, roi_mm=roi), pet))
+    assert told[:4] == [(), (), (), ()]
+    for [(code, sentence)] in told[4:]:
+        assert code == "roi-coverage" and sentence.startswith("lesion 1 reaches the edge of the region")
+
+
 def test_lesions_are_26_connected_sorted_by_volume_and_not_too_small():
     voxels = np.zeros((6, 12, 12))
     voxels[0, 0, 0] = voxels[1, 1, 1] = 1  # a corner joins them

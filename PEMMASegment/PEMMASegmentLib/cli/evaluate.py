@@ -69,11 +69,28 @@ def evaluate_one(study: Path, model: "Model", options: argparse.Namespace, termi
         truth, notes = annotation.read(file, done.study, roi_name=options.annotation_roi)
         found = work.label_of_lesions(done, options)
         figures = compare(found, truth)
-    warnings = [*work.warnings_of(done), *notes, *_of_a_model(file, options.annotation_roi)]
+    warnings = [*work.warnings_of(done), *notes, *_outside(truth, options.roi), *_of_a_model(file, options.annotation_roi)]
     if done.segmentation.adapter:
         warnings += _trained_on(options.adapter, done.study, truth)
     terminal.warnings(warnings, name_among(options.studies, study))
     return {"study": name, **figures, "warnings": [asdict(warning) for warning in warnings]}
+
+
+def _outside(truth: "sitk.Image", roi_mm: tuple[float, ...] | None) -> "list[StudyWarning]":
+    """A warning where the region that was looked at leaves out some of the annotation."""
+    import SimpleITK as sitk
+
+    from ..core.images import voxel_ml
+    from ..inference.region import voxels_inside
+    from ..study.types import StudyWarning
+
+    marked = sitk.GetArrayViewFromImage(truth) != 0
+    outside = 0 if roi_mm is None else (marked & ~voxels_inside(truth, roi_mm)).sum()
+    if not outside:
+        return []
+    left_out, whole = (count * voxel_ml(truth) for count in (outside, marked.sum()))
+    sentence = f"{left_out:.1f} of {whole:.1f} ml of the annotation lie outside the region (--roi) and count as missed"
+    return [StudyWarning("annotation-outside-region", sentence, "give a region that holds all of it")]
 
 
 def _of_a_model(file: Path, roi_name: str | None) -> "list[StudyWarning]":

@@ -6,6 +6,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from ..results.coverage import COVERAGE_CODES
 from ..study import scanner
 from ..study.types import PetCtStudy
 from ..worker.events import Result
@@ -32,7 +33,7 @@ def looked_at(run: Run) -> list[str]:
 
 
 def covered(run: Run) -> list[str]:
-    """Which lesions CT or PET do not show to their end, as they are drawn now."""
+    """Which lesions CT, PET or region do not show to their end, as they are drawn now."""
     return [words.warning(sentence) for _code, sentence in run.coverage]
 
 
@@ -59,11 +60,11 @@ def _images(kinds: Sequence[str]) -> str:
 
 def notes(answer: Result, study: PetCtStudy, options: Mapping[str, Any]) -> list[str]:
     """Which parts of the adapter acted, and what the run warns of; warnings of the study itself stand with the study, those
-    of lesions that CT or PET cut with the lesions.
+    of lesions that CT, PET or region cut with the lesions.
 
     The process knows the volumes alone; whether the scanner is another than that of the adapter's cases, the headers tell.
     """
-    known = {warning.code for warning in study.warnings} | {"adapter-origin", "suv-doubtful", "pet-coverage", "ct-coverage"}
+    known = {warning.code for warning in study.warnings} | {"adapter-origin", "suv-doubtful", *COVERAGE_CODES}
     noted = [note for note in answer.fields.get("warnings") or () if note["code"] not in known]
     lines = [words.warning(note["sentence"], note.get("way_out", "")) for note in noted]
     parts = answer.fields.get("adapter_parts") or ()

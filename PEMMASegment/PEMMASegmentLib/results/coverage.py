@@ -1,4 +1,4 @@
-"""What is said of lesions that one of the two images does not show to their end."""
+"""What is said of lesions that CT, PET or the region that was looked at do not show to their end."""
 
 from collections.abc import Iterable
 
@@ -7,35 +7,45 @@ import SimpleITK as sitk
 
 from ..core import Lesion, Segmentation
 from .components import lesion_numbers
-from .covered import cut_voxels
+from .ends import at_end_of_grid, at_end_of_pet, at_end_of_region
+
+_UNSEEN = "beyond the PET's field of view: no SUV figures for what the PET does not show, and the totals are without them"
+_CUT = {
+    "pet-coverage": "the edge of the PET, beyond which the CT goes on: what lies there may be missing from all figures",
+    "ct-coverage": "the edge of the CT, beyond which the PET goes on: all figures are of the part inside",
+    "roi-coverage": "the edge of the region that was looked at: all figures are of the part inside",
+}
+#: of the notes that `coverage` gives
+COVERAGE_CODES = tuple(_CUT)
 
 
 def coverage(
     lesions: Iterable[Lesion], segmentation: Segmentation, pet: sitk.Image | None
 ) -> tuple[tuple[str, str], ...]:
-    """Notes (code, sentence) on the lesions of `segmentation`; none for a study without PET.
+    """Notes (code, sentence) on the lesions of `segmentation`.
 
-    "pet-coverage": lesions without PET figures. "ct-coverage": lesions at a face of the label's grid, the CT's, that cuts
-    the PET.
+    "pet-coverage": lesions without PET figures, and lesions at a face of the PET beyond which the CT goes on: the network
+    ends its contour about there, so that nearly all of it lies inside. "ct-coverage": lesions at a face of the label's grid,
+    the CT's, that cuts the PET. "roi-coverage": lesions at a face of the region.
     """
-    if pet is None:
-        return ()
-    lesions, found = list(lesions), []
-    if numbers := [lesion.number for lesion in lesions if lesion.suv_max is None]:
-        found.append(("pet-coverage", f"{_reach(numbers)} beyond the PET's field of view: no SUV figures for what the PET does "
-                      "not show, and the totals are without them"))
-    reached = _reached(segmentation, pet)
-    if numbers := [lesion.number for lesion in lesions if lesion.number in reached]:
-        found.append(("ct-coverage", f"{_reach(numbers)} the edge of the CT, beyond which the PET goes on: "
-                      "all figures are of the part inside"))
+    numbers = {lesion.number: lesion for lesion in lesions}
+    unseen = [n for n, lesion in numbers.items() if pet is not None and lesion.suv_max is None]
+    found = [("pet-coverage", f"{_reach(unseen)} {_UNSEEN}")] if unseen else []
+    for code, reached in _reached(segmentation, pet).items():
+        told = [n for n in numbers if n in reached and not (code == "pet-coverage" and n in unseen)]
+        found += [(code, f"{_reach(told)} {_CUT[code]}")] if told else []
     return tuple(found)
 
 
-def _reached(segmentation: Segmentation, pet: sitk.Image) -> frozenset[int]:
-    """Numbers of the lesions at the edge. Without one no lesion is looked for: it takes seconds in a whole body."""
+def _reached(segmentation: Segmentation, pet: sitk.Image | None) -> dict[str, frozenset[int]]:
+    """Numbers of the lesions at each end. Where none is marked no lesion is looked for: it takes seconds in a whole body."""
     label = segmentation.label if segmentation.numbers is None else segmentation.numbers
-    at = cut_voxels(label, pet)
-    return frozenset(np.unique(lesion_numbers(segmentation)[0][tuple(at.T)]).tolist()) if len(at) else frozenset()
+    ends = {} if pet is None else {"pet-coverage": at_end_of_pet(label, pet), "ct-coverage": at_end_of_grid(label, pet)}
+    if segmentation.roi_mm is not None:
+        ends["roi-coverage"] = at_end_of_region(label, segmentation.roi_mm)
+    ends = {code: at for code, at in ends.items() if len(at)}
+    voxels = lesion_numbers(segmentation)[0] if ends else None
+    return {code: frozenset(np.unique(voxels[tuple(at.T)]).tolist()) for code, at in ends.items()}
 
 
 def _reach(numbers: list[int]) -> str:

@@ -1,7 +1,4 @@
-"""Which share of each PET voxel a lesion covers: exact where the grids are parallel, sampled where they are rotated.
-
-And what of it the one shows and the other does not.
-"""
+"""Which share of each PET voxel a lesion covers: exact where the grids are parallel, sampled where they are rotated."""
 
 from collections.abc import Iterator
 
@@ -10,7 +7,6 @@ import SimpleITK as sitk
 from scipy import sparse
 
 from ..core.components import Box
-from ..study.pairing import ALIKE_VOXELS
 
 #: parallel means: going through the whole lesion, no voxel drifts sideways by more than this share of a PET voxel
 _DRIFT = 0.02
@@ -22,7 +18,7 @@ def covered_voxels(lesion: np.ndarray, box: Box, label: sitk.Image, pet: sitk.Im
 
     lesion: bool (z, y, x), the part of the label's grid that `box` cuts out. label, pet: for their grids.
     """
-    matrix, shift = _label_to_pet(label, pet, box)
+    matrix, shift = label_to_pet(label, pet, box)
     low, high = _pet_box(matrix, shift, lesion.shape, pet)
     if np.any(low >= high):
         return np.empty((0, 3), int)
@@ -34,39 +30,24 @@ def covered_voxels(lesion: np.ndarray, box: Box, label: sitk.Image, pet: sitk.Im
 
 def share_inside(lesion: np.ndarray, box: Box, label: sitk.Image, pet: sitk.Image) -> float:
     """Share of the lesion's voxels, 0 to 1, whose centres lie inside the PET's field of view. Arguments as above."""
-    matrix, shift = _label_to_pet(label, pet, box)
+    matrix, shift = label_to_pet(label, pet, box)
     size = np.array(pet.GetSize()[::-1])
     corners = np.array(np.meshgrid(*[(0, n - 1) for n in lesion.shape], indexing="ij")).reshape(3, -1)
-    if _within(matrix @ corners + shift[:, None], size).all():
+    if within(matrix @ corners + shift[:, None], size).all():
         return 1.0
     inside = 0
     for k, plane in enumerate(lesion):
         at = np.insert(np.argwhere(plane), 0, k, axis=1).T
-        inside += np.count_nonzero(_within(matrix @ at + shift[:, None], size))
+        inside += np.count_nonzero(within(matrix @ at + shift[:, None], size))
     return inside / np.count_nonzero(lesion)
 
 
-def cut_voxels(label: sitk.Image, pet: sitk.Image) -> np.ndarray:
-    """Indices (n, 3), z y x, of the label's voxels on a face of its grid beyond which the PET goes on, by more than images do
-    that were cut alike."""
-    marked = sitk.GetArrayViewFromImage(label)
-    matrix, shift = _label_to_pet(label, pet, (slice(0, 0),) * 3)
-    size = np.array(pet.GetSize()[::-1])
-    found = []
-    for axis in range(3):
-        outwards = np.eye(3)[axis] * (0.5 + ALIKE_VOXELS / np.abs(matrix[:, axis]).max())
-        for face, way in ((0, -outwards), (marked.shape[axis] - 1, outwards)):
-            at = np.insert(np.argwhere(marked.take(face, axis)), axis, face, axis=1)
-            found.append(at[_within(matrix @ (at + way).T + shift[:, None], size)])
-    return np.concatenate(found)
-
-
-def _within(index: np.ndarray, size: np.ndarray) -> np.ndarray:
+def within(index: np.ndarray, size: np.ndarray) -> np.ndarray:
     """Whether continuous indices (3, n) lie in voxels of an image of this size (z, y, x)."""
     return np.all((index >= -0.5) & (index <= size[:, None] - 0.5), axis=0)
 
 
-def _label_to_pet(label: sitk.Image, pet: sitk.Image, box: Box) -> tuple[np.ndarray, np.ndarray]:
+def label_to_pet(label: sitk.Image, pet: sitk.Image, box: Box) -> tuple[np.ndarray, np.ndarray]:
     """PET index (z, y, x) = matrix @ index in the box (z, y, x) + shift."""
     start = [box[2].start, box[1].start, box[0].start]
     origin = pet.TransformPhysicalPointToContinuousIndex(label.TransformIndexToPhysicalPoint(start))
