@@ -23,6 +23,7 @@ from PEMMASegmentLib.study.types import PetCtStudy, StudyWarning
 from .studies import dicom_study, nifti_study, on_grid, segmentation
 
 FILES = ["lesions.csv", "preview.png", "result.json", "segmentation.dcm"]
+OPTIONS = {"min_volume_ml": 5000.0, "mtv_rule": "suv4", "segments": "one"}
 
 
 @pytest.fixture(scope="module")
@@ -42,14 +43,15 @@ def write(out: Path, study, label, **options) -> list[str]:
 
 def test_the_files_and_the_keys_of_the_record(study, label, tmp_path):
     warned = replace(study, warnings=(StudyWarning("gap", "a slice is missing", "export again"),))
-    assert write(tmp_path / "new" / "out", warned, label, command_options={"min_volume_ml": 0.5}) == FILES
+    assert write(tmp_path / "new" / "out", warned, label, command_options=OPTIONS) == FILES
     out = tmp_path / "new" / "out"
     record = json.loads((out / "result.json").read_text("utf-8"))
     assert list(record) == [
         "schema", "software", "model", "adapter", "adapter_parts", "study", "suv", "warnings", "inputs", "device",
-        "precision", "threshold", "roi_mm", "steps", "lesions", "totals", "files",
+        "precision", "threshold", "roi_mm", "min_volume_ml", "mtv_rule", "segments", "steps", "lesions", "totals", "files",
     ]  # fmt: skip
     assert record["model"]["sha256"] == "ab" * 32 and record["adapter"] is None
+    assert {name: record[name] for name in OPTIONS} == OPTIONS
     assert record["warnings"] == [{"code": "gap", "sentence": "a slice is missing", "way_out": "export again"}]
     assert record["steps"] == [{"name": "windows", "seconds": 1.5}]
     assert record["lesions"][0]["mtv_rule"] == "41%" and record["totals"]["number"] == 1
@@ -71,6 +73,16 @@ def test_an_earlier_result_is_replaced_as_a_whole_and_the_same_run_gives_the_sam
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     record = json.loads((out / "result.json").read_text("utf-8"))
     assert record["warnings"][0]["code"] == "no-lesion" and record["totals"]["number"] == 0
+
+
+def test_an_empty_result_tells_what_was_asked_for(study, label, tmp_path):
+    """Else a run with a smallest volume of 5000 ml would pass for a true negative."""
+    for pet, rule, title in ((study.pet, "suv4", "mtv_ml (SUV >= 4)"), (None, None, "mtv_ml")):
+        out = tmp_path / title
+        write(out, replace(study, pet=pet), label * 0, command_options=OPTIONS)
+        record = json.loads((out / "result.json").read_text("utf-8"))
+        assert [record[name] for name in OPTIONS] == [5000, rule, "one"]
+        assert (out / "lesions.csv").read_text("utf-8").split(",")[4] == title
 
 
 @pytest.mark.parametrize("keyword, uid, where", [

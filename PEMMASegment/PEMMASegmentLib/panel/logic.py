@@ -89,7 +89,7 @@ def export_table(run: runs.Run, folder: Path) -> Path:
     with _place(folder) as place:
         path = _free_name(place / TABLE_FILE)
         typed = run.study.suv.typed if run.study.suv else ()
-        _to_disk(results.write_csv, path, run.lesions, typed)
+        _to_disk(results.write_csv, path, run.lesions, typed, run.mtv_rule if run.study.pet is not None else None)
         return path
 
 

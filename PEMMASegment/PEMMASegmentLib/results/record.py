@@ -1,9 +1,10 @@
 """`result.json`: what was done, with what, and what came out; UIDs, never names."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from .. import __version__
 from ..core import Identity, Lesion, Segmentation
@@ -22,9 +23,14 @@ def write_json(
     lesions: Sequence[Lesion],
     files: Sequence[Path] = (),
     notes: Sequence[tuple[str, str]] = (),
+    options: Mapping[str, Any] | None = None,
 ) -> None:
-    """Writes the record; files: the other files of this result, notes: (code, sentence) that writing them gave."""
-    record = as_record(study, segmentation, lesions, files, notes)
+    """Writes the record.
+
+    files: the other files of this result. notes: (code, sentence) that writing them gave. options: `min_volume_ml`,
+    `mtv_rule` and `segments` as they acted: without them a run that threw all lesions out would look like one that found none.
+    """
+    record = as_record(study, segmentation, lesions, files, notes, options)
     write_text(path, json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -34,8 +40,10 @@ def as_record(
     lesions: Sequence[Lesion],
     files: Sequence[Path] = (),
     notes: Sequence[tuple[str, str]] = (),
+    options: Mapping[str, Any] | None = None,
 ) -> dict:
     """The record in plain values; arguments as for `write_json`."""
+    options = options or {}
     return {
         "schema": SCHEMA,
         "software": {"name": "PEMMASegment", "version": __version__},
@@ -50,6 +58,9 @@ def as_record(
         "precision": segmentation.precision,
         "threshold": segmentation.threshold,
         "roi_mm": segmentation.roi_mm,
+        "min_volume_ml": options.get("min_volume_ml"),
+        "mtv_rule": options.get("mtv_rule") if study.pet is not None else None,
+        "segments": options.get("segments"),
         "steps": [asdict(step) for step in segmentation.steps],
         "lesions": [_lesion(lesion) for lesion in kept(lesions)],
         "totals": totals(lesions),

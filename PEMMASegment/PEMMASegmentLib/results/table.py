@@ -18,13 +18,14 @@ class _Column:
     text: Callable[[Lesion], str]
 
 
-def write_csv(path: Path, lesions: Iterable[Lesion], typed: Sequence[str] = ()) -> None:
+def write_csv(path: Path, lesions: Iterable[Lesion], typed: Sequence[str] = (), mtv_rule: str | None = None) -> None:
     """Kept lesions, one a row; UTF-8, comma, decimal point; an empty field where there is no figure.
 
     typed: names of the values behind the SUV that a user typed in; a last column tells them where there are any.
+    mtv_rule: the one asked for, which the title names where no lesion does.
     """
     lesions = kept(lesions)
-    columns = _columns(lesions)
+    columns = _columns(lesions, mtv_rule)
     if typed:
         columns.append(_Column("suv_from_typed", "", lambda lesion: "; ".join(typed)))
     text = io.StringIO()
@@ -53,8 +54,8 @@ def kept(lesions: Iterable[Lesion]) -> list[Lesion]:
     return [lesion for lesion in lesions if lesion.kept]
 
 
-def _columns(lesions: list[Lesion]) -> list[_Column]:
-    rule = next((lesion.mtv_rule for lesion in lesions if lesion.mtv_rule), None)
+def _columns(lesions: list[Lesion], asked: str | None = None) -> list[_Column]:
+    rule = next((lesion.mtv_rule for lesion in lesions if lesion.mtv_rule), asked)
     words = f" ({rule_in_words(rule)})" if rule else ""
     return [
         _Column("number", "lesion", lambda lesion: str(lesion.number)),

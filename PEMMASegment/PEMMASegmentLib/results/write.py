@@ -29,7 +29,7 @@ def write_all(
 ) -> list[Path]:
     """Writes SEG (NIfTI study: label as NIfTI), table, picture and record into `out`, replacing an earlier result.
 
-    command_options: what shaped the result beyond what `segmentation` and `lesions` say; see `write_seg`.
+    command_options: what shaped the result beyond what `segmentation` and `lesions` say; see `write_seg` and `write_json`.
     Without a lesion, or with headers that it can't reference, there is no SEG, and the record says so. Returns the files.
     Raises PemmaError as `check_out` does, and "cannot-write" for a disk that is full or read-only; `out` is as it was then.
     """
@@ -99,7 +99,8 @@ def _listed(record: Path) -> set[str]:
 
 def _files(folder: Path, study, segmentation, lesions, segments, options) -> None:
     files, notes = [folder / TABLE, folder / PREVIEW], ()
-    write_csv(folder / TABLE, lesions, study.suv.typed if study.suv else ())
+    rule = (options or {}).get("mtv_rule") if study.pet is not None else None
+    write_csv(folder / TABLE, lesions, study.suv.typed if study.suv else (), rule)
     write_preview(folder / PREVIEW, study, segmentation, lesions)
     if study.kind == "nifti":
         files.append(folder / LABEL)
@@ -111,4 +112,4 @@ def _files(folder: Path, study, segmentation, lesions, segments, options) -> Non
     else:
         files.append(folder / SEG)
         notes = write_seg(folder / SEG, study, segmentation, lesions, segments=segments, command_options=options)
-    write_json(folder / RECORD, study, segmentation, lesions, files, notes)
+    write_json(folder / RECORD, study, segmentation, lesions, files, notes, options)

@@ -98,7 +98,7 @@ def inspect(request: dict, progress: "Progress") -> dict:
 
 
 def segment(request: dict, progress: "Progress", warm: WarmModel) -> dict:
-    """The keys of result.json, `min_volume_ml` as it acted, `probability`: a file in the private folder.
+    """The keys of result.json, and `probability`: a file in the private folder.
 
     With `out` the files of the command line's result are written there too.
     """
@@ -116,8 +116,7 @@ def segment(request: dict, progress: "Progress", warm: WarmModel) -> dict:
     done = work.segment_study(loader(request, options), model, adapter, options, part(progress, MODEL_LOADED, MEASURED))
     progress(MEASURED, "writing the result")
     write_image(done.segmentation.probability, folder / PROBABILITY)
-    return {**_record(done, out, options), "min_volume_ml": work.smallest_ml(done.segmentation, options),
-            "probability": PROBABILITY}
+    return {**_record(done, out, options), "probability": PROBABILITY}
 
 
 def _record(done: "Segmented", out: Path | None, options: argparse.Namespace) -> dict:
@@ -125,7 +124,7 @@ def _record(done: "Segmented", out: Path | None, options: argparse.Namespace) ->
     from ..results.record import as_record
 
     if out is None:
-        return as_record(done.study, done.segmentation, done.lesions)
+        return as_record(done.study, done.segmentation, done.lesions, options=work.of_result(done.segmentation, options))
     return work.write(out, done, options)
 
 
