@@ -2,6 +2,7 @@
 
 import pytest
 
+from PEMMASegmentLib.adaptation.fewshot import EFFORTS
 from PEMMASegmentLib.cli import main, options, parser
 
 
@@ -16,12 +17,33 @@ def test_a_box_may_begin_with_a_minus():
 
 
 def test_defaults_are_those_of_the_contract():
-    given = vars(read("evaluate", "one", "two"))
+    given = vars(read("segment", "one", "two", "--out", "out"))
     expected = {
         "inputs": "auto", "device": "auto", "threshold": None, "roi": None, "whole_study": False, "min_volume": None,
-        "segments": "each", "mtv_rule": "41%", "model": None, "adapter": "none", "annotation": None,
+        "segments": "each", "mtv_rule": "41%", "model": None, "adapter": "none",
     }  # fmt: skip
     assert {name: given[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["evaluate", "study", "--segments", "one"], ["evaluate", "study", "--mtv-rule", "suv4"],  # it tells neither
+        ["demo", "--weight-kg", "70"], ["demo", "--ct-series", "1.2.3"],  # its patient lacks nothing
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_what_would_do_nothing_is_no_option(command, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(command)
+    assert end.value.code == 2 and "unrecognized arguments" in capsys.readouterr().err
+
+
+def test_the_help_tells_the_steps_of_each_effort(capsys):
+    with pytest.raises(SystemExit):
+        main(["adapt", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert ", ".join(f"{effort} {steps}" for effort, steps in EFFORTS.items()) in told
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     training.add_argument("--method", choices=(*WEIGHTS, *OTHERS), default="salt", help="default: salt")
     training.add_argument("--targets", default="all", metavar="PATTERN", help="weights: qv, attn, attn+mlp, all, or names")
     how_long = training.add_mutually_exclusive_group()
-    how_long.add_argument("--effort", choices=EFFORTS, default="standard", help="default: standard")
+    how_long.add_argument("--effort", choices=EFFORTS, default="standard",
+                          help="training steps: quick 30, standard 110, thorough 330 (default: standard)")
     how_long.add_argument("--minutes", type=shared.positive, metavar="N", help="about how long the adapter may take")
     training.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same adapter on the CPU")
     shared.add_running_options(parser.add_argument_group("running"), inputs="what all cases have")

@@ -20,13 +20,13 @@ def add_to(commands) -> None:
         "--out", type=Path, default=Path("pemma-demo"), metavar="DIR", help="default: ./pemma-demo"
     )
     shared.add_segment_options(parser)
-    shared.add_study_options(parser)
+    shared.add_result_options(parser)
 
 
 def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
     from .. import results
     from ..core import metrics
-    from ..study import annotation
+    from ..study import annotation, load
     from . import work
     from .segment import nothing_stale
 
@@ -35,7 +35,11 @@ def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
         model = work.load_model(options)
         with tempfile.TemporaryDirectory() as folder, terminal.progress(PATIENT) as progress:
             unpack(Path(folder))
-            done = work.segment(Path(folder), model, options, progress)
+            need = None if options.inputs == "auto" else options.inputs
+            done = work.segment_study(
+                lambda progress: load(Path(folder), need=need, progress=progress), model, work.load_adapter(options, model),
+                options, progress,
+            )  # fmt: skip
             truth, _ = annotation.read(annotation.find(Path(folder)), done.study)
         record = work.write(options.out, done, options)
     work.warn_of(terminal, record)

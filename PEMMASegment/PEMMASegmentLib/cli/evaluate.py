@@ -29,7 +29,7 @@ def add_to(commands) -> None:
     shared.add_annotation_options(parser)
     shared.add_segment_options(parser)
     shared.add_study_options(parser)
-    parser.set_defaults(usage_error=parser.error)
+    parser.set_defaults(usage_error=parser.error, mtv_rule=shared.USUAL_RULE)  # nothing is told that depends on the rule
 
 
 def run(options: argparse.Namespace, terminal: "Terminal") -> bool:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 MTV_RULES = ("41%", "50%", "suv2.5", "suv4", "contour")
+USUAL_RULE = "41%"
 
 
 def command(commands, name: str, run, words: str) -> argparse.ArgumentParser:
@@ -54,18 +55,22 @@ def _key(name: str) -> str:
 
 
 def add_segment_options(parser: argparse.ArgumentParser) -> None:
-    """Which model looks at what, and how its answer becomes lesions."""
+    """Which model looks at what, and what of its answer is lesion."""
     group = parser.add_argument_group("segmenting")
     add_running_options(group)
     add_adapter_option(group)
     group.add_argument("--threshold", type=share, metavar="P", help="probability of a lesion (default: the adapter's or model's)")
     group.add_argument("--roi", type=box, metavar="X0,X1,Y0,Y1,Z0,Z1", help="look only at this box, mm, LPS")
-    lesions = parser.add_argument_group("lesions")
-    lesions.add_argument(
+    group.add_argument(
         "--min-volume", type=not_negative, metavar="ML", help="smallest lesion, ml (default: the adapter's or 0.5)"
     )
-    lesions.add_argument("--segments", choices=("one", "each"), default="each", help="in the SEG (default: each)")
-    lesions.add_argument("--mtv-rule", choices=MTV_RULES, default="41%", help="default: 41%% of the lesion's SUVmax")
+
+
+def add_result_options(parser: argparse.ArgumentParser) -> None:
+    """How lesions are measured and written."""
+    group = parser.add_argument_group("figures and files")
+    group.add_argument("--segments", choices=("one", "each"), default="each", help="in the SEG (default: each)")
+    group.add_argument("--mtv-rule", choices=MTV_RULES, default=USUAL_RULE, help="default: 41%% of the lesion's SUVmax")
 
 
 def add_running_options(group, inputs: str = "auto") -> None:

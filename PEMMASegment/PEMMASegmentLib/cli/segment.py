@@ -22,6 +22,7 @@ def add_to(commands) -> None:
         "studies each gets a folder in it, and results of others stay there"
     )
     shared.add_segment_options(parser)
+    shared.add_result_options(parser)
     shared.add_study_options(parser)
     parser.set_defaults(usage_error=parser.error)
 

@@ -131,7 +131,7 @@ def _record(done: "Segmented", out: Path | None, options: argparse.Namespace) ->
 def parse(request: dict, *adding: "Callable[[argparse.ArgumentParser], None]") -> argparse.Namespace:
     """The request's options as the command line knows them. Raises PemmaError "option"."""
     parser = _Parser(add_help=False, allow_abbrev=False)
-    for add in adding or (shared.add_segment_options, shared.add_study_options):
+    for add in adding or (shared.add_segment_options, shared.add_result_options, shared.add_study_options):
         add(parser)
     words = [_word(name, value) for name, value in request.items() if name not in OWN_FIELDS]
     return parser.parse_args([word for word in words if word])
