@@ -9,6 +9,7 @@ from matplotlib.image import imread
 
 from PEMMASegmentLib.results import measure, write_preview
 from PEMMASegmentLib.results.planes import views
+from PEMMASegmentLib.results.preview import picture
 from PEMMASegmentLib.study.types import PetCtStudy
 
 from .studies import nifti_study, on_grid, segmentation
@@ -52,6 +53,19 @@ def test_planes_have_their_size_in_millimetres_and_meet_in_the_hottest_voxel(mar
     assert [view.size for view in (axial, coronal, sagittal)] == [(40, 60), (40, 80), (60, 80)]
     assert [view.title.split("= ")[1] for view in (axial, coronal, sagittal)] == ["28 mm", "20 mm", "10 mm"]
     assert coronal.cross == (30, 68)  # mm from the first voxel: x, z
+
+
+@pytest.mark.parametrize("suv_max, top", [(3.0, 5), (6.5, 7), (30.0, 15)])
+def test_the_colours_end_at_the_hottest_lesion_within_bounds(marked, suv_max, top):
+    study, label = marked
+    heat = sitk.GetArrayFromImage(study.pet)
+    heat[heat == 9], heat[0, 0, 0] = suv_max, 40  # and something hotter that is no lesion
+    study = replace(study, pet=small(heat))
+    figure = picture(study, segmentation(label), measure(label, study.pet, min_volume_ml=0))
+    [bar] = [axes for axes in figure.axes if "SUVbw" in axes.get_title()]
+    [mip] = [axes for axes in figure.axes if axes.get_title("left").startswith("Projection")]
+    assert bar.get_ylim() == mip.images[0].get_clim() == (0, top)
+    assert any(f"PET SUVbw 0 to {top} g/ml" in text.get_text() for text in figure.texts)
 
 
 def test_bone_under_heat_is_no_more_than_white(marked, tmp_path, caplog):

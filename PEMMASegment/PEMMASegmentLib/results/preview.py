@@ -45,7 +45,14 @@ class _Layout:
 
 
 def write_preview(path: Path, study: PetCtStudy, segmentation: Segmentation, lesions: Sequence[Lesion]) -> None:
-    """Writes the picture (PNG, 1632 pixels wide); without CT the PET is shown alone, without PET the CT."""
+    """Writes the picture (PNG, 1632 pixels wide)."""
+    figure = picture(study, segmentation, lesions)
+    about = {"Software": f"PEMMASegment {__version__}"}
+    write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", facecolor=_DARK, metadata=about))
+
+
+def picture(study: PetCtStudy, segmentation: Segmentation, lesions: Sequence[Lesion]) -> "Figure":
+    """The picture itself; without CT the PET is shown alone, without PET the CT."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -54,17 +61,17 @@ def write_preview(path: Path, study: PetCtStudy, segmentation: Segmentation, les
     layout = _layout(shown)
     figure = Figure(figsize=(_WIDTH, layout.height), dpi=_DPI, facecolor=_DARK)
     FigureCanvasAgg(figure)
-    top = _suv_top(study, lesions)
+    top = _suv_top(lesions)
     for view, place in zip(shown, layout.places, strict=False):  # the last, a detail, may have found no room
         _draw(figure.add_axes(layout.share(*place)), view, top)
     if study.pet is not None:
         _colour_bar(figure, layout, top, fused=study.ct is not None)
     _write_words(figure, layout, top, study, segmentation, lesions)
-    about = {"Software": f"PEMMASegment {__version__}"}
-    write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", facecolor=_DARK, metadata=about))
+    return figure
 
 
-def _suv_top(study: PetCtStudy, lesions: Sequence[Lesion]) -> float:
+def _suv_top(lesions: Sequence[Lesion]) -> float:
+    """SUV at which the colours end."""
     chosen = hottest(lesions)
     hot = chosen.suv_max if chosen and chosen.suv_max is not None else 0.0
     return float(np.clip(np.ceil(hot), *_SUV_TOP))
