@@ -32,7 +32,7 @@ def study(seed: int = 0, side: int = 12, spacing: float = 4.0) -> PetCtStudy:
 
 
 def contour(of: PetCtStudy) -> sitk.Image:
-    """A ball and a voxel apart from it: two lesions."""
+    """A ball and a voxel apart from it, which is too small for a lesion."""
     z, y, x = np.indices(of.grid.GetSize()[::-1])
     middle = (np.array(of.grid.GetSize()[::-1]) - 1) / 2
     inside = (z - middle[0]) ** 2 + (y - middle[1]) ** 2 + (x - middle[2]) ** 2 <= 4

@@ -21,8 +21,10 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..core import PemmaError
+from ..core.components import components
 from ..core.files import as_utf8, flush, write_text
-from ..core.images import voxel_ml
+from ..core.images import voxel_ml, voxels_in
+from ..core.types import SMALLEST_ML
 from ..study import scanner
 from ..study.types import PetCtStudy, Suv
 from . import cards, exchange, fitness, keys, thumbnail, volumes
@@ -353,8 +355,6 @@ def _marked_ml(label: sitk.Image) -> float:
 
 
 def _lesions(label: sitk.Image) -> int:
-    """26-connected components of the contour."""
-    parts = sitk.ConnectedComponentImageFilter()
-    parts.SetFullyConnected(True)
-    parts.Execute(label > 0)
-    return parts.GetObjectCount()
+    """Components of the contour that are lesions by their volume; of a contour of smaller ones all."""
+    least = voxels_in(SMALLEST_ML, label)
+    return len(components(label, least)[1]) or len(components(label)[1])
