@@ -4,13 +4,22 @@ import pytest
 import torch
 
 from PEMMASegmentLib.network.architecture import Architecture
-from PEMMASegmentLib.network.pemma import Pemma, added_parameters, clamp_gates, spare_memory
+from PEMMASegmentLib.network.pemma import (
+    Pemma,
+    _gated_attention,
+    _heads,
+    _joint_attention,
+    added_parameters,
+    clamp_gates,
+    spare_memory,
+)
 from PEMMASegmentLib.network.unetr import Unetr
 
 SMALL = {"window": (16, 16, 16), "patch": 8, "hidden": 32, "depth": 3, "heads": 4, "mlp": 64, "feature": 16}
 STEM = Architecture(**SMALL, embedding="stem", taps=(), modalities=("pet",), fused_decoder=("decoder2", "out"))
 PATCH = Architecture(**SMALL, taps=(0, 1), modalities=("pet",))
 THREE = Architecture(**SMALL, taps=(0, 1), modalities=("pet", "mr"))
+TANH = Architecture(**SMALL, taps=(0, 1), modalities=("pet",), gate="tanh")
 REFERENCE = Architecture(modalities=("pet",))
 
 
@@ -34,7 +43,7 @@ def wild(a: Architecture) -> Pemma:
     return net
 
 
-@pytest.mark.parametrize("a", [STEM, PATCH, THREE, REFERENCE], ids=["stem", "patch", "three", "reference"])
+@pytest.mark.parametrize("a", [STEM, PATCH, THREE, TANH, REFERENCE], ids=["stem", "patch", "three", "tanh", "reference"])
 def test_it_starts_as_the_ct_network_bit_for_bit_with_pet_present(a):
     net, x = made(a), images(a, n=1 if a is REFERENCE else 2)
     with torch.no_grad():
@@ -43,7 +52,7 @@ def test_it_starts_as_the_ct_network_bit_for_bit_with_pet_present(a):
         assert torch.equal(net({"ct": x["ct"]}), alone)
 
 
-@pytest.mark.parametrize("a", [STEM, PATCH, THREE], ids=["stem", "patch", "three"])
+@pytest.mark.parametrize("a", [STEM, PATCH, THREE, TANH], ids=["stem", "patch", "three", "tanh"])
 def test_without_the_added_modality_it_is_the_ct_network_whatever_was_trained(a):
     net, x = wild(a), images(a)
     with torch.no_grad():
@@ -76,6 +85,20 @@ def test_at_gate_one_it_is_the_published_joint_softmax():
         fine = [net.base.encoder1(x["ct"])]
         want = decode(net.base, net.base.vit.norm(states[-1]), skips_of(net.base, fine, states))
     torch.testing.assert_close(got, want, atol=2e-5, rtol=1e-4)
+
+
+def test_a_tanh_gate_adds_so_much_of_the_attention_to_the_added_tokens_and_may_be_negative():
+    net = made(TANH)
+    attention = net.base.vit.blocks[0].attn
+    ct, pet = (_heads(attention, tokens, []) for tokens in torch.randn(2, 2, 8, SMALL["hidden"]))
+    gate = torch.linspace(-1.0, 0.5, SMALL["heads"])
+    with torch.no_grad():
+        got = _gated_attention(attention, {"ct": ct, "pet": pet}, {"pet": gate}, "tanh")
+        want = _joint_attention(attention, ct, [ct]) + gate.tanh().view(1, -1, 1, 1) * _joint_attention(attention, ct, [pet])
+        net.added["pet"].attention_gate[0].copy_(gate)
+    torch.testing.assert_close(got, want)
+    clamp_gates(net)
+    assert torch.equal(net.added["pet"].attention_gate[0], gate)
 
 
 def test_a_third_modality_with_closed_gates_leaves_ct_and_pet_as_they_are():

@@ -21,10 +21,12 @@ from PEMMASegmentLib.inference.device import choose
 from PEMMASegmentLib.network.files import load_model
 from PEMMASegmentLib.network.pemma import Pemma
 from PEMMASegmentLib.training import stored, train
-from PEMMASegmentLib.training.config import read_config
-from PEMMASegmentLib.training.loop import _autocast, _key, trainable
+from PEMMASegmentLib.training.augment import Augmentation
+from PEMMASegmentLib.training.config import Stage, read_config
+from PEMMASegmentLib.training.folders import cases
+from PEMMASegmentLib.training.loop import Checkpoint, _autocast, _groups, _inputs, _key, optimise, trainable
 from PEMMASegmentLib.training.state import load_state, save_state
-from PEMMASegmentLib.training.windows import TrainingCase
+from PEMMASegmentLib.training.windows import TrainingCase, batch, draw, to_case
 
 from .tiny import write_config
 
@@ -45,6 +47,11 @@ def test_both_stages_learn_and_the_card_says_what_was_trained(trained):
     assert not any("norm_cross_attn" in n for s in stages for n in s["trained"])
     assert stages[1]["share"] < 1 and model.card.provenance["split"]["select"] == ["c"]
     assert 110 < model.card.region.longest_mm < 120
+    kept, weights = load_file(folder / "out/stage-1-pet.safetensors"), load_file(model_folder / "model.safetensors")
+    averages = {name: t for name, t in weights.items() if f"average.{name}" in kept}
+    assert len(averages) == len(stages[1]["trained"])
+    assert all(torch.equal(t, kept[f"average.{name}"].half()) for name, t in averages.items())
+    assert not any(torch.equal(t, kept[f"net.{name}"].half()) for name, t in averages.items() if t.ndim > 1)
     log = [json.loads(line) for line in (folder / "out/log.jsonl").read_text().splitlines()]
     assert log[-1]["loss"] < 1.2  # untrained: about 1.9
 
@@ -185,12 +192,46 @@ def test_only_what_a_stage_names_is_trainable(trained):
         assert all(n.startswith(prefixes) for n in chosen)
 
 
+def test_rates_warm_up_and_fall_and_gates_run_ahead_undecayed_and_never_below_zero(trained, tmp_path):
+    stage = Stage("pet", 10, rate=1e-2, warm_up=0.4, gate_rate=5.0)
+    net = Pemma(replace(read_config(trained[0] / "train.json").architecture, modalities=("pet",)))
+    chosen, rates, lowest = trainable(net, stage), [], []
+    gates = [p for name, p in chosen.items() if "attention_gate" in name]
+    groups = list(_groups(stage, chosen))
+
+    def windows(step):
+        images = torch.randn(2, 2, 1, 16, 16, 16, generator=torch.Generator().manual_seed(step))
+        return {"ct": images[0], "pet": images[1]}, (images[0] > 1).float()
+
+    def told(step, loss):
+        rates.append([group["lr"] for group in groups])
+        lowest.append(min(float(gate.detach().min()) for gate in gates))
+
+    optimise(net, chosen, groups, stage, windows, Checkpoint(tmp_path / "one", "", 1e9), torch.device("cpu"), told)
+    assert min(lowest) == 0.0 and max(float(gate.detach().max()) for gate in gates) > 0
+    of_matrices, of_the_rest, of_gates = np.transpose(rates)
+    np.testing.assert_allclose(of_matrices[:5], [2.5e-3, 5e-3, 7.5e-3, 1e-2, 1e-2])
+    assert (np.diff(of_matrices[4:]) < 0).all() and of_matrices[-1] < 1e-3
+    assert np.array_equal(of_the_rest, of_matrices)
+    np.testing.assert_allclose(of_gates, 5 * of_matrices)
+    assert [group["weight_decay"] for group in groups] == [stage.weight_decay, 0.0, 0.0]
+    assert {id(p) for p in gates} <= {id(p) for p in groups[2]["params"]}
+
+
+def test_a_modality_is_seen_with_ct_in_its_share_of_steps_and_alone_in_the_rest(trained):
+    config = read_config(trained[0] / "train.json")
+    steps = [_inputs(replace(config.stages[1], together=0.6, batch=3), step, config) for step in range(400)]
+    assert {len(windows) for windows in steps} == {3} and all(len(set(windows)) == 1 for windows in steps)
+    assert {windows[0] for windows in steps} == {("ct", "pet"), ("pet",)}
+    assert 0.5 < np.mean([windows[0] == ("ct", "pet") for windows in steps]) < 0.7
+
+
 TWO_PROCESSES = """
 import json, sys, time
 from pathlib import Path
 import torch
 import torch.distributed as dist
-from PEMMASegmentLib.training import stored, train
+from PEMMASegmentLib.training import train
 from PEMMASegmentLib.training.loop import _average_gradients
 
 torch.set_num_threads(1)
@@ -200,7 +241,7 @@ net.unused = torch.nn.Parameter(torch.ones(1))
 net.weight.grad = torch.full((1, 2), 2.0 + 2 * dist.get_rank())
 net.bias.grad = torch.full((1,), 4.0) if dist.get_rank() == 0 else None
 _average_gradients(dict(net.named_parameters()), dist.get_world_size())
-gradients = {name: p.grad.tolist() for name, p in net.named_parameters()}
+gradients = {name: None if p.grad is None else p.grad.tolist() for name, p in net.named_parameters()}
 (out / f"{dist.get_rank()}.json").write_text(json.dumps(gradients))
 while not (out / f"{1 - dist.get_rank()}.json").exists():  # nobody leaves while the other still listens
     time.sleep(0.05)
@@ -220,10 +261,31 @@ def test_two_processes_train_one_model(data, tmp_path):
     assert done.returncode == 0, done.stderr
     for rank in range(2):
         gradients = json.loads((tmp_path / f"out/{rank}.json").read_text())
-        assert gradients == {"weight": [[3.0, 3.0]], "bias": [2.0], "unused": [0.0]}  # the means of 2 and 4, 4 and none
-    both = load_file(tmp_path / "out/model/model.safetensors")
-    alone = load_file(train(config, data, tmp_path / "alone") / "model.safetensors")
-    assert any(not torch.equal(both[name], alone[name]) for name in alone)  # the loop averages indeed
+        assert gradients == {"weight": [[3.0, 3.0]], "bias": [2.0], "unused": None}  # the means of 2 and 4, 4 and none
+    both = load_file(tmp_path / "out/stage-0-ct.safetensors")
+    start, one = ct_stage_of_one_process(read_config(config), data, tmp_path)
+    apart, way = (sum(float((one[name] - other[prefix + name]).square().sum()) for name in one) ** 0.5
+                  for other, prefix in ((both, "average."), (start, "")))
+    assert apart < 0.3 * way  # bfloat16 alone makes 0.16, windows of one process alone 0.95
+
+
+def ct_stage_of_one_process(config, data, tmp_path) -> tuple[dict[str, torch.Tensor], ...]:
+    """The weights before and after the CT stage of a process that trains at once on the windows of two."""
+    stage = config.stages[0]
+    read = [(ref.name, *ref.read()) for ref in cases(data) if ref.patient in config.train]
+    ready = [to_case(name, study.ct, study.pet, label, config.preprocessing) for name, study, label in read]
+    torch.manual_seed(config.seed)
+    net = Pemma(replace(config.architecture, modalities=(), fused_decoder=()))
+    chosen = trainable(net, stage)
+    start = {name: p.detach().clone() for name, p in chosen.items()}
+
+    def windows(step):
+        generators = [np.random.default_rng([config.seed, 2, step, rank]) for rank in range(2)]
+        return batch([draw(ready, config, stage, ("ct",), Augmentation(), rng) for rng in generators for _ in range(stage.batch)])
+
+    optimise(net, chosen, _groups(stage, chosen), stage, windows, Checkpoint(tmp_path / "one", "", 1e9), torch.device("cpu"),
+             lambda step, loss: None)
+    return start, {name: p.detach() for name, p in chosen.items()}
 
 
 def test_the_reference_configuration_trains_with_the_same_command(data, tmp_path):

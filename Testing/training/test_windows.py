@@ -21,6 +21,10 @@ CONFIG = Config("tiny", "1", A, P, (), (Label(1, "Neoplasm", "49755003", "108369
 STAGE = Stage("pet", 1, whole=0.3, anywhere=0.3)
 
 
+#: Flips alone.
+STILL = replace(Augmentation(), pose=0.0, misalignment_mm=0.0, intensity=0.0, quality=0.0, foreign=0.0)
+
+
 def ball(shape=(30, 26, 28), radius=6) -> TrainingCase:
     z, y, x = np.indices(shape)
     centre = [n / 2 for n in shape]
@@ -81,6 +85,60 @@ def test_augmented_windows_are_finite_in_range_and_still_show_the_tumour():
         tumour = label > 0
         if 50 < tumour.sum() < 3000:
             assert images["pet"][tumour].mean() > images["pet"][~tumour].mean()
+
+
+def test_a_cut_keeps_half_of_each_margin_on_average():
+    shape, box = np.array([60, 50, 40]), np.array([[20, 25], [10, 30], [15, 18]])
+    cuts = np.stack([random_cut(tuple(shape), box, np.random.default_rng(seed)) for seed in range(200)])
+    kept = np.stack([(box[:, 0] - cuts[..., 0]) / box[:, 0], (cuts[..., 1] - box[:, 1]) / (shape - box[:, 1])])
+    assert ((kept.mean(1) > 0.4) & (kept.mean(1) < 0.6)).all() and kept.min() < 0.1 and kept.max() > 0.9
+
+
+def test_as_many_windows_as_asked_for_are_drawn_at_the_tumour():
+    label = torch.zeros(60, 60, 60)
+    label[30, 20, 40] = 1
+    cut = np.array([[0, 60]] * 3)
+
+    def share(foreground):
+        starts = [window_start(cut, label, A.window, foreground, np.random.default_rng(seed)) for seed in range(200)]
+        return np.mean([bool(label[z : z + 16, y : y + 16, x : x + 16].any()) for z, y, x in starts])
+
+    assert share(1.0) == 1.0 and share(0.0) < 0.2 and 0.6 < share(0.7) < 0.85
+
+
+def windows_of_a_slab(how, count):
+    """A slab off the middle under an augmentation: where its PET and its label lie in each window, and the highest SUV."""
+    label = torch.zeros(40, 40, 40)
+    label[16:22, 18:30, 20:24] = 1
+    case = TrainingCase("slab", label * 200 - 100, label * 6 + 0.5, label)
+    for seed in range(count):
+        images, found = sample(case, np.array([[0, 40]] * 3), np.array([6, 8, 8]), (28, 28, 28), P, ("ct", "pet"), how,
+                               np.random.default_rng(seed))
+        suv = P.pet_scale * torch.sinh(images["pet"] * P.pet_scale)
+        yield (suv > suv.max() / 2)[0].numpy(), found[0].numpy() > 0, float(suv.max())
+
+
+def test_the_pet_is_turned_with_its_label_and_shifted_against_it_by_as_much_as_asked():
+    middle = lambda mask: np.argwhere(mask).mean(0) * 4.0  # noqa: E731, mm
+    for hot, label, _ in windows_of_a_slab(replace(STILL, pose=1.0, angle=40.0, misalignment_mm=0.1), 20):
+        assert (hot != label).sum() < 0.15 * label.sum()
+    moved = windows_of_a_slab(replace(STILL, misalignment_mm=24.0), 60)
+    shifts = np.stack([middle(hot) - middle(label) for hot, label, _ in moved])
+    assert (abs(shifts.std(0) - 8.0) < 2.0).all() and (abs(shifts.mean(0)) < 3.0).all()
+
+
+def test_tumours_are_shrunk_and_grown_by_as_much_as_asked():
+    def volumes(**changes):
+        how = replace(STILL, pose=1.0, angle=0.0, **changes)
+        return np.array([label.sum() for _, label, _ in windows_of_a_slab(how, 40)]) / (6 * 12 * 4)
+
+    assert volumes(grown=0.0, shrunk=0.6).mean() < 0.6 and volumes(grown=0.0, shrunk=0.6).max() <= 1.05
+    assert volumes(grown=0.3, shrunk=0.0).mean() > 1.3 and volumes(grown=0.3, shrunk=0.0).min() >= 0.95
+
+
+def test_the_uptake_is_scaled_by_the_gain_asked_for():
+    gains = np.log([highest / 6.5 for _, _, highest in windows_of_a_slab(replace(STILL, intensity=1.0, pet_gain=0.3), 100)])
+    assert abs(gains.std() - 0.3) < 0.07 and abs(gains.mean()) < 0.1
 
 
 def test_a_turn_keeps_lengths_in_millimetres_and_an_isotropic_grid_its_bits():

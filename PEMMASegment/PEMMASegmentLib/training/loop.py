@@ -182,14 +182,16 @@ def _to(images: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
 
 
 def _average_gradients(chosen: dict[str, nn.Parameter], world: int) -> None:
-    """Means of the gradients over all processes, in one message."""
+    """Means of the gradients over all processes, in one message; none where no process has one, so that AdamW passes it over."""
     if world == 1:
         return
+    there = torch.tensor([float(p.grad is not None) for p in chosen.values()], device=next(iter(chosen.values())).device)
     grads = [p.grad if p.grad is not None else torch.zeros_like(p) for p in chosen.values()]
-    flat = torch.cat([g.reshape(-1) for g in grads])
+    flat = torch.cat([there, *(g.reshape(-1) for g in grads)])
     dist.all_reduce(flat)
-    for p, part in zip(chosen.values(), (flat / world).split([g.numel() for g in grads]), strict=True):
-        p.grad = part.view_as(p)
+    there, *parts = flat.split([len(grads), *(g.numel() for g in grads)])
+    for p, some, part in zip(chosen.values(), there.tolist(), parts, strict=True):
+        p.grad = (part / world).view_as(p) if some else None
 
 
 @torch.no_grad()
