@@ -1,18 +1,31 @@
 """What the system refuses comes out as an error that the user can act on; bugs come out as they are."""
 
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from safetensors import SafetensorError
 
 from PEMMASegmentLib.core import PemmaError, system_told
+
+NO_SPACE = 112 if os.name == "nt" else errno.ENOSPC  # the system's own number, which Rust tells
 
 
 def write_to_a_full_disk() -> None:
     with open("/dev/full", "w") as stream:
         stream.write("words")
+
+
+def write_weights_to_a_full_disk() -> None:
+    raise SafetensorError(f"Error while serializing: I/O error: No space left on device (os error {NO_SPACE})")
+
+
+def write_to_a_disk_that_is_only_read() -> None:
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS), "run")
 
 
 @pytest.mark.parametrize("ask, code", [
@@ -21,6 +34,9 @@ def write_to_a_full_disk() -> None:
     (lambda: sitk.Image([60_000] * 3, sitk.sitkFloat64), "memory"),
     (lambda: Path("a" * 300).stat(), "bad-path"),
     (write_to_a_full_disk, "cannot-write"),
+    (write_weights_to_a_full_disk, "cannot-write"),
+    (write_to_a_disk_that_is_only_read, "no-permission"),
+    (lambda: (Path(__file__) / "run").mkdir(), "bad-path"),
 ])  # fmt: skip
 def test_what_the_system_refuses_is_told_with_a_way_out(ask, code):
     with pytest.raises(PemmaError) as told, system_told():
@@ -28,7 +44,12 @@ def test_what_the_system_refuses_is_told_with_a_way_out(ask, code):
     assert told.value.code == code and told.value.way_out and told.value.__cause__ is not None
 
 
-@pytest.mark.parametrize("ask", [lambda: Path("nowhere").stat(), lambda: torch.ones(2) @ torch.ones(3), lambda: 1 / 0])
+def no_safetensors() -> None:
+    raise SafetensorError("Error while deserializing header: header too small")
+
+
+@pytest.mark.parametrize("ask", [lambda: Path("nowhere").stat(), lambda: torch.ones(2) @ torch.ones(3), lambda: 1 / 0,
+                                 no_safetensors])
 def test_a_bug_stays_one(ask):
-    with pytest.raises((FileNotFoundError, RuntimeError, ZeroDivisionError)), system_told():
+    with pytest.raises((FileNotFoundError, RuntimeError, ZeroDivisionError, SafetensorError)), system_told():
         ask()

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from PEMMASegmentLib.core import PemmaError
+from PEMMASegmentLib.core.files import sha256_of
 from PEMMASegmentLib.network.architecture import Architecture, Preprocessing
 from PEMMASegmentLib.network.files import Label, ModelCard, Region, check, find_model, load_model, save_model
 from PEMMASegmentLib.network.pemma import Pemma
@@ -53,6 +54,9 @@ def test_a_model_comes_back_as_it_was_saved(folder):
         ({"labels": [LABEL | {"type_code": "372087000"}]}, "model-damaged"),
         ({"labels": [LABEL | {"category_code": "91723000"}]}, "model-damaged"),
         ({"preprocessing": {"spacing_mm": [0, 1, 1]}}, "model-damaged"),
+        ({"region": {"words": "a test", "longest_mm": "300"}}, "model-damaged"),
+        ({"region": {"words": "a test", "longest_mm": None}}, "model-damaged"),
+        ({"region": {"words": None, "longest_mm": 300.0}}, "model-damaged"),
     ],
 )
 def test_a_card_that_does_not_fit_is_refused(folder, change, code):
@@ -62,7 +66,7 @@ def test_a_card_that_does_not_fit_is_refused(folder, change, code):
     assert refusal.value.code == code
 
 
-@pytest.mark.parametrize("damage", ["nan", "missing", "extra", "shape", "truncated"])
+@pytest.mark.parametrize("damage", ["nan", "missing", "extra", "shape", "truncated", "no safetensors"])
 def test_weights_that_do_not_fit_are_refused(folder, damage):
     file = folder / "model.safetensors"
     tensors = load_file(str(file))
@@ -78,13 +82,13 @@ def test_weights_that_do_not_fit_are_refused(folder, damage):
     save_file(tensors, str(file))
     if damage == "truncated":
         file.write_bytes(file.read_bytes()[:-100])
-    else:
-        from PEMMASegmentLib.core.files import sha256_of
-
+    elif damage == "no safetensors":
+        file.write_bytes(b"hello")
+    if damage != "truncated":
         rewrite(folder, sha256=sha256_of(file))
     with pytest.raises(PemmaError) as refusal:
         load_model(folder)
-    assert refusal.value.code in ("model-weights", "model-hash")
+    assert refusal.value.code == {"truncated": "model-hash", "no safetensors": "model-damaged"}.get(damage, "model-weights")
 
 
 def test_a_name_that_is_an_installed_model_and_another_folder_is_refused(folder, monkeypatch, tmp_path):

@@ -8,12 +8,16 @@ Anything else that escapes is a bug and keeps its traceback.
 """
 
 import errno
+import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 #: How NumPy's MemoryError is called elsewhere: torch on the CPU and on a GPU, ITK, C++. All are RuntimeErrors.
 _NO_MEMORY = ("DefaultCPUAllocator", "out of memory", "Failed to allocate memory", "bad_alloc")
+#: How Rust, which writes weights, ends the words of what is an OSError in Python.
+_OF_RUST = re.compile(r"\(os error (\d+)\)")
 
 
 class PemmaError(Exception):
@@ -44,18 +48,28 @@ def system_told() -> Iterator[None]:
     """What the system refuses is nothing that a traceback helps with: permissions, names, space and memory as PemmaErrors."""
     try:
         yield
-    except (OSError, MemoryError, RuntimeError) as error:
-        told = _of_the_system(error)
+    except Exception as error:
+        told = _of_the_system(_as_pythons(error))
         if told is None:
             raise
         raise told from error
 
 
+def _as_pythons(error: Exception) -> Exception:
+    found = type(error).__name__ == "SafetensorError" and _OF_RUST.search(str(error))
+    if not found:
+        return error
+    number = int(found[1])
+    return OSError(number, os.strerror(number), None, number)  # the last is Windows' own number, told to nobody else
+
+
 def _of_the_system(error: Exception) -> PemmaError | None:
     name = Path(error.filename).name if isinstance(error, OSError) and isinstance(error.filename, str) else ""
-    if isinstance(error, PermissionError):
+    if isinstance(error, PermissionError) or isinstance(error, OSError) and error.errno == errno.EROFS:
         return PemmaError("no-permission", "the system forbids to read or write this file or folder",
                           "change its permissions, or name another place", name)
+    if isinstance(error, NotADirectoryError):
+        return PemmaError("bad-path", "a part of the path is a file, not a folder", "check the path", name)
     if isinstance(error, OSError) and name and error.errno in (errno.ENAMETOOLONG, errno.EINVAL):
         return PemmaError("bad-path", "no file or folder can have this name here", "check the path", name[:80])
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):

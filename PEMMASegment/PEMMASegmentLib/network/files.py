@@ -10,6 +10,7 @@ from ..core import Identity, PemmaError
 from ..core.files import as_utf8, sha256_of, write_atomically, write_text
 from ..core.resources import resources, user_folder
 from .architecture import Architecture, Preprocessing
+from .numbers import POSITIVE, check_numbers
 
 SCHEMA = 1
 WEIGHTS, CARD = "model.safetensors", "model.json"
@@ -39,6 +40,11 @@ class Region:
 
     words: str
     longest_mm: float
+
+    def __post_init__(self) -> None:
+        check_numbers(self, "region", longest_mm=POSITIVE)
+        if not isinstance(self.words, str):
+            raise ValueError(f"region: words is {self.words!r}, it must be a text")
 
 
 @dataclass(frozen=True)
@@ -165,12 +171,16 @@ def check(folder: Path) -> ModelCard:
 def load_model(folder: Path) -> Model:
     """Checks the folder's hash, builds the network and loads its weights in float32."""
     import torch
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     from .pemma import Pemma
 
     card = check(folder)
-    tensors = load_file(as_utf8(Path(folder) / WEIGHTS))
+    try:
+        tensors = load_file(as_utf8(Path(folder) / WEIGHTS))
+    except SafetensorError as error:
+        raise PemmaError("model-damaged", f"the weights can't be read: {error}", _WAY_OUT, WEIGHTS) from error
     bad = [name for name, t in tensors.items() if not torch.isfinite(t).all()]
     if bad:
         raise PemmaError("model-weights", f"the weights hold numbers that are not finite ({bad[0]})", _WAY_OUT, WEIGHTS)
