@@ -12,6 +12,7 @@ import torch
 from PEMMASegmentLib.adaptation import fewshot, keeping, resuming
 from PEMMASegmentLib.adaptation.fewshot import WeightUpdate, check_case, steps_in
 from PEMMASegmentLib.adaptation.types import label_of_lesions
+from PEMMASegmentLib.adaptation.whole import WholeParameters
 from PEMMASegmentLib.adapters import load, method
 from PEMMASegmentLib.core import Cancelled, PemmaError
 from PEMMASegmentLib.core.images import array, like
@@ -152,6 +153,13 @@ def test_cases_that_cannot_be_trained_on_are_refused_with_a_reason(model):
             LORA.fit(model, cases, "ct+pet")
         assert refused.value.code == code and refused.value.way_out
         assert not cases or "`pemma-segment cases export`" in refused.value.way_out  # of a library all cases are taken
+
+
+@pytest.mark.parametrize("how", [LORA, WholeParameters(steps=2, device="cpu")])
+def test_a_model_without_a_threshold_for_the_inputs_is_refused_before_the_training(model, cases, how):
+    silent = replace(model, card=replace(model.card, threshold={"ct": 0.5}))
+    with pytest.raises(PemmaError, match="no threshold for ct.pet.*--inputs.*threshold"):
+        how.fit(silent, cases, "ct+pet")
 
 
 def _speck(like: sitk.Image) -> sitk.Image:

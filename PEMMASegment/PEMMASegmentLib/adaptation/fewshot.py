@@ -188,9 +188,11 @@ def step_seconds(how: Procedure, model: Model, cases: Sequence[SiteCase], inputs
 
 
 def prepared(model: Model, cases: Sequence[SiteCase], inputs: str, progress: Progress = no_progress) -> list[TrainingCase]:
-    """The cases on the network's grid. Raises PemmaError "adapt-inputs", "adapt-label", "adapt-cases"."""
+    """The cases on the network's grid. Raises PemmaError "adapt-inputs", "adapt-label", "adapt-cases", "threshold"."""
     if not cases:
         raise PemmaError("adapt-cases", "there is no case to adapt to", "add annotated cases")
+    if inputs not in model.card.threshold:
+        raise PemmaError("threshold", f"the model states no threshold for {inputs}", "choose other --inputs, or another --model")
     out = []
     for n, case in enumerate(cases):
         check_case(case, inputs, model)
