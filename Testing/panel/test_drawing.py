@@ -98,6 +98,27 @@ def test_lesions_that_run_into_one_are_kept_by_most_of_what_was_ticked_and_part_
             assert now.dropped == dropped[threshold], (number, threshold)
 
 
+@pytest.mark.parametrize(("wide", "core"), [(True, False), (False, True)])
+def test_the_last_tick_counts_also_when_it_was_set_on_the_smaller_outline(wide, core):
+    values = np.zeros((3, 3, 60), np.float32)
+    values[:, :, 2:22], values[:, :, 8:10], values[:, :, 14:18] = 0.6, 0.95, 0.95  # at 0.9 two small cores
+    values[:, :, 30:40], values[:, :, 45:50] = 0.97, 0.7  # the other is gone at 0.9
+    image = sitk.GetImageFromArray(values)
+    tumour, first, second, other, faint = ((1, 1, x) for x in (12, 8, 16, 35, 47))
+
+    def kept(now, *places) -> list[bool]:
+        return [now.numbers[place] not in now.dropped for place in places]
+
+    now = drawing.at_threshold(None, image, 0.5, 1)
+    for place in (tumour, other, faint):  # of these only the first is decided on again
+        now = drawing.decided(now, now.numbers[place], wide if place is tumour else False)
+    now = drawing.at_threshold(now, image, 0.9, 1)
+    now = drawing.decided(now, now.numbers[second], core)
+    assert kept(now, first, second, other) == [wide, core, False]
+    for threshold in (0.8, 0.5, 0.4):
+        now = drawing.at_threshold(now, image, threshold, 1)
+    assert kept(now, tumour, other, faint) == [core, False, False]
+
 
 def test_tracking_uids_stay_with_the_users_lesions_and_are_no_others(run):
     grid = run.segmentation.probability

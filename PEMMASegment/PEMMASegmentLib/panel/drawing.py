@@ -112,10 +112,9 @@ def at_threshold(before: Drawing | None, probability: sitk.Image, threshold: flo
 
 
 def decided(before: Drawing, number: int, kept: bool) -> Drawing:
-    """The user keeps or drops a lesion."""
-    here = np.flatnonzero(before.numbers == number)
+    """The user keeps or drops a lesion; what was decided on a wider outline of it no longer counts."""
     dropped = before.dropped - {number} if kept else before.dropped | {number}
-    ticked, unticked = (np.setdiff1d(voxels, here, assume_unique=True) for voxels in (before.ticked, before.unticked))
+    ticked, unticked = (_without(voxels, before.numbers, number) for voxels in (before.ticked, before.unticked))
     return noted(replace(before, dropped=dropped, ticked=ticked, unticked=unticked))
 
 
@@ -220,6 +219,17 @@ def _of_user(drawing: Drawing) -> np.ndarray:
     touched = np.zeros(int(drawing.numbers.max(initial=0)) + 1, bool)
     touched[[number for number in drawing.touched if number < len(touched)]] = True
     return touched[drawing.numbers]
+
+
+def _without(voxels: np.ndarray, numbers: np.ndarray, number: int) -> np.ndarray:
+    """Voxels (flat indices) less those of a lesion and those connected with them; `noted` sets again what others have."""
+    here = numbers.ravel()[voxels] == number
+    if not here.any():
+        return voxels
+    marked = np.zeros(numbers.shape, bool)
+    marked.ravel()[voxels] = True
+    pieces = ndimage.label(marked, np.ones((3, 3, 3)))[0].ravel()[voxels]
+    return voxels[~np.isin(pieces, pieces[here])]
 
 
 def _dropped(before: Drawing, numbers: np.ndarray) -> frozenset[int]:
