@@ -74,7 +74,9 @@ def test_cases_that_lack_an_image_are_told_of_and_stand_on_the_card_only_when_us
     card = read_card(out)
     assert card.provenance["split"] == {"train": ["a", "b"], "select": ["a2"], "site": ["d"]}
     assert [stage["cases"] for stage in card.provenance["stages"]] == [2, 2, 1] and card.region.longest_mm < 120
-    assert "- train: a, b\n" in (out / "README.md").read_text("utf-8")
+    told = (out / "README.md").read_text("utf-8")
+    assert "- train: a, b\n" in told and "| stage | cases |" in told and "| ct | 2 | 1 | 2 | 0% | 0% |" in told
+    assert "the shares of the table left uncut or cut anywhere" in told  # true of any shares
     assert len(set(layouts)) == 1 and layouts[0][0]
 
 

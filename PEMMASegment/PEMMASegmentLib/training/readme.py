@@ -8,8 +8,8 @@ from ..network.files import ModelCard
 from .config import GROUPS
 
 _USE = """**For research, and to be adapted on site. Not a medical device.** Every contour needs the eyes of a physician."""
-_CUTS = """Cases were cut before windows were drawn: some not at all, some anywhere, also through the tumour, the rest with a
-random share of each margin. Windows are padded as in use."""
+_CUTS = """Cases were cut before windows were drawn: the shares of the table left uncut or cut anywhere, also through the tumour,
+as always where there is none; the rest with a random share of each margin. Windows are padded as in use."""
 
 
 def readme(card: ModelCard) -> str:
@@ -35,7 +35,7 @@ def _network(card: ModelCard) -> str:
 
 
 def _training(stages: list[dict]) -> str:
-    titles = ["stage", "patients", "steps", "windows a step", "uncut", "cut anywhere", "trained", "share of the CT network",
+    titles = ["stage", "cases", "steps", "windows a step", "uncut", "cut anywhere", "trained", "share of the CT network",
               "CPU minutes"]
     rows = [[s["name"], s["cases"], s["steps"], s["batch"], f"{s['whole']:.0%}", f"{s['anywhere']:.0%}",
              f"{s['trained_parameters']:,}", f"{s['share']:.1%}", f"{s['cpu_minutes']:.0f}"] for s in stages]
@@ -56,7 +56,8 @@ def _selection(card: ModelCard, stages: list[dict]) -> str:
     rows = [[inputs, f"{last['threshold'][inputs]:g}", how, *_figures(dice[inputs])]
             for inputs in last["dice"] for how, dice in (("as they are", last["dice"]), ("cut", last["dice_cut"]))]
     words = ("## Selection patients\n\nThey chose the thresholds, so these Dice are a little too good. Each study as it is and "
-             "cut once with a random share of each margin; one without a tumour uncut, 1 where nothing is found, else 0.\n\n")
+             "cut once with a random share of each margin, 0 where the cut shows no body; one without a tumour uncut, 1 where "
+             "nothing is found, else 0.\n\n")
     return words + _table(["inputs", "threshold", "studies", "mean Dice", *last["cases"]], rows)
 
 
