@@ -1,12 +1,14 @@
 """Slicer's real scene (package slicer-core) with the real case STS_008; the expert's mask stands in for the network."""
 
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 
@@ -149,6 +151,24 @@ def module(app, sts_008):
     yield opened
     opened.cleanup()
     opened.parent.hide()
+
+
+@pytest.fixture
+def weightless(module, sts_008, tmp_path):
+    """The PET without a weight in its headers."""
+    import slicer
+    import slicer_app
+
+    folder, series = shutil.copytree(sts_008 / "PET", tmp_path / "PET"), pydicom.uid.generate_uid()
+    for file in folder.glob("*.dcm"):
+        header = pydicom.dcmread(file)
+        header.PatientWeight, header.Units = None, "BQML"
+        header.RescaleSlope = float(header.RescaleSlope) * 4000
+        header.SOPInstanceUID = header.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
+        header.SeriesInstanceUID = series
+        header.save_as(file)
+    slicer.dicomDatabase.add(folder)
+    return slicer_app.slicer_scene.load_series(folder, "Without weight")
 
 
 def at(image: sitk.Image, index) -> tuple[float, float, float]:

@@ -15,6 +15,7 @@ from .conftest import choosing, click, left_behind, wait
 from .conftest import picture as whole_picture
 from .test_adapt_plot import columns
 from .test_parameters import user_chooses
+from .test_results import result
 
 pytest.importorskip("slicer", reason="needs the package slicer-core", exc_type=ImportError)
 pytest.importorskip("PyQt5.QtWidgets", reason="needs the package PyQt5", exc_type=ImportError)
@@ -503,53 +504,60 @@ def pick(box, at: int) -> None:
     box.activated.emit(at)
 
 
-def test_a_folder_with_two_contours_and_without_weight_becomes_a_case(app, module, inside, unpack, tmp_path):
-    """What each refusal asks for can be given, and is told; it holds for that folder alone."""
-    import pydicom
-
-    source, study, other = unpack("suv/STS_001_wholebody.zip"), tmp_path / "study", tmp_path / "other"
-    study.mkdir()
-    for file in [source / "RS" / "1-1.dcm", *sorted((source / "PT").iterdir())[-60:]]:  # the legs
-        header = pydicom.dcmread(file)
-        header.PatientWeight = None
-        header.save_as(study / f"{file.parent.name}-{file.name}")
-    shutil.copytree(study, other)
-    for file in other.glob("PT*"):
-        header = pydicom.dcmread(file)
-        header.PatientID, header.PixelData = "another", (header.pixel_array // 2).tobytes()
-        header.save_as(file)
-    ui, main = inside.ui, module.panel.ui
+def test_a_folder_with_two_contours_becomes_a_case_once_its_contour_is_named(app, module, inside, unpack, tmp_path):
+    study, ui, main = legs(unpack, tmp_path), inside.ui, module.panel.ui
     ui.caseLibraryPathEdit.currentPath = str(tmp_path / "ours")
-    main.weightSpinBox.value = 60.0  # of the PET that is shown
-    refused = {"Weight": lambda: setattr(main.weightSpinBox, "value", 71.0),
-               "contour's name": lambda: setattr(ui.caseRoiEdit, "text", "GTV_Mass")}  # fmt: skip
-    ui.caseStudyPathEdit.currentPath = str(study)
-    for words, give in refused.items():
-        click(ui.addFolderButton)
-        wait(app, lambda: ui.addFolderButton.enabled)
-        assert words in main.messageLabel.text
-        give()
+    refused(app, inside, study)
+    assert "contour's name" in main.messageLabel.text
+    ui.caseRoiEdit.text = "GTV_Mass"
     click(ui.addFolderButton)
     wait(app, lambda: ui.caseList.count == 1)
     [card] = inside.cases.cards
-    assert card["suv_typed"] == ["weight"] and card["inputs"] == "pet" and "weight was typed" in main.messageLabel.text
-    assert "typed in: weight" in ui.caseList.item(0).toolTip()
-    assert ui.caseRoiEdit.text == "" and main.weightSpinBox.value == 60.0 and "for it alone" in main.messageLabel.text
-    ui.caseRoiEdit.text = "GTV_Mass"
-    ui.caseStudyPathEdit.currentPath = str(other)
-    for _ in range(2):
-        click(ui.addFolderButton)
-        wait(app, lambda: ui.addFolderButton.enabled)
-        assert "Weight" in main.messageLabel.text and ui.caseList.count == 1  # nobody has typed this patient's
-        assert main.weightSpinBox.value == 0
-    ui.caseStudyPathEdit.currentPath = str(study)
-    click(ui.addFolderButton)
-    wait(app, lambda: ui.addFolderButton.enabled)
-    assert "Weight" in main.messageLabel.text and main.weightSpinBox.value == 0
-    ui.caseContourSelector.setCurrentNode(drawn(module.panel.chosen.ct))
+    assert card["inputs"] == "pet" and not card["suv_typed"] and ui.caseRoiEdit.text == ""
+
+
+def test_what_is_typed_is_of_the_current_study_alone(app, module, inside, weightless, expert, unpack, tmp_path):
+    """A folder without a weight is neither read with the current patient's, nor does it change or hide anything of theirs."""
+    from PEMMASegmentLib.adaptation.library import CaseLibrary
+    from PEMMASegmentLib.core.images import array
+
+    panel, ui, main = module.panel, inside.ui, module.panel.ui
+    ui.caseLibraryPathEdit.currentPath = str(tmp_path / "ours")
+    user_chooses(main.petSelector, weightless)
+    main.weightSpinBox.value = 7.0
+    assert panel._results.add(result(panel, expert))
+    refused(app, inside, legs(unpack, tmp_path, PatientWeight=None))
+    told = main.messageLabel.text
+    assert told.count("Weight (0010,1030) is missing") == 1 and "current study alone: load this one" in told
+    assert main.weightSpinBox.value == 7.0 and panel.run is not None and ui.caseList.count == 0
+    main.weightSpinBox.value = 70.0
+    ui.caseContourSelector.setCurrentNode(drawn(panel.chosen.ct))
     click(ui.addCaseButton)
-    wait(app, lambda: ui.caseList.count == 2)
-    assert main.weightSpinBox.value == 60.0
+    wait(app, lambda: ui.caseList.count == 1)
+    [card] = inside.cases.cards
+    assert card["suv_typed"] == ["weight"] and "typed in: weight" in ui.caseList.item(0).toolTip()
+    kept, shown = (array(study.pet).max() for study in (CaseLibrary(tmp_path / "ours").read(card["id"]).study, panel._study()))
+    assert main.weightSpinBox.value == 70.0 and kept == pytest.approx(shown)
+
+
+def legs(unpack, tmp_path, **header) -> Path:
+    """A PET of the legs with an RTSTRUCT of two structures, with these values in its headers."""
+    import pydicom
+
+    source, study = unpack("suv/STS_001_wholebody.zip"), tmp_path / "study"
+    study.mkdir()
+    for file in [source / "RS" / "1-1.dcm", *sorted((source / "PT").iterdir())[-60:]]:
+        read = pydicom.dcmread(file)
+        for keyword, value in header.items():
+            setattr(read, keyword, value)
+        read.save_as(study / f"{file.parent.name}-{file.name}")
+    return study
+
+
+def refused(app, inside, folder: Path) -> None:
+    inside.ui.caseStudyPathEdit.currentPath = str(folder)
+    click(inside.ui.addFolderButton)
+    wait(app, lambda: inside.ui.addFolderButton.enabled)
 
 
 def test_what_is_said_of_the_proof_and_of_how_long_it_takes(app):

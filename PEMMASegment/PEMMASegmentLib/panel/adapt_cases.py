@@ -1,7 +1,7 @@
 """The list of a site's cases with thumbnails: add the current study or a folder, import, export, remove."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,11 +11,10 @@ from slicer.i18n import tr as _
 
 from ..core import PemmaError
 from ..core.resources import user_folder
-from ..study.types import Typed
 from ..worker.events import Error, Result
 from . import adapt_contours, files, parameters, polling
 from .host import Host
-from .words import warning
+from .words import for_folder, warning
 
 SETTING = "PEMMASegment/CaseLibrary"
 SETTLED_MS = 500
@@ -28,7 +27,6 @@ class CaseList:
     def __init__(self, ui, host: Host, on_changed: Callable[[], None]):
         self._ui, self._host, self._on_changed = ui, host, on_changed
         self._chosen: parameters.Parameters | None = None
-        self._boxes = _Boxes()
         self.cards: list[dict] = []
         self._settled = polling.timer(host.parent, self._open, SETTLED_MS, once=True)
         ui.caseLibraryPathEdit.currentPath = _kept_library()
@@ -108,7 +106,6 @@ class CaseList:
         if node is None:
             raise PemmaError("no-contour", "no contour is chosen", "segment and correct the study, or choose a segmentation")
         adapt_contours.refuse_other_study(node, chosen.ct, chosen.pet)
-        self._boxes.give_back(chosen)
         study = self._host.study()
         label, origin = adapt_contours.label_of(node, chosen.ct or chosen.pet, study.grid), adapt_contours.origin_of(node)
         fields = adapt_contours.request_fields(study, label, self._host.private_folder())
@@ -119,9 +116,8 @@ class CaseList:
         folder = self._ui.caseStudyPathEdit.currentPath
         if not folder:
             raise PemmaError("no-study", "no folder of an annotated study is chosen", "choose one")
-        reading = {"annotation_roi": self._ui.caseRoiEdit.text.strip() or None, **self._boxes.typed_for(folder, self._chosen)}
-        on_answer, on_error = partial(self._folder_added, folder), partial(self._folder_not_added, folder)
-        self._ask("add", on_answer, on_error=on_error, study=folder, **self._about(), **reading)
+        roi, on_answer = self._ui.caseRoiEdit.text.strip() or None, partial(self._added, advice=for_folder)
+        self._ask("add", on_answer, on_error=self._folder_not_added, study=folder, annotation_roi=roi, **self._about())
         self._ui.addFolderButton.enabled = False
 
     def _about(self) -> dict:
@@ -133,25 +129,21 @@ class CaseList:
             "whole_study": chosen.wholeStudy,
         }  # fmt: skip
 
-    def _folder_added(self, folder: str, answer: Result) -> None:
-        given_back = self._boxes.give_back(self._chosen)
-        self._boxes.ask(folder, self._chosen, [one["way_out"] for one in answer.fields["warnings"]])
-        self._added(answer, [_("What was typed for this case holds for it alone: the fields are as before.")] * given_back)
-
-    def _folder_not_added(self, folder: str, error: Error) -> None:
-        self._boxes.ask(folder, self._chosen, [error.way_out], empty=True)
-        self._not_added(error)
-
-    def _added(self, answer: Result, more: Sequence[str] = ()) -> None:
+    def _added(self, answer: Result, advice: Callable[[str], str] = str) -> None:
+        """advice(way_out): what to do about a warning."""
         self._not_added(None)
         self.forget()
         self._ui.caseStudyPathEdit.currentPath = ""
-        told = [warning(one["sentence"], one["way_out"]) for one in answer.fields["warnings"]]
-        told += more
+        told = [warning(one["sentence"], advice(one["way_out"])) for one in answer.fields["warnings"]]
         self.refresh("\n".join([_("Case {id} was added.").format(id=answer.fields["case"]["id"]), *told]))
 
     def _not_added(self, _error: Error | None) -> None:
         self._ui.addCaseButton.enabled = self._ui.addFolderButton.enabled = True
+
+    def _folder_not_added(self, error: Error) -> None:
+        """The panel has said it in the words for the current study, and shown its details."""
+        self._not_added(error)
+        self._host.say_error(replace(error, way_out=for_folder(error.way_out), details=""))
 
     def _remove(self) -> None:
         chosen = self._selected()
@@ -193,38 +185,6 @@ class CaseList:
         self._settled.stop()
         qt.QSettings().setValue(SETTING, self._ui.caseLibraryPathEdit.currentPath)
         self._host.guarded(self.refresh)
-
-
-class _Boxes:
-    """The fields for typed values are those of the PET that is shown. A folder that asks for a value borrows them: what is
-    typed then holds for this folder alone, and for it only what it asked for."""
-
-    def __init__(self):
-        self._folder, self._names = "", set()
-        self._pet, self._given = None, {}  # that was shown before, and what was typed for it
-
-    def typed_for(self, folder: str, chosen: parameters.Parameters) -> dict:
-        """Fields of a request that reads the folder."""
-        typed = asdict(parameters.typed_of(chosen))
-        return {name: typed[name] for name in self._names} if folder == self._folder else {}
-
-    def ask(self, folder: str, chosen: "parameters.Parameters | None", ways_out: Sequence[str], empty: bool = False) -> None:
-        """ways_out: of a folder's refusal or warnings, which name the options for what they ask for. empty: what stands in the
-        fields is another patient's, who presses the button again must have typed it."""
-        names = {one.name for one in fields(Typed) for words in ways_out if f"--{one.name.replace('_', '-')}" in words}
-        if not names or chosen is None:
-            return
-        if folder != self._folder:
-            self.give_back(chosen)
-            self._folder, self._pet, self._given = folder, chosen.pet, parameters.given(chosen)
-            if empty:
-                parameters.give(chosen, {})
-        self._names |= names
-
-    def give_back(self, chosen: "parameters.Parameters | None") -> bool:
-        """Puts back what was typed for the PET that is shown, unless it is another one now; whether that changed anything."""
-        borrowed, self._folder, self._names = bool(self._folder), "", set()
-        return borrowed and chosen is not None and chosen.pet is self._pet and parameters.give(chosen, self._given)
 
 
 def _kept_library() -> str:

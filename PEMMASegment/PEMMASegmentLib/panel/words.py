@@ -1,8 +1,11 @@
 """Errors and warnings in the panel's words: the library's name the command line's options and commands. Buttons' texts."""
 
 import re
+from dataclasses import fields
 
 from slicer.i18n import tr as _
+
+from ..study.types import Typed
 
 #: code of an error -> what to do in the panel
 _WAYS_OUT = {
@@ -37,6 +40,8 @@ _OPTIONS = {
     "--annotation-roi": _("the contour's name"), "--effort": _("Effort"), "--seed": _("seed"), "--patient": _("Patient"),
     "--minutes": _("the minutes"), "--origin": _("the origin"),
 }  # fmt: skip
+#: of these, what states a value that a PET's headers lack
+_TYPED = [f"--{field.name.replace('_', '-')}" for field in fields(Typed)]
 #: command of the command line -> where it is in the panel
 _COMMANDS = {"models": _("Setup and models"), "adapters": _("Adapters (Adapt locally)"), "cases": _("the list of cases")}
 
@@ -46,6 +51,15 @@ def way_out(code: str, words: str) -> str:
     if code in _WAYS_OUT:
         return _WAYS_OUT[code]
     return in_panel(words)
+
+
+def for_folder(way_out: str) -> str:
+    """The way out for a study that is read from its folder: the fields for typed values are those of the current study, and
+    no other patient's values may get into them."""
+    if not any(option in way_out for option in _TYPED):
+        return way_out
+    load = _("a value can be typed for the current study alone: load this one and its tumour's contour, then Add current study")
+    return f"{way_out}; {load}"
 
 
 def warning(sentence: str, way_out: str = "") -> str:
