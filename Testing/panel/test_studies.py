@@ -149,7 +149,7 @@ def test_a_volume_that_was_moved_is_told_and_gets_no_seg(case, answer, tmp_path)
     assert studies.why_moved(study) == "" != studies.why_moved(studies.read_study(None, case.pet))
     transformed(case.ct, turn)
     study = studies.read_study(case.ct, case.pet)
-    assert "was moved since it was loaded" in studies.in_words(study)
+    assert "was moved since it was loaded" in next(told.sentence for told in study.warnings if told.code == "ct-moved")
     run = logic.show_result(study, answer, case.ct, case.pet, {})
     assert "the CT was moved" in logic.why_not_export(run)
     with pytest.raises(PemmaError, match="seg-moved"):

@@ -191,16 +191,11 @@ def _key(ct_headers, pet_headers, image: sitk.Image) -> str:
 
 
 def in_words(study: PetCtStudy) -> str:
-    """The status of a study, a fact a line: sizes, the way to SUV, alignment, warnings with what to do."""
+    """The status of a study, a fact a line: sizes, the way to SUV, alignment."""
     lines = [_size(name, image) for name, image in (("CT", study.ct), ("PET", study.pet)) if image is not None]
     if study.suv:
         lines.append(f"SUV: {study.suv.route}")
-    lines += _alignment(study)
-    return "\n".join(lines + [_warned(told) for told in study.warnings])
-
-
-def _warned(told: StudyWarning) -> str:
-    return f"Warning: {told.sentence}" + (f" ({told.way_out})" if told.way_out else "")
+    return "\n".join(lines + _alignment(study))
 
 
 def sizes(ct_node, pet_node) -> str:

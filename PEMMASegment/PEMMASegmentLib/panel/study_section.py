@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 from ..core import PemmaError
 from ..study.types import PetCtStudy
 from . import candidates, own_nodes, parameters, regions, studies, volumes
-from .words import in_panel
+from .words import in_panel, warning
 
 #: code of an error -> the field that helps
 _FIELDS = {
@@ -104,7 +104,8 @@ class StudySection:
                 self._ask_for(error.code)
                 raise
             self._key = key
-        self._ui.studyLabel.text = in_panel(studies.in_words(self._study))
+        warnings = [warning(told.sentence, told.way_out) for told in self._study.warnings]
+        self._ui.studyLabel.text = "\n".join([in_panel(studies.in_words(self._study)), *warnings])
         return self._study
 
     def _ask_for(self, code: str) -> None:
