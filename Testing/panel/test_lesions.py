@@ -123,12 +123,18 @@ def test_what_it_did_not_see_is_added_from_the_pet_and_stays_bounded(run):
 
 
 def test_a_lesion_added_where_the_ct_ends_and_the_pet_goes_on_is_told_under_the_table(panel):
+    from PyQt5 import QtCore
+
     study = panel.run.study
     assert ONLY_PET[2] == 0 and "Warning" not in panel.ui.totalsLabel.text
     panel.run.study = replace(study, pet=sitk.MirrorPad(study.pet, (20, 0, 0), (0, 0, 0)))
     put_crosshair(panel, ONLY_PET)
     click(panel.ui.addButton)
     assert "Warning: lesion 2 reaches the edge of the CT" in panel.ui.totalsLabel.text
+    panel.ui.lesionTable.item(1, 0).setCheckState(QtCore.Qt.Unchecked)
+    assert "Warning" not in panel.ui.totalsLabel.text
+    click(panel.ui.undoButton)
+    assert "Warning" in panel.ui.totalsLabel.text
     click(panel.ui.undoButton)
     assert "Warning" not in panel.ui.totalsLabel.text
 

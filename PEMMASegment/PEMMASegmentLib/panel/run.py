@@ -40,7 +40,7 @@ class Run:
     segmentation: what the network said; `drawn` is what the user made of it. Every act can be undone, the last first.
     usual_min_volume_ml: the smallest volume when the user gives none: the adapter's own, else 0.5 ml.
     part_ids: of probability and table, which outlive the segmentation node that refers to them.
-    coverage: notes (code, sentence) on lesions that CT or PET do not show to their end.
+    coverage: notes (code, sentence) on kept lesions that CT or PET do not show to their end.
     typed: what the user gave for the PET when it was made, members of the parameters; None where nobody noted it.
     """
 
@@ -287,7 +287,9 @@ class Run:
         drawing = replace(drawing, uids=uids)  # also of a new one: it keeps what it was given first
         self._drawing, self.lesions, self.min_volume_ml = drawing, lesions, drawing.min_volume_ml
         numbers = like(drawing.numbers, self.segmentation.probability)
-        self.coverage = results.coverage(lesions, replace(self.segmentation, numbers=numbers), self.study.pet)
+        self.coverage = results.coverage(
+            [lesion for lesion in lesions if lesion.kept], replace(self.segmentation, numbers=numbers), self.study.pet
+        )
         node = self.node
         record = json.loads(node.GetAttribute(RECORD))
         record |= {
