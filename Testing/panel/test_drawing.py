@@ -1,6 +1,7 @@
 """What stays with a lesion whatever is drawn anew: the user's tick, its name, its tracking UID; and what is one act."""
 
 import importlib
+import json
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from .conftest import FIELDS, at, click, voxels
 pytest.importorskip("slicer", reason="needs the package slicer-core", exc_type=ImportError)
 pytest.importorskip("PyQt5.QtWidgets", reason="needs the package PyQt5", exc_type=ImportError)
 drawing = importlib.import_module("PEMMASegmentLib.panel.drawing")
+looks = importlib.import_module("PEMMASegmentLib.panel.looks")
 logic = importlib.import_module("PEMMASegmentLib.panel.logic")
 runs = importlib.import_module("PEMMASegmentLib.panel.runs")
 segments = importlib.import_module("PEMMASegmentLib.panel.segments")
@@ -120,6 +122,27 @@ def test_the_last_tick_counts_also_when_it_was_set_on_the_smaller_outline(wide, 
     assert kept(now, tumour, other, faint) == [core, False, False]
 
 
+def test_a_lesion_merged_with_an_unticked_one_is_kept_wherever_the_slider_passes(run):
+    run.keep(1, False)  # most of the voxels
+    run.merge([1, 2])
+    for threshold in (0.8, 0.5):
+        run.redraw(threshold=threshold)
+        assert [lesion.kept for lesion in run.lesions] == [True, True]
+
+
+def test_a_scene_that_tells_of_dropped_lesions_alone_keeps_them_dropped(run, case):
+    """As versions saved it that had no voxels of ticks yet."""
+    run.keep(2, False)
+    record = json.loads(run.node.GetAttribute(runs.RECORD))
+    for name in ("ticked", "unticked", "gone_looks"):
+        del record[name]
+    run.node.SetAttribute(runs.RECORD, json.dumps(record))
+    again = runs.restore(run.node, case.study)
+    for threshold in (0.8, 0.5):
+        again.redraw(threshold=threshold)
+    assert [lesion.kept for lesion in again.lesions] == [True, False, True]
+
+
 def test_tracking_uids_stay_with_the_users_lesions_and_are_no_others(run):
     grid = run.segmentation.probability
     added = run.add(at(grid, ONLY_PET))[0]
@@ -163,6 +186,43 @@ def test_names_and_colours_of_the_users_go_with_the_lesion_and_ours_with_the_num
     assert names == ["Liver metastasis", "Tumour 4"]
     run.undo()
     assert name_of(METASTASIS) == "Liver metastasis"
+
+
+def test_a_lesion_that_was_gone_has_its_name_and_colour_again(run, case):
+    def look_of(index) -> tuple:
+        segment = run.node.GetSegmentation().GetSegment(segments.ids(run.node)[lesion_at(run, index).number])
+        return segment.GetName(), segment.GetColor()
+
+    bladder = run.node.GetSegmentation().GetSegment(segments.ids(run.node)[2])
+    bladder.SetName("Bladder")
+    bladder.SetColor(0.0, 1.0, 0.0)
+    given, ours = look_of(BLADDER), look_of(TUMOUR)
+    for away in ({"threshold": 0.8}, {"min_volume_ml": 30.0}):
+        before = {"threshold": run.threshold, "min_volume_ml": run.min_volume_ml}
+        for back in (run.undo, lambda before=before: run.redraw(**before)):
+            run.redraw(**away)
+            assert lesion_at(run, BLADDER) is None
+            back()
+            assert look_of(BLADDER) == given and look_of(TUMOUR) == ours
+    run.redraw(threshold=0.8)
+    run = runs.restore(run.node, case.study)  # as from a saved scene
+    number, _ = run.add(at(run.segmentation.probability, BLADDER))
+    assert look_of(BLADDER) == given
+    run.merge([1, number])
+    assert look_of(BLADDER) == ours
+    run.undo()
+    assert look_of(BLADDER) == given and look_of(TUMOUR) == ours
+
+
+def test_a_look_goes_to_the_lesion_at_its_place_that_has_none_of_several_that_of_the_largest():
+    bladder, colon, own = (looks.Look(name, None, None) for name in ("Bladder", "Colon", "mine"))
+    gone = looks.Gone(bladder, np.arange(2, 5)), looks.Gone(colon, np.arange(8, 14))
+    before, numbers = drawing.Drawing(np.zeros((1, 1, 40), np.uint16), 0.99), np.zeros((1, 1, 40), np.uint16)
+    numbers[:, :, 1:15], numbers[:, :, 20:30] = 1, 2
+    after = drawing.replace(before, numbers=numbers)
+    assert looks.carried(before, after, {}, gone) == ({1: colon}, gone[:1])
+    drawn = drawing.replace(after, touched=frozenset({1}))  # the user drew it and named it at once
+    assert {look.name for look, _ in looks.carried(before, drawn, {1: own}, gone)[1]} == {"Bladder", "Colon"}
 
 
 def test_a_segment_over_another_takes_its_voxels_and_is_drawn_as_it_is_measured(run, case, three):

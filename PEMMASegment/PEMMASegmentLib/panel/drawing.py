@@ -155,18 +155,6 @@ def changed(one: np.ndarray, other: np.ndarray) -> frozenset[int]:
     return frozenset(np.unique(np.concatenate([one[differs], other[differs]])).tolist()) - {0}
 
 
-def continued(before: Drawing, after: Drawing) -> dict[int, int]:
-    """Lesion -> the one of `before` that it goes on from, if any: the user's by number, the others by most shared voxels."""
-    found = {number: number for number in before.touched | after.touched}
-    both = (before.numbers > 0) & (after.numbers > 0)
-    pairs, shared = np.unique(after.numbers[both].astype(np.int64) << 16 | before.numbers[both], return_counts=True)
-    for pair in pairs[np.argsort(-shared, kind="stable")].tolist():
-        new, old = divmod(pair, 1 << 16)
-        if new not in found and old not in found.values():
-            found[new] = old
-    return found
-
-
 def drawn_by_network(numbers: np.ndarray, label: sitk.Image) -> frozenset[int]:
     """Lesions that are, voxel for voxel, a component of the network's label."""
     found, _ = components(label)

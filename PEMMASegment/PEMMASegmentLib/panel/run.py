@@ -17,8 +17,9 @@ from .. import results
 from ..core import Lesion, PemmaError, Segmentation
 from ..core.images import like, voxels_in
 from ..study import PetCtStudy
-from . import lesion_edits, segments, table
-from .drawing import VOXELS, Drawing, Packed, at_threshold, changed, continued, decided, erased_by, packed
+from . import lesion_edits, segments, table, volumes
+from .drawing import VOXELS, Drawing, Packed, at_threshold, changed, decided, erased_by, packed
+from .looks import Gone, as_text, carried
 
 RECORD = "PEMMASegment.Record"
 PROBABILITY, TABLE, CT, PET = (f"PEMMASegment.{name}" for name in ("Probability", "Table", "CT", "PET"))
@@ -55,6 +56,7 @@ class Run:
     lesions: list[Lesion] = field(default_factory=list)
     coverage: tuple[tuple[str, str], ...] = ()
     _drawing: Drawing | None = None
+    _gone: tuple[Gone, ...] = ()  # names and colours that wait for their lesions
     _undo: list[tuple[str, Packed]] = field(default_factory=list)
     _sliding: str = ""  # the act that goes on while a slider moves
     _in_3d: bool = True
@@ -72,6 +74,13 @@ class Run:
     def reference(self):
         """The volume node that the result is shown over; may be gone, and no longer lie on the label's grid."""
         return self.node.GetNodeReference(CT) or self.node.GetNodeReference(PET)
+
+    @property
+    def _in_place(self) -> bool:
+        """Whether the volume on whose grid the result lies is still where it was: contours moved with it were not edited."""
+        volume = self.node.GetNodeReference(PET if self.study.ct is None else CT)
+        here = volumes.matrix_of(self.segmentation.probability)
+        return volume is None or np.allclose(volumes.ijk_to_ras(volume), here, rtol=0, atol=1e-3)
 
     @property
     def threshold(self) -> float:
@@ -186,7 +195,7 @@ class Run:
 
     def take_edits(self) -> bool:
         """Takes over what was done to the segments in the Segment Editor; False when nothing was."""
-        if self._drawing is None:
+        if self._drawing is None or not self._in_place:
             return False
         drawing = self._drawing
         numbers, overlap = segments.read(
@@ -260,9 +269,7 @@ class Run:
         lesions = self._measured(drawing)
         grid, model = self.segmentation.probability, self.segmentation.model
         self._keep_surfaces(drawing)
-        looks = segments.looks(self.node)
-        if looks:
-            looks = {new: looks[old] for new, old in continued(self._drawing, drawing).items() if old in looks}
+        looks, self._gone = carried(self._drawing, drawing, segments.looks(self.node), self._gone)
         segments.draw(self.node, drawing.numbers, grid, lesions, model, drawing.reviewed, looks)
         self._become(drawing, lesions)
 
@@ -295,6 +302,7 @@ class Run:
         record |= {
             "threshold": drawing.threshold, "min_volume_ml": self.min_volume_ml, "mtv_rule": self.mtv_rule,
             "highest": drawing.highest, "usual_min_volume_ml": self.usual_min_volume_ml,
+            "gone_looks": as_text(self._gone),
             **{name: packed(getattr(drawing, name)) for name in VOXELS},
         }  # fmt: skip
         node.SetAttribute(RECORD, json.dumps(record))

@@ -5,7 +5,7 @@
       +-- TABLE         table node with the figures
       +-- CT, PET       the volumes it was made of
 All of it is saved with the scene; `restore` picks it up again: edited lesions from their segments. Records of earlier
-versions lack "images", "series" and "notes".
+versions lack "images", "series", "notes", "unticked" and "gone_looks".
 """
 
 import json
@@ -21,6 +21,7 @@ from ..core.images import array, like, on_one_grid
 from ..study import PetCtStudy
 from . import own_nodes, segments, sources, volumes
 from .drawing import VOXELS, Drawing, drawn_by_network, noted, unpacked
+from .looks import of_text
 from .run import CT, PET, PROBABILITY, RECORD, TABLE, History, Run
 
 _KEPT_FIELDS = ("software", "model", "adapter", "adapter_parts", "inputs", "device", "precision", "threshold", "roi_mm", "steps")
@@ -117,6 +118,7 @@ def restore(node, study: PetCtStudy, history: History | None = None) -> Run:
     run = Run(study, segmentation, node.GetID(), record["min_volume_ml"], record["mtv_rule"], usual, parts, record.get("typed"))
     own_nodes.only_to_keep(kept)
     drawing, overlap = _drawing_of(run, record)
+    run._gone = of_text(record.get("gone_looks", ()))
     run._show(drawing)
     if overlap:  # edited while it was not shown: what is drawn is what is measured
         run._draw(drawing)

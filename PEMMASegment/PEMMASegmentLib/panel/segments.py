@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
@@ -13,6 +12,7 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from ..core import Identity, Lesion
 from . import volumes
+from .looks import Look
 
 #: distinguishable with every kind of colour vision (Okabe and Ito), RGB in 0..1
 COLOURS = (
@@ -28,14 +28,6 @@ NUMBER, KEPT = "PEMMASegment.Lesion", "PEMMASegment.Kept"
 ALGORITHM_TYPE, ALGORITHM_NAME = "DICOM.SegmentAlgorithmType", "DICOM.SegmentAlgorithmName"
 TRACKING_ID, TRACKING_UID = "DICOM.TrackingIdentifier", "DICOM.TrackingUniqueIdentifier"
 LABELMAP, SURFACE = "Binary labelmap", "Closed surface"
-
-
-class Look(NamedTuple):
-    """What the user gave to a segment: name, colour (RGB in 0..1), terminology; None for what is ours."""
-
-    name: str | None
-    colour: tuple[float, float, float] | None
-    terminology: str | None
 
 
 def draw(node, numbers: np.ndarray, grid: sitk.Image, lesions: Sequence[Lesion], model: Identity,
