@@ -2,11 +2,9 @@
 
 import importlib
 import json
-import shutil
 from types import SimpleNamespace
 
 import numpy as np
-import pydicom
 import pytest
 
 from .conftest import FIELDS, click, put_crosshair, runs_in_scene
@@ -104,24 +102,6 @@ def test_one_of_a_study_that_was_left_meanwhile_waits_under_result(panel, other,
     assert panel.run.node is new and panel.chosen.ct is own and ui.messageLabel.text == "Segmented from the CT alone."
 
 
-@pytest.fixture
-def weightless(module, sts_008, tmp_path):
-    """The PET without a weight in its headers."""
-    import slicer
-    import slicer_app
-
-    folder, series = shutil.copytree(sts_008 / "PET", tmp_path / "PET"), pydicom.uid.generate_uid()
-    for file in folder.glob("*.dcm"):
-        header = pydicom.dcmread(file)
-        header.PatientWeight, header.Units = None, "BQML"
-        header.RescaleSlope = float(header.RescaleSlope) * 4000
-        header.SOPInstanceUID = header.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
-        header.SeriesInstanceUID = series
-        header.save_as(file)
-    slicer.dicomDatabase.add(folder)
-    return slicer_app.slicer_scene.load_series(folder, "Without weight")
-
-
 def test_its_figures_stand_only_beside_the_values_that_they_were_made_with(module, weightless, expert, tmp_path):
     panel, ui, chosen = module.panel, module.panel.ui, module.panel.chosen
     former = chosen.pet
@@ -163,6 +143,16 @@ def test_one_that_was_deleted_with_its_study_leaves_no_figures_beside_the_next(m
     module.enter()
     assert (chosen.ct, chosen.pet) == (other.ct, other.pet)
     assert nothing_to_export(panel) and "taken out of the scene" in ui.totalsLabel.text
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0)])
+def test_one_whose_study_is_deleted_too_leaves_no_figures(panel, order):
+    import slicer
+
+    nodes = panel.run.node, panel.chosen.ct, panel.chosen.pet
+    for n in order:
+        slicer.mrmlScene.RemoveNode(nodes[n])
+    assert nothing_to_export(panel)
 
 
 def test_one_that_can_not_come_back_is_not_drawn_over_the_next_study(module, panel, other, monkeypatch):
@@ -208,7 +198,40 @@ def test_beside_images_that_changed_it_is_shown_only_when_asked_for_and_says_so(
         volume.ApplyTransformMatrix(matrix)
     module.exit()
     module.enter()
-    assert nothing_to_export(panel) and "The CT and PET changed since" in ui.totalsLabel.text
+    assert nothing_to_export(panel) and "The CT and PET changed place or size" in ui.totalsLabel.text
+
+
+def test_under_a_transform_it_stays_and_back_in_its_place_it_comes_back(module, panel):
+    """Hardened, CT and PET lie elsewhere than the probability: the way out that is told must lead back to what was edited."""
+    import slicer
+
+    ui, nodes = panel.ui, (panel.chosen.ct, panel.chosen.pet, panel.run.node)
+    put_crosshair(panel, ONLY_PET)
+    click(ui.addButton)
+    figures, said = row(ui.lesionTable), ui.messageLabel.text
+    matrix = np.eye(4)
+    matrix[0, 3] = 30.0
+
+    def come_back(*, hardened: bool) -> None:
+        transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+        transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
+        for node in nodes:
+            node.SetAndObserveTransformNodeID(transform.GetID())
+            if hardened:
+                node.HardenTransform()
+        module.exit()
+        module.enter()
+
+    come_back(hardened=False)
+    assert panel.run is not None and ui.messageLabel.text == said
+    come_back(hardened=True)
+    assert nothing_to_export(panel) and "changed place or size" in ui.totalsLabel.text
+    user_chooses(ui.resultSelector, nodes[2])
+    assert nothing_to_export(panel) and "bring it back" in ui.messageLabel.text
+    matrix[0, 3] = -30.0
+    come_back(hardened=True)
+    user_chooses(ui.resultSelector, nodes[2])
+    assert row(ui.lesionTable) == figures and ui.lesionTable.rowCount == 2 and ui.undoButton.text == "Undo: added lesion"
 
 
 def double(volume) -> None:

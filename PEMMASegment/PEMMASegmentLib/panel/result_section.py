@@ -8,6 +8,7 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
+from ..study import PetCtStudy
 from . import parameters, runs, sources, told
 from .lesion_section import LesionSection
 from .run import RECORD, History, Run
@@ -52,20 +53,23 @@ class ResultSection(VTKObservationMixin):
             self._guarded(self._take_up, node)
 
     def _look_at_images(self) -> None:
-        """Whether they are still those of the result that is shown."""
+        """Whether they are still those of the result that is shown; a transform may still be taken away."""
         run, chosen = self._lesions.run, self._chosen
-        node = slicer.mrmlScene.GetNodeByID(run.node_id)
-        if node is None or chosen.ct is chosen.pet is None:
+        node, images = slicer.mrmlScene.GetNodeByID(run.node_id), [one for one in (chosen.ct, chosen.pet) if one is not None]
+        if node is None or not images or any(one.GetParentTransformNode() is not None for one in images):
             return
         study = self._study.read(chosen)
-        if study is not run.study and (kinds := sources.changed(sources.contents(run.study), study)):
-            self._put_away(node, told.put_away(kinds))
+        if study is not run.study and (why := _why_changed(node, sources.changed(sources.contents(run.study), study), study)):
+            self._put_away(node, why)
 
     def _take_up(self, node) -> None:
         """Beside images that changed it is shown only when the user asks for it, see `_bring_back`."""
         runs.relink(node, (self._chosen.ct, self._chosen.pet))
         why = self._why_not(node, runs.typed_for(node))
-        if why := why or told.put_away(runs.changed(node, self._study.read(self._chosen))):
+        if not why:
+            study = self._study.read(self._chosen)
+            why = _why_changed(node, runs.changed(node, study), study)
+        if why:
             self._put_away(node, why)
         else:
             self._restore(node)
@@ -150,7 +154,8 @@ class ResultSection(VTKObservationMixin):
     def _why_gone(self) -> str:
         """The same of a result that was taken out of the scene; beside its own study it can still be removed for good."""
         made_on = tuple(slicer.mrmlScene.GetNodeByID(id) if id else None for id in self._made_on)
-        return "" if made_on == (self._chosen.ct, self._chosen.pet) else _("The result was taken out of the scene.")
+        beside = any(made_on) and made_on == (self._chosen.ct, self._chosen.pet)
+        return "" if beside else _("The result was taken out of the scene.")
 
     def _why_not(self, node, typed: Mapping[str, Any] | None) -> str:
         """Why a result is not that of the study as it is chosen now, "" if it is."""
@@ -160,6 +165,11 @@ class ResultSection(VTKObservationMixin):
         if typed is not None and made_on[1] is not None and typed != parameters.given(self._chosen):
             return _("The result was made with other typed values and is put away: segment again, or choose it under Result.")
         return ""
+
+
+def _why_changed(node, kinds: Sequence[str], study: PetCtStudy) -> str:
+    """Why a result is not shown beside a study of whose images these ("ct", "pet") are others now; "" if none is."""
+    return told.put_away(kinds, runs.fits(node, study)) if kinds else ""
 
 
 def _draw(node, shown: bool) -> None:

@@ -84,6 +84,12 @@ def changed(node, study: PetCtStudy) -> list[str]:
     return sources.changed(_record(node).get("images", {}), study)
 
 
+def fits(node, study: PetCtStudy) -> bool:
+    """Whether the result has the voxels of the study's grid: beside a study that was moved or cropped it can't be shown."""
+    kept = node.GetNodeReference(PROBABILITY)
+    return kept is not None and kept.GetImageData() is not None and on_one_grid(study.grid, volumes.image_of(kept))
+
+
 def typed_for(node) -> Mapping[str, Any] | None:
     """What the user gave for the PET of the result, as `Run.typed`."""
     return _record(node).get("typed")
@@ -112,7 +118,8 @@ def restore(node, study: PetCtStudy, history: History | None = None) -> Run:
     segmentation = _segmentation(record, volumes.image_of(kept))
     if not on_one_grid(study.grid, segmentation.probability):
         sentence = "the volume that the result was made on is no longer there, or was cropped or moved"
-        raise PemmaError("reference-gone", sentence, "segment again; the former figures are in its table (module Data)")
+        way_out = "bring it back and choose the result again, or segment again; the former figures are in its table (module Data)"
+        raise PemmaError("reference-gone", sentence, way_out)
     usual = record.get("usual_min_volume_ml", 0.5)
     parts = tuple(part.GetID() for part in (kept, node.GetNodeReference(TABLE)) if part is not None)
     run = Run(study, segmentation, node.GetID(), record["min_volume_ml"], record["mtv_rule"], usual, parts, record.get("typed"))

@@ -37,10 +37,14 @@ def covered(run: Run) -> list[str]:
     return [words.warning(sentence) for _code, sentence in run.coverage]
 
 
-def put_away(kinds: Sequence[str]) -> str:
-    """Why a result is not shown beside images that changed ("ct", "pet"), "" if none did."""
-    template = _("The {images} changed since the result was made: segment again, or choose it under Result to measure it anew.")
-    return template.format(images=_images(kinds)) if kinds else ""
+def put_away(kinds: Sequence[str], fits: bool) -> str:
+    """Why a result is not shown beside images that changed ("ct", "pet"). fits: it can be, when asked for."""
+    template = {
+        True: _("The {images} changed since the result was made: segment again, or choose it under Result to measure it anew."),
+        False: _("The {images} changed place or size since the result was made: segment again, or bring all back to where they "
+                 "were, the result too, and choose it under Result."),
+    }[fits]  # fmt: skip
+    return template.format(images=_images(kinds))
 
 
 def measured_anew(kinds: Sequence[str]) -> list[str]:

@@ -19,7 +19,7 @@ def image_of(node) -> sitk.Image:
     if node.GetImageData() is None or node.GetImageData().GetNumberOfScalarComponents() != 1:
         raise PemmaError("volume-empty", "the volume holds no voxels of one value each", "load it again", node.GetName())
     if node.GetParentTransformNode() is not None:
-        way_out = "take the volume out of it, or harden it if it belongs to the series (Transforms module)"
+        way_out = "take the volume out of it; harden it only where there is no result yet (Transforms module)"
         raise PemmaError("volume-transformed", "the volume is under a transform", way_out)
     image = sitk.GetImageFromArray(slicer.util.arrayFromVolume(node))
     set_geometry(image, ijk_to_ras(node))
