@@ -151,14 +151,14 @@ def test_philips_counts(elements, factor, vr):
     assert suv.plan(headers).summary.factor == pytest.approx(factor)
 
 
-def philips(**factors):
+def philips(typed=Typed(), weight="70", **factors):
     """counts -> the Philips factors of slice k: element -> value of k."""
     headers = series("PT", 3)
     for k, header in enumerate(headers):
-        header.Units = "CNTS"
+        header.Units, header.PatientWeight = "CNTS", weight
         for element, value in factors.items():
             header.add_new(0x70531000 + int(element[1:]), "UN", value(k).encode())
-    return suv.plan(headers)
+    return suv.plan(headers, typed)
 
 
 def test_philips_factors_of_each_slice():
@@ -180,6 +180,21 @@ def test_philips_factors_are_compared(second, told):
     assert made.summary.factor == 1.0 and made.summary.route == "CNTS, Philips SUV scale factor (7053,1000)"
     assert [w.code for w in made.warnings] == ["philips-factors-differ"] * told
     assert not told or "(7053,1009)" in made.warnings[0].sentence and "-50.0 %" in made.warnings[0].sentence
+
+
+@pytest.mark.parametrize("typed, weight, change", [
+    (Typed(weight_kg=90), 90, "-22.2 %"), (Typed(weight_kg=70), 70, "+0.0 %"), (Typed(dose_bq=175e6), 180, "-61.1 %"),
+])  # fmt: skip
+def test_what_is_typed_decides_between_philips_factors_that_differ(typed, weight, change):
+    made = philips(typed, weight="90", _0=lambda k: str(FACTOR), _9=lambda k: "1")
+    assert made.summary.factor == pytest.approx(FACTOR * weight / 70) and "(7053,1009)" in made.summary.route
+    assert codes(made) == ["typed-value", "philips-factors-differ"] and change in made.warnings[1].sentence
+
+
+@pytest.mark.parametrize("typed, weight", [(Typed(weight_kg=70), "70"), (Typed(height_m=1.8), "90")])
+def test_philips_suv_factor_is_used_where_nothing_typed_decides(typed, weight):
+    made = philips(typed, weight, _0=lambda k: str(FACTOR), _9=lambda k: "1")
+    assert made.summary.factor == pytest.approx(FACTOR) and codes(made)[-1] == "typed-value-unused"
 
 
 def test_philips_factor_without_the_rest_is_enough():
@@ -320,6 +335,35 @@ def test_typed_value_counts_where_the_header_one_is_doubted(change, typed, doubt
     doubted, made = plan(**change), plan(typed, **change)
     assert doubt in codes(doubted) and doubted.summary.typed == ()
     assert made.summary.factor == pytest.approx(FACTOR) and codes(made) == ["typed-value"] and len(made.summary.typed) == 1
+
+
+@pytest.mark.parametrize("change, typed, told", [
+    ({"RadiopharmaceuticalStartTime": "080000"}, Typed(injection_time="110000"),
+     "(0018,1072) is 180.0 min earlier and would change SUV by +211.6 %"),
+    ({"RadionuclideTotalDose": "280"}, Typed(dose_bq=350e6), "the header's would change SUV by +25.0 %"),
+    ({"PatientWeight": "77000"}, Typed(weight_kg=70.0), "the header's would change SUV by +10.0 %"),
+    ({"PatientWeight": ""}, Typed(weight_kg=70.0), "the header gives none that can be relied on"),
+])  # fmt: skip
+def test_typed_value_tells_what_the_header_has(change, typed, told):
+    assert told in plan(typed, **change).warnings[0].sentence
+
+
+def gallium_by_code(header):
+    code = tracer(header).RadionuclideCodeSequence[0]
+    code.CodeValue, code.CodeMeaning = "35337001", "^68^Gallium"
+
+
+@pytest.mark.parametrize("half_life", ["", "110"])
+def test_typed_isotope_that_the_code_is_against_is_refused(half_life):
+    with pytest.raises(PemmaError, match="names Ga-68, not the typed F-18") as refusal:
+        plan(Typed(isotope="F-18"), each=gallium_by_code, RadionuclideHalfLife=half_life)
+    assert refusal.value.code == "isotope-contradiction" and "type Ga-68" in refusal.value.way_out
+    assert "typed-value" in codes(plan(Typed(isotope="Ga-68"), each=gallium_by_code, RadionuclideHalfLife=half_life))
+
+
+def test_typed_isotope_decides_between_code_and_half_life():
+    made = plan(Typed(isotope="F-18"), each=gallium_by_code)
+    assert made.summary.factor == pytest.approx(FACTOR) and {"isotope-contradiction", "typed-value"} <= set(codes(made))
 
 
 @pytest.mark.parametrize("change, option", [

@@ -63,9 +63,9 @@ def _decay_to_reference(work: Conversion, item: Dataset, half_life: float) -> fl
 
 def _injected(work: Conversion, item: Dataset, reference: decay.Reference, half_life: float) -> times.Moment:
     """The injection; it and the reference go into the route."""
-    found = injection.injected(work.first, item, reference, half_life, work.typed, work.warn)
+    found = injection.injected(work.first, item, reference, half_life, work.typed, work.warn, work.doubted)
     if found.typed:
-        work.flag_typed("injection time")
+        work.flag_typed("injection time", found.instead_of)
     work.words.append(f"reference {reference.source}")
     work.words.append(f"uptake {decay.minutes(reference.start - found.moment)} min")
     return found.moment

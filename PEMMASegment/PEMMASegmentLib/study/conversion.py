@@ -43,25 +43,31 @@ def all_of(*reads: Callable[[], T]) -> list[T]:
     raise ToBeTyped(to_type[0].code, sentence, ways + OR_CT, to_type[0].place)
 
 
-def stated_or_typed(stated: Callable[[Warn], T], typed: Callable[[Warn], T] | None, warn: Warn) -> T:
-    """What the header states; what was typed where the header's can't be used or is doubted: something is told of it.
+def stated_or_typed(
+    stated: Callable[[Warn], T], typed: Callable[[Warn, T | None], T] | None, warn: Warn, doubted: bool = False
+) -> T:
+    """What the header states; what was typed where the header's can't be used or is doubted: something is told of it, or
+    `doubted` says so.
 
-    Of the two only the one that is used is told of. typed: None if nothing was typed.
+    Of the two only the one that is used is told of. typed: None if nothing was typed; it gets what the header states, None
+    if that can't be used.
     """
+    found = None
     told: list[tuple[str, str, str]] = []
 
     def tell(code: str, sentence: str, way_out: str) -> None:
         told.append((code, sentence, way_out))
 
     try:
-        found, doubted = stated(tell), bool(told)
+        found = stated(tell)
+        doubted = doubted or bool(told)
     except PemmaError:
         if typed is None:
             raise
         doubted = True
     if doubted and typed is not None:
         told.clear()
-        found = typed(tell)
+        found = typed(tell, found)
     for one in told:
         warn(*one)
     return found
@@ -71,12 +77,13 @@ def stated_or_typed(stated: Callable[[Warn], T], typed: Callable[[Warn], T] | No
 class Conversion:
     """One series on its way to SUVbw: its slices' headers, typed values, and what was found so far.
 
-    words: the route; used: names of the typed values that were needed.
+    doubted: whether typed values go before the header's; words: the route; used: names of the typed values that were needed.
     """
 
     headers: Sequence[Dataset]
     typed: Typed
     enhanced: bool
+    doubted: bool = False
     words: list[str] = field(default_factory=list)
     warnings: list[StudyWarning] = field(default_factory=list)
     used: list[str] = field(default_factory=list)
@@ -94,11 +101,11 @@ class Conversion:
         """A text that all slices agree on, upper case."""
         return tags.same(self.headers, lambda header: tags.text(header, keyword).upper(), keyword)
 
-    def flag_typed(self, name: str) -> None:
-        """Records that a typed value was used."""
+    def flag_typed(self, name: str, instead_of: str = "") -> None:
+        """Records that a typed value was used; instead_of: a clause on the header's one, "" if it has none of use."""
         self.used.append(name)
         self.warn(
             "typed-value",
-            f"the {name} was typed in by the user; the header gives none that can be relied on",
+            f"the {name} was typed in by the user; {instead_of or 'the header gives none that can be relied on'}",
             "check it against the record",
         )

@@ -126,7 +126,7 @@ def beds_apart(headers: Sequence[Dataset], acquired: list[Moment], half_life: fl
         "frame-times-shared",
         "all slices share one Acquisition Time (0008,0032), but their Frame Reference Times (0054,1300) are up to "
         f"{max(gaps) / 60:.0f} min apart; they were taken to be acquired so far apart, which may "
-        f"{_effect(max(gaps) / half_life)}",
+        f"{effect(max(gaps) / half_life)}",
         CHECK_CONSOLE,
     )
     return [moment + timedelta(seconds=gap) for moment, gap in zip(acquired, gaps, strict=True)]
@@ -281,7 +281,7 @@ def _tell_distance(reference: Reference, half_life: float, warn: Warn) -> None:
         warn(
             "decay-reference-late",
             f"the reference of the decay correction lies {minutes(-ahead)} min after the first acquisition in this series; "
-            f"that one as reference would {_effect(ahead.total_seconds() / half_life)}",
+            f"that one as reference would {effect(ahead.total_seconds() / half_life)}",
             CHECK_CONSOLE,
         )
 
@@ -298,12 +298,13 @@ def _tell_differences(chosen: Reference, others: Sequence[Reference], half_life:
                 "decay-references-differ",
                 f"the decay correction was taken to refer to {chosen.source}; "
                 f"{other.source} would be {abs(seconds) / 60:.1f} min {'later' if seconds > 0 else 'earlier'} "
-                f"and {_effect(seconds / half_life)}",
+                f"and {effect(seconds / half_life)}",
                 CHECK_CONSOLE,
             )
 
 
-def _effect(half_lives: float) -> str:
+def effect(half_lives: float) -> str:
+    """What so many half-lives more from injection to reference do, in words."""
     if abs(half_lives) > MOST_HALF_LIVES:
         return f"change SUV over {2**MOST_HALF_LIVES}-fold"
     return f"change SUV by {100 * (2**half_lives - 1):+.1f} %"

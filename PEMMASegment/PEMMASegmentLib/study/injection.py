@@ -8,7 +8,7 @@ from pydicom import Dataset
 from ..core import PemmaError
 from . import isotopes, tags, times
 from .conversion import ToBeTyped, Warn, stated_or_typed, type_it
-from .decay import DAY, LONGEST_DATE_ARTEFACT_GAP, MOST_HALF_LIVES, Reference, minutes
+from .decay import DAY, LONGEST_DATE_ARTEFACT_GAP, MOST_HALF_LIVES, Reference, effect, minutes
 from .times import Moment
 from .types import Typed
 
@@ -21,30 +21,43 @@ USUAL_UPTAKE = (timedelta(minutes=30), timedelta(minutes=180))
 
 @dataclass(frozen=True)
 class Injection:
-    """When the tracer was given, the tag or option that says so, and whether it was typed."""
+    """When the tracer was given, the tag or option that says so, and whether it was typed.
+
+    instead_of: a clause on the header's time that a typed one replaces, "" if it has none of use.
+    """
 
     moment: Moment
     place: str
     typed: bool = False
+    instead_of: str = ""
 
 
 def injected(
-    header: Dataset, item: Dataset, reference: Reference, half_life: float, typed: Typed, warn: Warn
+    header: Dataset, item: Dataset, reference: Reference, half_life: float, typed: Typed, warn: Warn, doubted: bool = False
 ) -> Injection:
     """The injection before `reference` (or as late as that allows). Refuses a missing one, a later one, and one over 12
     half-lives before.
 
-    A typed time counts where the header has none, or one that can't be right or that is doubted.
+    A typed time counts where the header has none, or one that can't be right or that is doubted, also by the caller.
     """
 
     def stated(tell: Warn) -> Injection:
         return _checked(_from_header(header, item, reference.latest_injection, half_life, tell), reference, half_life, tell)
 
-    def given(tell: Warn) -> Injection:
+    def given(tell: Warn, instead: Injection | None) -> Injection:
         found = _from_typed(typed.injection_time, reference.latest_injection, half_life, tell)
+        found = replace(found, instead_of=_instead_of(instead, found, half_life))
         return _checked(found, reference, half_life, tell)
 
-    return stated_or_typed(stated, None if typed.injection_time is None else given, warn)
+    return stated_or_typed(stated, None if typed.injection_time is None else given, warn, doubted)
+
+
+def _instead_of(stated: Injection | None, typed: Injection, half_life: float) -> str:
+    if stated is None:
+        return ""
+    earlier = (typed.moment - stated.moment).total_seconds()
+    apart = f"{abs(earlier) / 60:.1f} min {'later' if earlier < 0 else 'earlier'}"
+    return f"the header's {stated.place} is {apart} and would {effect(earlier / half_life)}"
 
 
 def _from_header(header: Dataset, item: Dataset, reference: Moment, half_life: float, warn: Warn) -> Injection:

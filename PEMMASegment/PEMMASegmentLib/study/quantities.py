@@ -7,7 +7,7 @@ from pydicom import Dataset
 
 from ..core import PemmaError
 from . import isotopes, tags
-from .conversion import NOT_SUV, USE_CT, Conversion, ToBeTyped, Warn, stated_or_typed, type_it
+from .conversion import NOT_SUV, OR_CT, USE_CT, Conversion, ToBeTyped, Warn, stated_or_typed, type_it
 
 DOSE_BQ = (1e6, 5e9)
 DOSE_MBQ = (1.0, 5000.0)
@@ -45,7 +45,7 @@ def radiopharmaceutical(work: Conversion) -> Dataset:
 
 def dose(work: Conversion, item: Dataset) -> float:
     """Administered activity in Bq. Enhanced PET gives MBq by definition, classic PET Bq."""
-    return _or_typed(work, "dose", work.typed.dose_bq, DOSE_BQ, "--dose-bq", lambda warn: _stated_dose(work, item, warn))
+    return _or_typed(work, "dose", work.typed.dose_bq, DOSE_BQ, "--dose-bq", lambda warn: _stated_dose(work, item, warn), -1)
 
 
 def weight(work: Conversion) -> float:
@@ -65,10 +65,14 @@ def _or_typed(
     limits: tuple[float, float],
     option: str,
     stated: Callable[[Warn], float],
+    power: int = 1,
 ) -> float:
-    """What the header states, or what was typed if that can't be used or is doubted; the refusal says how to type it."""
+    """What the header states, or what was typed if that can't be used or is doubted; the refusal says how to type it.
 
-    def checked(_: Warn) -> float:
+    power: that of this value in SUV, of one that may be doubted.
+    """
+
+    def checked(_: Warn, instead: float | None) -> float:
         if not (math.isfinite(typed) and limits[0] <= typed <= limits[1]):
             raise PemmaError(
                 "typed-value-implausible",
@@ -76,15 +80,21 @@ def _or_typed(
                 "type a possible value",
                 option,
             )
-        work.flag_typed(name)
+        work.flag_typed(name, "" if instead is None else _instead_of((instead / typed) ** power))
         return typed
 
     return _read(work, stated, None if typed is None else checked, type_it(name, option))
 
 
-def _read(work: Conversion, stated: Callable[[Warn], float], typed: Callable[[Warn], float] | None, way_out: str) -> float:
+def _instead_of(change: float) -> str:
+    return f"the header's would change SUV by {100 * (change - 1):+.1f} %"
+
+
+def _read(
+    work: Conversion, stated: Callable[[Warn], float], typed: Callable[[Warn, float | None], float] | None, way_out: str
+) -> float:
     try:
-        return stated_or_typed(stated, typed, work.warn)
+        return stated_or_typed(stated, typed, work.warn, work.doubted)
     except PemmaError as problem:
         if typed is not None:
             raise
@@ -155,16 +165,30 @@ def sex(work: Conversion) -> str:
 def half_life(work: Conversion, item: Dataset) -> float:
     """Half-life in s, from the header, from the isotope's code or from a typed isotope. Refuses one that no isotope has."""
 
-    def of_typed(_: Warn) -> float:
+    def of_typed(warn: Warn, instead: float | None) -> float:
         isotope = isotopes.in_words(work.typed.isotope)
         if isotope is None:
             known = ", ".join(isotopes.HALF_LIFE_S)
             raise PemmaError("typed-value-implausible", "the typed isotope is none of PET", f"type one of {known}", ISOTOPE)
-        work.flag_typed("isotope")
+        _check_typed_isotope(item, isotope, warn)
+        work.flag_typed("isotope", "" if instead is None else f"the header's half-life is {instead:g} s")
         return isotopes.HALF_LIFE_S[isotope]
 
     given = None if work.typed.isotope is None else of_typed
     return _read(work, lambda warn: _stated_half_life(item, warn), given, _type_isotope(work, item))
+
+
+def _check_typed_isotope(item: Dataset, isotope: str, warn: Warn) -> None:
+    """Refuses one that the header's code is against, unless the stated half-life speaks for it: then that is told."""
+    named, stated = isotopes.named(item), tags.number(item, "RadionuclideHalfLife")
+    if not named or isotope in named:
+        return
+    names = f"Radionuclide Code Sequence (0054,0300) names {' or '.join(named)}"
+    if stated is None or not isotopes.fits(stated, isotope):
+        raise PemmaError(
+            "isotope-contradiction", f"{names}, not the typed {isotope}", f"type {' or '.join(named)}{OR_CT}", ISOTOPE
+        )
+    warn("isotope-contradiction", f"{names}; the typed {isotope}, which the stated half-life fits, was used", "check the isotope")
 
 
 def _type_isotope(work: Conversion, item: Dataset) -> str:

@@ -156,9 +156,7 @@ def _from_suv(work: Conversion, units: str, kind: str, allowed: Sequence[str]) -
 def _from_counts(work: Conversion) -> np.ndarray:
     to_suv = _philips_factors(work, 0x00)
     if to_suv.any():
-        work.words += ["CNTS", "Philips SUV scale factor (7053,1000)"]
-        _tell_other_philips_route(work, to_suv)
-        return to_suv
+        return _of_philips_suv(work, to_suv)
     by_activity = _by_philips_activity(work)
     if by_activity is not None:
         return by_activity
@@ -176,20 +174,42 @@ def _by_philips_activity(work: Conversion) -> np.ndarray | None:
     return to_activity * activity.factors(work, BY_ACTIVITY) if to_activity.any() else None
 
 
-def _tell_other_philips_route(work: Conversion, to_suv: np.ndarray) -> None:
-    """Tells if weight, dose and times of the header lead elsewhere than the scanner's SUV factor, which has its own in it."""
-    try:
-        other = _by_philips_activity(Conversion(work.headers, Typed(), work.enhanced))
-        change = 0.0 if other is None else float(np.median(other / to_suv)) - 1
-    except (PemmaError, ArithmeticError):  # it is not needed
-        return
-    if abs(change) > AGREEMENT:
+def _of_philips_suv(work: Conversion, to_suv: np.ndarray) -> np.ndarray:
+    """The scanner's SUV factor, which has its own weight, dose and times in it. Where those of the header lead elsewhere
+    that is told, and typed ones decide, by way of Bq/ml."""
+    change = _change_by_header(work, to_suv)
+    differ = abs(change) > AGREEMENT
+    by_typed = Conversion(work.headers, work.typed, work.enhanced, doubted=True)
+    factors = _by_philips_activity(by_typed) if differ else None
+    if by_typed.used:
+        work.words, work.used, work.warnings = by_typed.words, by_typed.used, work.warnings + by_typed.warnings
+        work.warn(
+            "philips-factors-differ",
+            "typed values were used with the Philips activity concentration factor (7053,1009), since the header's lead "
+            "elsewhere than the SUV scale factor (7053,1000), which would change SUV by "
+            f"{100 * float(np.median(to_suv / factors) - 1):+.1f} %",
+            "check what was typed against the record",
+        )
+        return factors
+    work.words += ["CNTS", "Philips SUV scale factor (7053,1000)"]
+    if differ:
         work.warn(
             "philips-factors-differ",
             "weight, dose and times of the header, with the Philips activity concentration factor (7053,1009), would change SUV "
             f"by {100 * change:+.1f} % against the SUV scale factor (7053,1000), which was used",
-            "check weight, dose and injection time against the record",
+            "check weight, dose and injection time against the record; one that is typed (--weight-kg, --dose-bq, "
+            "--injection-time) is used with (7053,1009)",
         )
+    return to_suv
+
+
+def _change_by_header(work: Conversion, to_suv: np.ndarray) -> float:
+    """How far weight, dose and times of the header lead from this factor, as a share of it; 0 if they lead nowhere."""
+    try:
+        other = _by_philips_activity(Conversion(work.headers, Typed(), work.enhanced))
+        return 0.0 if other is None else float(np.median(other / to_suv)) - 1
+    except (PemmaError, ArithmeticError):  # it is not needed
+        return 0.0
 
 
 def _philips_factors(work: Conversion, element: int) -> np.ndarray:
