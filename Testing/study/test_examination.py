@@ -61,13 +61,40 @@ def test_pets_of_several_days_are_not_chosen_between_in_one_study_or_in_two(day,
     {"AcquisitionTime": "160000"},  # an early and a late one
     {"AcquisitionDate": "20240311", "AcquisitionTime": "000500"},  # over midnight
     {"SeriesDate": "20240401"},  # reconstructed later
-    {"SeriesDate": "20240401", "AcquisitionDate": "", "AcquisitionTime": ""},
+    {"SeriesDate": "20240401", "AcquisitionTime": ""},
+    {"SeriesDate": "20240313", "AcquisitionDate": "", "AcquisitionTime": ""},  # after a weekend
 ])  # fmt: skip
 def test_pets_of_one_examination_are_chosen_between(changes, tmp_path):
     pair = pets("20240310", study=ROOT + ".9")
     for_all(pair.pet[:8], AcquisitionTime="122000")
     for_all(pair.pet[8:], **changes)
     assert {"series-chosen", "series-refused"} & set(codes(study.load(pair.write(tmp_path))))
+
+
+@pytest.mark.parametrize("uid, changes, when", [
+    (ROOT + ".9", {"SeriesDate": "20240410", "AcquisitionDate": ""}, "31 days"),  # a visit or a reconstruction, who knows
+    (ROOT + ".9", {"SeriesDate": "20240314", "AcquisitionDate": ""}, "4 days"),
+    (ROOT + ".9", {"AcquisitionDate": "20240312"}, "2 days"),
+    (ROOT + ".99", {"SeriesDate": "20240312", "AcquisitionDate": ""}, "2 days"),
+    (ROOT + ".99", {"SeriesDate": "20240311", "AcquisitionDate": ""}, None),  # both sides of midnight
+])  # fmt: skip
+def test_pets_that_lack_acquisition_times_go_by_their_days(uid, changes, when, tmp_path):
+    pair = pets("20240310", study=uid)
+    for_all(pair.pet[8:], AcquisitionTime="", **changes)
+    folder = pair.write(tmp_path)
+    if when:
+        refusal = refused(folder)
+        assert refusal.code == "several-studies" and refusal.sentence.endswith(f"series of days up to {when} apart")
+    else:
+        assert "series-chosen" in codes(study.load(folder))
+
+
+def test_visits_a_month_apart_beside_one_without_acquisition(tmp_path):
+    pair = pets("20240410", study=ROOT + ".9")
+    third = clones(series("PT"), 33)
+    for_all(third, SeriesDate="", StudyDate="", AcquisitionDate="", AcquisitionTime="")
+    pair.pet += third
+    assert "acquired up to 31 days apart" in refused(pair.write(tmp_path)).sentence
 
 
 def test_scan_over_midnight_whose_date_stayed_behind_is_of_one_day(tmp_path):

@@ -19,6 +19,7 @@ NAME = {"CT": "CT", "PT": "PET"}
 MOST_LISTED = 8
 LONGEST_EXAMINATION_DAYS = 1  # a scan may run over midnight
 LONGEST_EXAMINATION = timedelta(hours=12)  # where the moments are known: a scan of the next morning is another one
+LATEST_RECONSTRUCTION_DAYS = 3  # after its scan, over a weekend; a later series without its acquisition may be another visit
 DAY = timedelta(days=1)
 
 
@@ -109,40 +110,50 @@ def refuse_several_studies(found: Sequence["Series"], modality: str) -> None:
     """Raises PemmaError for series of one modality that were acquired on several days, in one study or in several: neither
     slice counts nor series numbers say which examination is meant. The place lists days and series, which the sentence
     must not keep."""
-    several = len({tags.text(series.header, "StudyInstanceUID") for series in found}) > 1
-    apart = _between_acquisitions(found)
-    if apart is None and several:
-        apart = _between_days(found)
-    if apart is None and not several or apart is not None and apart <= LONGEST_EXAMINATION:
-        return
-    when = "of several studies whose dates are not all known" if apart is None else f"acquired up to {_in_words(apart)} apart"
-    raise PemmaError(
-        "several-studies",
-        f"the folder holds {NAME[modality]} series {when}",
-        f"choose one with {OPTION[modality]}, or give the folder of one examination",
-        _listed(found),
-    )
+    when = _apart(found)
+    if when:
+        raise PemmaError(
+            "several-studies",
+            f"the folder holds {NAME[modality]} series {when}",
+            f"choose one with {OPTION[modality]}, or give the folder of one examination",
+            _listed(found),
+        )
 
 
-def _between_acquisitions(found: Sequence["Series"]) -> timedelta | None:
-    """Longest time from the end of a series to the beginning of another one, None if a slice does not state when it was
-    acquired. (Where a date stayed behind at midnight the day before lies between the two moments of that series.)"""
+def _apart(found: Sequence["Series"]) -> str:
+    """What shows these series to be of several examinations, "" if nothing does: by the moments of their acquisition, and
+    by their days if a slice lacks its own."""
     spans = [_acquired(series) for series in found]
-    if not spans or None in spans:
-        return None
+    known = [span for span in spans if span is not None]
+    if known and (apart := _longest_gap(known)) > LONGEST_EXAMINATION:
+        return f"acquired up to {_in_words(apart)} apart"
+    return _days_apart(found) if None in spans else ""
+
+
+def _longest_gap(spans: Sequence[tuple[datetime, datetime]]) -> timedelta:
+    """From the end of a series to the beginning of another one. (Where a date stayed behind at midnight the day before lies
+    between the two moments of that series.)"""
     return max(begin for begin, _ in spans) - min(end for _, end in spans)
 
 
 def _acquired(series: "Series") -> tuple[datetime, datetime] | None:
+    """First and last moment, None if a slice does not state when it was acquired."""
     headers = [one.header for one in series.slices] or [file.header for file in series.files]
     moments = [times.acquisition(header) for header in headers]
     return None if None in moments else (min(m.local for m in moments), max(m.local for m in moments))
 
 
-def _between_days(found: Sequence["Series"]) -> timedelta | None:
-    """At least that, by the days of the series: those of two days may lie on both sides of midnight."""
+def _days_apart(found: Sequence["Series"]) -> str:
+    """As `_apart`. In one study the day of a series may be that of a later reconstruction, unless it is the acquisition's."""
     days = [day(series.header) for series in found]
-    return None if None in days else max(max(days) - min(days) - DAY, timedelta())
+    several = len({tags.text(series.header, "StudyInstanceUID") for series in found}) > 1
+    if several and None in days:
+        return "of several studies whose dates are not all known"
+    known = [one for one in days if one is not None]
+    apart = (max(known) - min(known)).days if known else 0
+    acquired = all(times.date(tags.text(series.header, "AcquisitionDate")) for series in found)
+    longest = LONGEST_EXAMINATION_DAYS if several or acquired else LATEST_RECONSTRUCTION_DAYS
+    return f"of days up to {apart} days apart" if apart > longest else ""
 
 
 def _in_words(apart: timedelta) -> str:
