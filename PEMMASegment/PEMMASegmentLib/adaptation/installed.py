@@ -57,6 +57,7 @@ def import_adapter(source: Path) -> AdapterCard:
     refused = partial(_no_zip, source.name)
     with zips.opened(source, partial(_adapter_in, refused), _MOST_BYTES, refused) as folder:
         card = check_adapter(folder)
+        check_name(card.name)
         place_folder(_free(card.name), partial(_copy_checked, folder))
     return card
 
@@ -123,8 +124,7 @@ def check_given_name(name: str) -> None:
 
 
 def _free(name: str) -> Path:
-    """Where an adapter of this name goes."""
-    check_name(name)
+    """Where an adapter of this name, a checked one, goes."""
     target = adapters_folder() / name
     if target.exists():
         raise PemmaError("adapter-exists", f"there is an adapter {name} already", f"pemma-segment adapters remove {name}")
