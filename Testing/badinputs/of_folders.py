@@ -170,6 +170,11 @@ def date_in_the_future(pair):
     for_all(pair.all, StudyDate="29990101")
 
 
+@case(155, "W", "date-invalid")
+def birth_on_day_00(pair):
+    for_all(pair.all, PatientBirthDate="19500100")
+
+
 @case(155, "R", "decay-reference-missing")
 def day_that_never_was(pair):
     for_all(pair.pet, SeriesDate="20240231", AcquisitionDate="20240231")

@@ -172,7 +172,7 @@ def _image(
 
 def _about_dates(chosen: Sequence[Series]) -> list[StudyWarning]:
     for series in chosen:
-        for keyword in ("StudyDate", "SeriesDate", "AcquisitionDate"):
+        for keyword in ("StudyDate", "SeriesDate", "AcquisitionDate", "PatientBirthDate"):
             stated = tags.text(series.header, keyword)
             day = times.date(stated)
             if stated and (day is None or day.year < 1900 or day > datetime.now() + timedelta(days=1)):
