@@ -245,8 +245,47 @@ def test_lesions_on_few_planes_are_as_thick_as_the_others_of_the_structure():
     node = circles([32], 9, x=90)
     assert read_ml(mass + node, 2.0)[0] - read_ml(mass, 2.0)[0] == pytest.approx(disc_ml(6, 9), rel=0.1)
     mass = circles(20 + 2 * np.arange(12), 12, x=30)
-    nodes = circles([24, 32], 9, x=90)  # one above the other, each on one slice
-    assert read_ml(mass + nodes, 2.0)[0] - read_ml(mass, 2.0)[0] == pytest.approx(disc_ml(4, 9), rel=0.1)
+    for heights in ([24, 32], [24, 30, 36]):
+        nodes = circles(heights, 9, x=90)  # one above the other, each on one slice
+        ml, _, warned = read_ml(mass + nodes, 2.0)
+        assert ml - read_ml(mass, 2.0)[0] == pytest.approx(disc_ml(2 * len(heights), 9), rel=0.1)
+        assert "contour-other-slices" not in warned
+
+
+def outlines(pixels: np.ndarray) -> list[np.ndarray]:
+    """Loops of pixel corners (n, 2; column, row) around the marked pixels and around their holes."""
+    edges: dict[tuple, list[tuple]] = {}
+    around = np.pad(pixels, 1)
+    for row, column in np.argwhere(pixels):
+        corners = [(column, row), (column + 1, row), (column + 1, row + 1), (column, row + 1)]
+        for n, beside in enumerate([(0, 1), (1, 2), (2, 1), (1, 0)]):
+            if not around[row + beside[0], column + beside[1]]:
+                edges.setdefault(corners[n], []).append(corners[(n + 1) % 4])
+    loops = []
+    while edges:
+        loop = [next(iter(edges))]
+        while len(loop) == 1 or loop[-1] != loop[0]:
+            ends = edges[loop[-1]]
+            loop.append(ends.pop())
+            if not ends:
+                del edges[loop[-2]]
+        loops.append(np.array(loop[:-1]) - 0.5)
+    return loops
+
+
+@pytest.mark.parametrize("name, suv", [("STS_043", 2.5), ("STS_047", 4.0)])
+def test_spots_of_a_real_pet_outlined_slice_by_slice_come_back_as_drawn(shared, name, suv):
+    """Spots of one or two slices that lie above one another by chance tell nothing of the slices' thickness."""
+    pet = sitk.ReadImage(str(shared / f"data/sts/{name}/pet.nii.gz"))
+    hot = array(pet) > suv
+    place = pet.TransformContinuousIndexToPhysicalPoint
+    contours = [
+        np.array([place([*map(float, point), float(k)]) for point in loop])
+        for k, pixels in enumerate(hot)
+        for loop in outlines(pixels)
+    ]
+    label, warnings = fill(contours, pet)
+    assert (array(label) == hot).all() and codes(warnings) == {"contour-gap"}
 
 
 polygons = st.lists(

@@ -1,7 +1,7 @@
 """Flat contours in a grid's slices to voxels: even-odd at voxel centres, polygons of a plane combined by exclusive or.
 
 Contours that overlap from plane to plane make a stack, a lesion as a rule. Each is filled by the distance of its own
-planes: the lesions of one structure may have been drawn on several series.
+planes, if they are many and even: the lesions of one structure may have been drawn on several series.
 """
 
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ _SAME_PLANE = 0.1  # slices; contours nearer than this were drawn on one slice
 _THICKER = 1.02  # slices; less is how positions are rounded
 _FINER = 0.75  # slices; contours nearer than this to each other can't all have a slice
 _LIKE = 1.5  # times the usual distance of two planes; nearer ones follow on each other, farther ones leave a gap
+_EVEN = 0.1  # share of their mean by which the distances of a lesion's planes differ at most; by chance they are uneven
 _SAMPLES = 32  # along each side of the box that two outlines share, to see whether they overlap
 
 Planes = list[tuple[float, list[np.ndarray]]]  # ascending: (position in slices, polygons (n, 2) in pixels)
@@ -78,7 +79,7 @@ def even_odd(polygons: list[np.ndarray], rows: int, columns: int) -> np.ndarray:
 
 def _crossings(polygon: np.ndarray, rows: int) -> tuple[np.ndarray, np.ndarray]:
     """Where the polygon's edges cross the pixel rows: row numbers and columns (continuous)."""
-    a, b = polygon, np.roll(polygon, -1, axis=0)
+    a, b = polygon, np.concatenate([polygon[1:], polygon[:1]])
     upward = (a[:, 1] <= b[:, 1])[:, None]  # one direction, so that the two sides of a keyhole cancel exactly
     (x0, y0), (x1, y1) = np.where(upward, a, b).T, np.where(upward, b, a).T
     first, stop = (np.clip(np.ceil(y), 0, rows).astype(int) for y in (y0, y1))
@@ -91,15 +92,20 @@ def _crossings(polygon: np.ndarray, rows: int) -> tuple[np.ndarray, np.ndarray]:
 def _stacks(index: list[np.ndarray], spacing: float) -> list[_Stack]:
     """The contours as stacks with their steps. spacing: of the grid's slices, mm.
 
-    Two planes alone may be two lesions, and one alone tells nothing: they take the step that is usual in the structure.
+    A few planes may be as many lesions, one above the other by chance, and so may planes at uneven distances: they take
+    the step that is usual in the structure.
     """
     planes = _planes(index)
+    told = _apart(planes, spacing)
+    common = usual(told) if len(told) else None
     parts = _overlapping(planes, spacing)
     apart = [_apart(part, spacing) for part in parts]
-    told = np.concatenate([*apart, []])
-    told = told if len(told) else _apart(planes, spacing)
-    common = usual(told) if len(told) else None
-    return [_Stack(part, usual(own) if len(own) > 1 else common) for part, own in zip(parts, apart, strict=True)]
+    return [_Stack(part, usual(own) if _even(own) else common) for part, own in zip(parts, apart, strict=True)]
+
+
+def _even(apart: np.ndarray) -> bool:
+    """Whether planes at these distances (slices) are surely one lesion on slices of its own."""
+    return len(apart) > 2 and bool(np.ptp(apart) < _EVEN * apart.mean())
 
 
 def _planes(index: list[np.ndarray]) -> Planes:
@@ -118,23 +124,21 @@ def _overlapping(planes: Planes, spacing: float) -> list[Planes]:
     if not planes:
         return []
     outlines = [polygon for _, polygons in planes for polygon in polygons]
-    first = np.cumsum([0, *(len(polygons) for _, polygons in planes)])
-    boxes = np.array([(outline.min(axis=0), outline.max(axis=0)) for outline in outlines])
+    positions, counts = np.array([p for p, _ in planes]), [len(polygons) for _, polygons in planes]
+    plane, first = np.repeat(np.arange(len(planes)), counts), np.cumsum([0, *counts])
+    boxes = _boxes(outlines)
     pairs = []
-    for k, (position, _) in enumerate(planes):
-        near = [j for j in range(k, len(planes)) if (planes[j][0] - position) * spacing <= THICKEST_MM]
+    for k, position in enumerate(positions):
+        end = first[k + np.count_nonzero((positions[k:] - position) * spacing <= THICKEST_MM)]
         for i in range(first[k], first[k + 1]):
-            for j in near:
-                met = _met(i, range(max(i + 1, first[j]), first[j + 1]), outlines, boxes)
-                pairs += [(i, other) for other in met]
-                if met and j > k:
-                    break
+            pairs += [(i, other) for other in _met(i, end, plane, outlines, boxes)]
     count, group = _joined(pairs, len(outlines))
     found: list[Planes] = [[] for _ in range(count)]
-    for k, (position, _) in enumerate(planes):
-        for g in np.unique(group[first[k] : first[k + 1]]):
-            members = [outlines[i] for i in range(first[k], first[k + 1]) if group[i] == g]
-            found[g].append((position, members))
+    for i, outline in enumerate(outlines):
+        part, position = found[group[i]], positions[plane[i]]
+        if not part or part[-1][0] != position:
+            part.append((position, []))
+        part[-1][1].append(outline)
     return found
 
 
@@ -144,11 +148,19 @@ def _joined(pairs: list[tuple[int, int]], count: int) -> tuple[int, np.ndarray]:
     return connected_components(coo_array((np.ones(len(rows)), (rows, columns)), shape=(count, count)), directed=False)
 
 
-def _met(i: int, others: range, outlines: list[np.ndarray], boxes: np.ndarray) -> list[int]:
-    """Which of the other outlines overlap outline i; boxes: lowest and highest corner of each (n, 2, 2)."""
-    low, high = boxes[others.start : others.stop, 0], boxes[others.start : others.stop, 1]
-    near = ((low <= boxes[i, 1]) & (boxes[i, 0] <= high)).all(axis=1)
-    return [others.start + n for n in np.flatnonzero(near) if _share_area(outlines[i], outlines[others.start + n])]
+def _met(i: int, end: int, plane: np.ndarray, outlines: list[np.ndarray], boxes: np.ndarray) -> list[int]:
+    """Which of the outlines after i and before `end` overlap it: all in its plane, and all in the nearest above with such.
+
+    plane and boxes: of each outline; planes ascend.
+    """
+    low, high = boxes[i + 1 : end, 0], boxes[i + 1 : end, 1]
+    met: list[int] = []
+    for j in i + 1 + np.flatnonzero(((low <= boxes[i, 1]) & (boxes[i, 0] <= high)).all(axis=1)):
+        if met and plane[j] > plane[met[-1]] > plane[i]:
+            break
+        if _share_area(outlines[i], outlines[j]):
+            met.append(int(j))
+    return met
 
 
 def _share_area(a: np.ndarray, b: np.ndarray) -> bool:
@@ -168,7 +180,14 @@ def _apart(planes: Planes, spacing: float) -> np.ndarray:
 
 def _overlap(below: list[np.ndarray], above: list[np.ndarray]) -> bool:
     """Whether the box around a polygon (n, 2) of one plane meets one of the other plane."""
-    return any(((a.min(0) <= b.max(0)) & (b.min(0) <= a.max(0))).all() for a in below for b in above)
+    (low, high), (other_low, other_high) = (_boxes(polygons).swapaxes(0, 1) for polygons in (below, above))
+    meet = (low[:, None] <= other_high) & (other_low <= high[:, None])
+    return bool(meet.all(axis=2).any())
+
+
+def _boxes(polygons: list[np.ndarray]) -> np.ndarray:
+    """Lowest and highest corner of each polygon: (polygons, 2, 2)."""
+    return np.array([(polygon.min(axis=0), polygon.max(axis=0)) for polygon in polygons])
 
 
 def usual(steps: np.ndarray) -> float:
@@ -185,8 +204,9 @@ def _fill_nearest(planes: Planes, voxels: np.ndarray) -> None:
         distance = abs(position - k)
         if 0 <= k < len(voxels) and (k not in nearest or distance < nearest[k][0]):
             nearest[k] = (distance, polygons)
+    corner, part = _part_around(planes, voxels)
     for k, (_, polygons) in nearest.items():
-        voxels[k] |= even_odd(polygons, *voxels.shape[1:])
+        part[k] |= even_odd([c - corner for c in polygons], *part.shape[1:])
 
 
 def _fill_between(planes: Planes, step: float, voxels: np.ndarray) -> None:
