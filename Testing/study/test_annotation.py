@@ -411,48 +411,91 @@ def test_seg_on_another_grid_is_as_thick_as_its_stated_slices_also_with_gaps(sou
     finer = sitk.Expand(study.ct, [1, 1, 2])  # the lesion's ends lie between its voxels' centres
     label, _ = annotation.read(file, dataclasses.replace(study, ct=finer))
     assert array(label).sum() * voxel_ml(label) == pytest.approx(sparse.sum() * voxel_ml(study.ct), rel=0.1)
-    dataset = pydicom.dcmread(file)  # a stated distance that doesn't fit gives way to the one that the frames keep
-    dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SpacingBetweenSlices = 5.0
-    dataset.save_as(file)
+    restated(
+        file, SpacingBetweenSlices=5.0, SliceThickness=5.0
+    )  # what doesn't fit gives way to the distance of the frames
     assert array(annotation.read(file, dataclasses.replace(study, ct=finer))[0]).sum() > 3 * array(label).sum()
 
 
-@pytest.mark.parametrize("planes", [slice(9, 21, 3), slice(12, 13), [9, 15]])
-@pytest.mark.parametrize("stated", ["SpacingBetweenSlices", "SliceThickness"])
-def test_seg_on_slices_three_times_as_thick_keeps_its_volume(sources, tmp_path, planes, stated):
-    study, _ = sources
+def own_uids(headers, **changes) -> list[pydicom.Dataset]:
+    """Headers as of another series of the same place."""
+    changed = list(map(copy.deepcopy, headers))
+    for header in changed:
+        header.SOPInstanceUID = pydicom.uid.generate_uid()
+        for keyword, value in changes.items():
+            setattr(header, keyword, value)
+    return changed
+
+
+def restated(file: Path, **stated) -> Path:
+    """The SEG with other distance or thickness of its slices (mm); None: none stated."""
+    dataset = pydicom.dcmread(file)
+    [measures] = dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence
+    for keyword, value in stated.items():
+        if value is not None:
+            setattr(measures, keyword, value)
+        elif keyword in measures:
+            del measures[keyword]
+    dataset.save_as(file)
+    return file
+
+
+def marked_planes(study, planes) -> np.ndarray:
     drawn = np.zeros(study.ct.GetSize()[::-1], np.uint8)
     drawn[planes, 20:31, 50:77] = 1
-    step = study.ct.GetSpacing()[2]
-    thick = list(map(copy.deepcopy, study.ct_headers[::3]))
-    for header in thick:
-        header.SliceThickness = header.SpacingBetweenSlices = 3 * step
-    file = write_seg(tmp_path / "t", thick, drawn[::3], ["GTV"])
-    if stated == "SliceThickness":
-        dataset = pydicom.dcmread(file)
-        del dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SpacingBetweenSlices
-        dataset.save_as(file)
-    label, warnings = annotation.read(file, study)
+    return drawn
+
+
+@pytest.mark.parametrize("planes", [slice(9, 21, 3), slice(12, 13), [9, 15]])
+@pytest.mark.parametrize("sign", [1, -1, None])  # minus: slices from head to feet; None: only the thickness is stated
+def test_seg_on_slices_three_times_as_thick_keeps_its_volume(sources, tmp_path, planes, sign):
+    study, _ = sources
+    drawn, thick = marked_planes(study, planes), 3 * study.ct.GetSpacing()[2]
+    file = write_seg(tmp_path / "t", own_uids(study.ct_headers[::3], SliceThickness=thick), drawn[::3], ["GTV"])
+    label, warnings = annotation.read(restated(file, SpacingBetweenSlices=sign and sign * thick), study)
     assert array(label).sum() == 3 * drawn.sum() and codes(warnings) == {"annotation-resampled"}
     assert np.abs(centroid_mm(label) - centroid_mm(like(drawn, study.ct))).max() < 1e-3
 
 
-@pytest.mark.parametrize("planes", [[10], [10, 14], [10, 12, 17]])
-def test_seg_with_frames_of_few_slices_is_pasted(sources, tmp_path, planes):
+@pytest.mark.parametrize("planes", [[10], [10, 14], [10, 12, 17], [10, 12, 14, 16]])
+@pytest.mark.parametrize("thickness", [1.0, 3.27, 5.0, 6.54, None])  # the slices are 3.27 mm apart
+def test_seg_without_distance_drawn_on_the_studys_slices_is_pasted(sources, tmp_path, planes, thickness):
     study, _ = sources
-    drawn = np.zeros(study.ct.GetSize()[::-1], np.uint8)
-    drawn[planes, 20:31, 50:77] = 1
+    drawn = marked_planes(study, planes)
     file = write_seg(tmp_path / "f", study.ct_headers, drawn, ["GTV"])
-    dataset = pydicom.dcmread(file)
-    [measures] = dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence
-    for keyword in (None, "SpacingBetweenSlices", "SliceThickness"):
-        if keyword is not None:
-            del measures[keyword]
-        if keyword == "SliceThickness" and planes == [10, 14]:
-            continue  # nothing is left that tells them from slices four times as thick
-        dataset.save_as(file)
-        label, warnings = annotation.read(file, study)
-        assert (array(label) == drawn).all() and warnings == ()
+    label, warnings = annotation.read(file, study)
+    assert (array(label) == drawn).all() and warnings == ()
+    label, warnings = annotation.read(restated(file, SpacingBetweenSlices=None, SliceThickness=thickness), study)
+    assert (array(label) == drawn).all() and warnings == ()
+
+
+@pytest.mark.parametrize("planes", [[10], [10, 14], [10, 12, 17]])
+@pytest.mark.parametrize("thickness", [5.0, 6.54])
+def test_seg_without_distance_of_a_series_as_thick_as_the_studys_is_pasted(sources, tmp_path, planes, thickness):
+    """CT slices overlap: another series of the same scan has the study's thickness, not its distance."""
+    study = dataclasses.replace(sources[0], ct_headers=tuple(own_uids(sources[0].ct_headers, SliceThickness=thickness)))
+    drawn = marked_planes(study, planes)
+    file = write_seg(tmp_path / "k", own_uids(study.ct_headers), drawn, ["GTV"])
+    label, warnings = annotation.read(restated(file, SpacingBetweenSlices=None), study)
+    assert (array(label) == drawn).all() and warnings == ()
+
+
+def test_seg_whose_distance_fits_none_of_its_frames_is_pasted(sources, tmp_path):
+    study, _ = sources
+    drawn = marked_planes(study, [10, 14])
+    file = write_seg(tmp_path / "n", study.ct_headers, drawn, ["GTV"])
+    label, warnings = annotation.read(restated(file, SpacingBetweenSlices=5.0), study)
+    assert (array(label) == drawn).all() and warnings == ()
+
+
+@pytest.mark.parametrize("planes, thickness", [(slice(8, 12), 1.09), (slice(8, 12), 5.0), ([10, 14], 3.27)])
+def test_seg_on_another_grid_without_distance_is_as_thick_as_what_its_frames_keep(sources, tmp_path, planes, thickness):
+    study, _ = sources
+    drawn = marked_planes(study, planes)
+    file = write_seg(tmp_path / "h", study.ct_headers, drawn, ["GTV"])
+    finer = dataclasses.replace(study, ct=sitk.Expand(study.ct, [1, 1, 2]))
+    label, _ = annotation.read(restated(file, SpacingBetweenSlices=None, SliceThickness=thickness), finer)
+    assert array(label).sum() == pytest.approx(2 * drawn.sum(), rel=0.1)
 
 
 def test_seg_on_the_pet_is_resampled_onto_the_ct_in_place(sources, real, tmp_path):

@@ -97,7 +97,7 @@ def _read_seg(file: Path, study: PetCtStudy, roi_name: str | None):
         content = _understood(seg.understand, dataset, file)
         notes = check_belonging(dataset, content.frames_of_reference, study)
         numbers, more = seg.choose(content, roi_name)
-        label, resampled = seg.fill(content, numbers, study.grid)
+        label, resampled = seg.fill(content, numbers, study)
     return label, (*notes, *more, *resampled)
 
 

@@ -12,7 +12,8 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from ...core import PemmaError
 from ...core.images import like
-from ..types import StudyWarning
+from .. import tags
+from ..types import PetCtStudy, StudyWarning
 from .masks import put_on
 from .rtstruct import clean_name, looks_like_tumour, same_name, short_name
 
@@ -30,12 +31,13 @@ _COUNTED = re.compile(r"([^\W\d_]+)[ _-]?\d+")
 @dataclass(frozen=True)
 class Frame:
     """Where a frame lies: position of its first pixel's centre (LPS mm), directions (3, 2) of columns and rows,
-    spacing in mm along them, and its segment number (0: the pixels hold it)."""
+    spacing in mm along them, its segment number (0: the pixels hold it), and SOP Instance UIDs of its source images."""
 
     position: np.ndarray
     directions: np.ndarray
     spacing: np.ndarray
     segment: int
+    sources: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -121,10 +123,11 @@ def _codes(segment: Dataset) -> frozenset[str]:
     return frozenset(str(code.get("CodeValue") or "") for keyword in keywords for code in segment.get(keyword) or [])
 
 
-def fill(content: Content, numbers: set[int], grid: sitk.Image) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
-    """The segments together as a label (uint8) on `grid`: pasted where frames are its slices, else resampled."""
+def fill(content: Content, numbers: set[int], study: PetCtStudy) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
+    """The segments together as a label (uint8) on the study's grid: pasted where frames are its slices, else resampled."""
+    grid = study.grid
     places = [_offset(frame, grid, *content.size) for frame in content.frames]
-    if any(place is None for place in places) or not _as_thick_as(grid.GetSpacing()[2], content):
+    if any(place is None for place in places) or _thicker(content, [k for _, _, k in places], study):
         return put_on(_own_volume(content, numbers), grid)
     voxels = np.zeros(grid.GetSize()[::-1], np.uint8)
     rows, columns = content.size
@@ -145,7 +148,12 @@ def _frame(own: Dataset, shared: Dataset) -> Frame:
     sound = np.allclose(directions.T @ directions, np.eye(2), atol=1e-3) and (np.abs(position) < 1e6).all()
     if not sound or not ((spacing > 1e-3) & (spacing < 1e3)).all():
         raise _unreadable("a frame's place in space is invalid")
-    return Frame(position, directions, spacing, int(segment or 0))
+    return Frame(position, directions, spacing, int(segment or 0), _sources(own, shared))
+
+
+def _sources(own: Dataset, shared: Dataset) -> frozenset[str]:
+    derivations = _macro(own, shared, "DerivationImageSequence", "SourceImageSequence") or []
+    return frozenset(str(image.get("ReferencedSOPInstanceUID") or "") for image in derivations) - {""}
 
 
 def _macro(own: Dataset, shared: Dataset, sequence: str, keyword: str):
@@ -175,14 +183,34 @@ def _offset(frame: Frame, grid: sitk.Image, rows: int, columns: int) -> tuple[in
     return tuple(int(n) for n in start) if inside and parallel and off.max() <= 0.1 else None
 
 
-def _as_thick_as(slices_mm: float, content: Content) -> bool:
-    """Whether the frames, which all lie on slices of this step, are no thicker or thinner slices, every third one, say.
+def _thicker(content: Content, slices: list[int], study: PetCtStudy) -> bool:
+    """Whether the frames, which all lie on these slices of the study, are thicker than these, each third of them, say.
 
-    True too where nothing tells their step, or none that they keep.
+    Without a stated distance their thickness tells, but neither of the study's own slices nor of any as thick: in CT a
+    slice is often thicker than its distance to the next. What doesn't fit the frames tells nothing: their place decides.
     """
-    along = _along(content)
-    step = _step(along, content)
-    return step is None or not _keeps(along, step) or abs(step / slices_mm - 1) <= _SAME_STEP
+    stated = content.apart_mm
+    if not stated and not _are_slices(content.frames, slices, study):
+        own = _slice_thickness(study)
+        stated = content.thick_mm if content.thick_mm > own * (1 + _SAME_STEP) > 0 else 0
+    return 1e3 > stated > study.grid.GetSpacing()[2] * (1 + _SAME_STEP) and _fit(_steps(_along(content)), stated)
+
+
+def _slice_thickness(study: PetCtStudy) -> float:
+    """Slice Thickness of the study's slices in mm, 0 if they don't state it."""
+    stated = [tags.text(header, "SliceThickness") for header in study.grid_headers[:1]]
+    try:
+        return float(stated[0]) if stated else 0.0
+    except ValueError:
+        return 0.0
+
+
+def _are_slices(frames: list[Frame], slices: list[int], study: PetCtStudy) -> bool:
+    """Whether each frame's only source image is the study's slice in the same place."""
+    own = [{str(header.get("SOPInstanceUID"))} for header in study.grid_headers]
+    if len(own) == 1:
+        own *= study.grid.GetSize()[2]  # a multi-frame file
+    return all(k < len(own) and frame.sources == own[k] for frame, k in zip(frames, slices, strict=True))
 
 
 def _along(content: Content) -> np.ndarray:
@@ -255,15 +283,26 @@ def _possible(*shape: int) -> tuple[int, ...]:
 def _step(along: np.ndarray, content: Content) -> float | None:
     """Distance in mm of the slices that the frames, at `along` mm, lie on; None for a single plane of which nothing tells it.
 
-    Slices on which nothing is marked may have no frame. So the stated distance goes first, if it fits (the thickness where
-    none is stated); else it is the smallest that occurs.
+    Slices on which nothing is marked may have no frame. So the stated distance goes first, if it fits, then the thickness,
+    unless several frames follow on each other evenly; else it is the smallest distance that occurs.
     """
-    stated = next((mm for mm in (content.apart_mm, content.thick_mm) if 0 < mm < 1e3), None)
-    steps = np.diff(np.unique(np.round(along, 2)))
-    steps = steps[steps > 0.05]
+    steps = _steps(along)
+    even = len(steps) > 2 and np.median(steps) < 1.1 * steps.min()
+    stated = (content.apart_mm, 0.0 if even else content.thick_mm)
+    fitting = next((mm for mm in stated if 0 < mm < 1e3 and _fit(steps, mm)), None)
     if not len(steps):
-        return stated
-    slices = np.round(steps / stated) if stated else np.zeros(len(steps))
-    if not slices.all() or np.abs(steps / stated - slices).max() > 0.1:
-        slices = np.round(np.ptp(along) / steps.min())
+        return fitting
+    slices = np.round(steps / fitting) if fitting else np.round(np.ptp(along) / steps.min())
     return float(np.ptp(along) / slices.sum())  # refined: what is stated may be rounded
+
+
+def _steps(along: np.ndarray) -> np.ndarray:
+    """Distances in mm from each plane of frames to the next."""
+    steps = np.diff(np.unique(np.round(along, 2)))
+    return steps[steps > 0.05]
+
+
+def _fit(steps: np.ndarray, mm: float) -> bool:
+    """Whether each of the steps is one or more times as long, to a tenth."""
+    slices = np.round(steps / mm)
+    return bool(slices.all() and (np.abs(steps / mm - slices) <= 0.1).all())
