@@ -122,17 +122,24 @@ def test_a_cut_without_body_counts_as_nothing_found_and_a_patient_without_is_ref
     assert refused.value.code == "no-body" and refused.value.place == "c" and "`select`" in refused.value.way_out
 
 
-def test_of_several_processes_one_says_what_is_refused(tmp_path):
+def test_of_several_processes_one_says_what_is_refused_or_done(tmp_path):
     write_case(tmp_path / "data" / "a", 0)
-    config = write_config(tmp_path / "run")
-    done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--rdzv-backend=c10d",
-         "--rdzv-endpoint=127.0.0.1:0", "-m", "PEMMASegmentLib", "train", "--json", "--config", str(config), "--data",
-         str(tmp_path / "data"), "--out", str(tmp_path / "out")],
-        env=os.environ | {"PYTHONPATH": str(Path(PEMMASegmentLib.__file__).parents[1]), "OMP_NUM_THREADS": "1"},
-        capture_output=True, text=True, timeout=240)
-    assert done.returncode == 1 and json.loads(done.stdout)["error"]["code"] == "train-split"
-    assert done.stderr.count("error: ") == 1, done.stderr
+    config = write_config(tmp_path / "run", steps=(1, 1))
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--rdzv-backend=c10d",
+               "--rdzv-endpoint=127.0.0.1:0", "-m", "PEMMASegmentLib", "train", "--json", "--config", str(config), "--data",
+               str(tmp_path / "data"), "--out", str(tmp_path / "out")]
+    environment = os.environ | {"PYTHONPATH": str(Path(PEMMASegmentLib.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+
+    def run():
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+
+    refused = run()
+    assert refused.returncode == 1 and json.loads(refused.stdout)["error"]["code"] == "train-split"
+    assert refused.stderr.count("error: ") == 1, refused.stderr
+    for number, name in enumerate("bc", start=1):
+        write_case(tmp_path / "data" / name, number)
+    done = run()
+    assert done.returncode == 0 and json.loads(done.stdout)["model"] == str(tmp_path / "out" / "model"), done.stderr
 
 
 def untrained(config):

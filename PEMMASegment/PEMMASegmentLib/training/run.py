@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -50,16 +51,18 @@ def train(config_file: Path, data: Path, out: Path, progress: Progress = no_prog
     Raises PemmaError before a case is read for a network that can't be made, and before the first stage for all that a
     later one would miss in the cases. Of several processes the first one alone looks and refuses.
     """
-    rank, device = _device()
     out = Path(out)
-    try:
-        refs, selection = _prepare(Path(config_file), data, out, progress, validate is not None, roi_name,
-                                   told) if rank == 0 else ([], [])
-        _wait_for_the_first()
-        return _train(read_config(config_file), out, rank, device, refs, selection, validate, progress)
-    finally:
-        if rank == 0:
-            shutil.rmtree(out / stored.FOLDER, ignore_errors=True)
+    with _one_of_the_processes() as (rank, device):
+        try:
+            refs, selection = _prepare(Path(config_file), data, out, progress, validate is not None, roi_name,
+                                       told) if rank == 0 else ([], [])
+            _wait_for_all()
+            model = _train(read_config(config_file), out, rank, device, refs, selection, validate, progress)
+            _wait_for_all()
+            return model
+        finally:
+            if rank == 0:
+                shutil.rmtree(out / stored.FOLDER, ignore_errors=True)
 
 
 def _prepare(config_file: Path, data: Path, out: Path, progress: Progress, judged: bool, roi_name: str | None,
@@ -240,7 +243,7 @@ def _millimetres(config: Config) -> str:
     return " x ".join(f"{side:g}" for side in config.preprocessing.spacing_mm) + " mm"
 
 
-def _wait_for_the_first() -> None:
+def _wait_for_all() -> None:
     """Where there are several processes. Raises Cancelled when one has ended meanwhile: it has told why."""
     if dist.is_initialized():
         try:
@@ -249,14 +252,21 @@ def _wait_for_the_first() -> None:
             raise Cancelled from error
 
 
-def _device() -> tuple[int, torch.device]:
-    """This process's rank and device; under torchrun the process group is set up here."""
+@contextmanager
+def _one_of_the_processes() -> Iterator[tuple[int, torch.device]]:
+    """This process's rank and device; under torchrun the process group is set up here, and left here.
+
+    A process that ends with its group still set up may be aborted by the group's threads, after all is written.
+    """
     cuda = torch.cuda.is_available()
-    if "WORLD_SIZE" in os.environ and not dist.is_initialized():
+    own = "WORLD_SIZE" in os.environ and not dist.is_initialized()
+    if own:
         dist.init_process_group("nccl" if cuda else "gloo", timeout=_WAIT)
-    rank = dist.get_rank() if dist.is_initialized() else 0
-    if not cuda:
-        return rank, torch.device("cpu")
-    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
-    torch.cuda.set_device(device)
-    return rank, device
+    try:
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if cuda else torch.device("cpu")
+        if cuda:
+            torch.cuda.set_device(device)
+        yield dist.get_rank() if dist.is_initialized() else 0, device
+    finally:
+        if own:
+            dist.destroy_process_group()
