@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from PEMMASegmentLib.adaptation import resuming, whole
+from PEMMASegmentLib.adaptation import fewshot, resuming, whole
 from PEMMASegmentLib.adaptation.fewshot import WeightUpdate
 from PEMMASegmentLib.adaptation.fixes import THRESHOLDS, VOLUMES_ML, Flips, Stack, Threshold, choose, dice_table, joined
 from PEMMASegmentLib.adaptation.ladder import judged, ladder, procedures
@@ -115,7 +115,7 @@ def test_whole_parameters_go_on_where_they_were_stopped(model, cases, tmp_path, 
     assert all(torch.equal(t, one.tensors[n]) for n, t in straight.tensors.items() for one in made)
     monkeypatch.setattr(whole, "resumed", lambda work, key, *_: key)
     key = how.fit(model, cases[:1], "ct+pet")
-    monkeypatch.setattr(whole, "choose_device", lambda device: SimpleNamespace(device=torch.device("cuda")))  # none here
+    monkeypatch.setattr(fewshot, "choose_device", lambda device: SimpleNamespace(device=torch.device("cuda")))  # none here
     assert how.fit(model, cases[:1], "ct+pet") != key  # what a GPU has done is not gone on with on the CPU
 
 

@@ -3,14 +3,14 @@
 import copy
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 import torch
+from torch import nn
 
 from .. import adapters
 from ..adapters import AdapterCard, Method, method
@@ -71,86 +71,76 @@ class WeightUpdate:
         """
 
         def train(checkpoint: Checkpoint) -> Fitted:
-            training = prepared(model, cases, inputs, part(progress, 0.0, PREPARED))
+            ready = prepared(model, cases, inputs, part(progress, 0.0, PREPARED))
             ways = iter([(False, ""), (True, "with gradient checkpointing")])  # the second where the GPU's memory is short
-            fitted, _, _ = run_down(ways, lambda sparing: _Run(self, model, training, inputs, seed, sparing).train(
-                checkpoint, part(progress, PREPARED, 1.0)))
+            fitted, _, _ = run_down(ways, lambda sparing: self._train(
+                model, ready, inputs, seed, sparing, checkpoint, part(progress, PREPARED, 1.0)))
             return fitted
 
         return resumed(self.work, self.key(model, cases, inputs, seed), model.identity, train)
 
     def key(self, model: Model, cases: Sequence[SiteCase], inputs: str, seed: int) -> str:
-        """A digest of all that makes a run the same run: base, cases, recipe, seed, kind of device."""
-        about = {"base": model.identity.sha256, "cases": [digest(case) for case in cases], "inputs": inputs, "seed": seed,
-                 "device": choose_device(self.device).device.type, "method": asdict(self.method), "pattern": self.pattern,
-                 "recipe": asdict(self._stage), "kept": keeping.PER_MISS, "augmentation": asdict(AUGMENTATION)}
-        return key_of(about)
+        """As `run_key`."""
+        return run_key(self, model, cases, inputs, seed, method=asdict(self.method), pattern=self.pattern)
 
     @property
-    def _stage(self) -> Stage:
+    def stage(self) -> Stage:
         return replace(RECIPE, steps=self.steps)
 
-
-class _Run:
-    """One training: the network with its update, windows drawn from the cases, and what becomes of them.
-
-    sparing: with less memory, in more time (`spare_memory`).
-    """
-
-    def __init__(self, how: WeightUpdate, model: Model, cases: list[TrainingCase], inputs: str, seed: int, sparing: bool):
-        self.how, self.model, self.cases, self.inputs, self.seed, self.sparing = how, model, cases, inputs, seed, sparing
-        self.stage = how._stage
-        self.device = choose_device(how.device).device
-        card = model.card
-        self.config = Config(card.name, card.version, card.architecture, card.preprocessing, (self.stage,), card.labels,
-                             card.region.words, (), seed=seed, foreground=FOREGROUND)
-
-    @cached_property
-    def net(self) -> Pemma:
-        """A copy of the base with a fresh update on it; the base itself stays as it is."""
-        net = copy.deepcopy(self.model.net).to("cpu")
-        adapters.attach(net, self.how.method, self.targets, self.seed)
-        if self.sparing:
+    def _train(self, model: Model, cases: list[TrainingCase], inputs: str, seed: int, sparing: bool, checkpoint: Checkpoint,
+               progress: Progress) -> Fitted:
+        """sparing: with less memory, in more time (`spare_memory`)."""
+        stage, device, targets = self.stage, choose_device(self.device).device, self._targets(model, inputs)
+        net = copy.deepcopy(model.net).to("cpu")  # the base itself stays as it is
+        adapters.attach(net, self.method, targets, seed)
+        if sparing:
             spare_memory(net)
-        return net.to(self.device, memory_format=torch.channels_last_3d)
+        net = net.to(device, memory_format=torch.channels_last_3d)
+        chosen, groups = adapters.trained(net), adapters.parameter_groups(net, stage.rate, stage.weight_decay)
+        strength, figures = trained(net, chosen, groups, stage, model, cases, inputs, seed, checkpoint, progress)
+        training = {"cases": len(cases), "seed": seed, "recipe": asdict(stage), "device": device.type,
+                    "gradient_checkpointing": sparing} | figures
+        card = AdapterCard(self.name, "1", self.method, self.pattern, targets, model.identity, inputs, training=training,
+                           trained_parameters=sum(p.numel() for p in chosen.values()), trained_share=adapters.share(net))
+        return Fitted(card, adapters.weakened(adapters.collect(net), strength))
 
-    @cached_property
-    def targets(self) -> tuple[str, ...]:
-        net, window = self.model.net, self.model.card.architecture.window
-        here = next(net.parameters()).device  # a segmentation may have taken the base to the GPU
-        return adapters.choose(net, self.how.pattern, {name: torch.zeros(1, 1, *window, device=here) for name in self._names})
+    def _targets(self, model: Model, inputs: str) -> tuple[str, ...]:
+        window = model.card.architecture.window
+        here = next(model.net.parameters()).device  # a segmentation may have taken the base to the GPU
+        images = {name: torch.zeros(1, 1, *window, device=here) for name in inputs.split("+")}
+        return adapters.choose(model.net, self.pattern, images)
 
-    @property
-    def _names(self) -> tuple[str, ...]:
-        return tuple(self.inputs.split("+"))
 
-    def windows(self, step: int):
-        """Inputs and labels of one step; they depend on seed and step alone."""
-        rng = np.random.default_rng([self.seed, 1, step])
-        return batch([draw(self.cases, self.config, self.stage, self._names, AUGMENTATION, rng)
-                      for _ in range(self.stage.batch)])
+def run_key(how: Procedure, model: Model, cases: Sequence[SiteCase], inputs: str, seed: int, **own) -> str:
+    """A digest of all that makes a run the same run: base, cases, recipe, seed, kind of device, and `how`'s `own` choices."""
+    about = {"base": model.identity.sha256, "cases": [digest(case) for case in cases], "inputs": inputs, "seed": seed,
+             "device": choose_device(how.device).device.type, "recipe": asdict(how.stage), "kept": keeping.PER_MISS,
+             "augmentation": asdict(AUGMENTATION)}
+    return key_of(about | own)
 
-    def train(self, checkpoint: Checkpoint, progress: Progress) -> Fitted:
-        """All steps, from the first or from where an unfinished run stopped."""
-        chosen = adapters.trained(self.net)
-        groups = adapters.parameter_groups(self.net, self.stage.rate, self.stage.weight_decay)
 
-        def told(step: int, loss: float) -> None:
-            progress(step / self.stage.steps, f"step {step} of {self.stage.steps}, loss {loss:.3f}")
+def trained(net: Pemma, chosen: dict[str, nn.Parameter], groups: Iterable[dict], stage: Stage, model: Model,
+            cases: list[TrainingCase], inputs: str, seed: int, checkpoint: Checkpoint,
+            progress: Progress) -> tuple[float, dict[str, float]]:
+    """Trains `chosen` of `net`, a copy of the base, in place; all steps, from the first or from where a run stopped.
 
-        threshold = self.model.card.threshold[self.inputs]
-        missing = keeping.missed(self.net, self.cases, self.config, self.stage, self._names, threshold)
-        cpu_seconds = optimise(self.net, chosen, groups, self.stage, self.windows, checkpoint, self.device, told)
-        strength = keeping.strength(missing)
-        figures = {"missed": round(missing, 4), "strength": round(strength, 4), "cpu_seconds": round(cpu_seconds, 1)}
-        return Fitted(self._card(figures), adapters.weakened(adapters.collect(self.net), strength))
+    The share of it to keep, and the figures that the card states. The windows drawn depend on seed and step alone.
+    """
+    card, names, device = model.card, tuple(inputs.split("+")), next(net.parameters()).device
+    config = Config(card.name, card.version, card.architecture, card.preprocessing, (stage,), card.labels, card.region.words,
+                    (), seed=seed, foreground=FOREGROUND)
 
-    def _card(self, figures: dict[str, float]) -> AdapterCard:
-        count = sum(p.numel() for p in adapters.trained(self.net).values())
-        training = {"cases": len(self.cases), "seed": self.seed, "recipe": asdict(self.stage),
-                    "device": self.device.type, "gradient_checkpointing": self.sparing} | figures
-        return AdapterCard(self.how.name, "1", self.how.method, self.how.pattern, self.targets, self.model.identity,
-                           self.inputs, trained_parameters=count, trained_share=adapters.share(self.net), training=training)
+    def windows(step: int) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        rng = np.random.default_rng([seed, 1, step])
+        return batch([draw(cases, config, stage, names, AUGMENTATION, rng) for _ in range(stage.batch)])
+
+    def told(step: int, loss: float) -> None:
+        progress(step / stage.steps, f"step {step} of {stage.steps}, loss {loss:.3f}")
+
+    missing = keeping.missed(net, cases, config, stage, names, card.threshold[inputs])
+    cpu_seconds = optimise(net, chosen, groups, stage, windows, checkpoint, device, told)
+    strength = keeping.strength(missing)
+    return strength, {"missed": round(missing, 4), "strength": round(strength, 4), "cpu_seconds": round(cpu_seconds, 1)}
 
 
 def steps_in(how: WeightUpdate, minutes: float, model: Model, cases: Sequence[SiteCase], inputs: str,

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -14,12 +13,11 @@ from ..core import Progress, no_progress
 from ..core.progress import part
 from ..inference.device import choose as choose_device
 from ..network.files import Model
-from ..training.config import Config, Stage
-from ..training.loop import Checkpoint, optimise
-from ..training.windows import TrainingCase, batch, draw
-from . import keeping
-from .fewshot import AUGMENTATION, EFFORTS, FOREGROUND, PREPARED, RECIPE, digest, prepared
-from .resuming import key_of, resumed
+from ..training.config import Stage
+from ..training.loop import Checkpoint
+from ..training.windows import TrainingCase
+from .fewshot import EFFORTS, PREPARED, RECIPE, prepared, run_key, trained
+from .resuming import resumed
 from .types import Fitted, SiteCase
 
 
@@ -52,48 +50,29 @@ class WholeParameters:
             ready = prepared(model, cases, inputs, part(progress, 0.0, PREPARED))
             return self._train(model, ready, inputs, seed, checkpoint, part(progress, PREPARED, 1.0))
 
-        about = {"base": model.identity.sha256, "cases": [digest(case) for case in cases], "inputs": inputs, "seed": seed,
-                 "device": choose_device(self.device).device.type, "everything": self.everything,
-                 "recipe": asdict(self._stage), "kept": keeping.PER_MISS, "augmentation": asdict(AUGMENTATION)}
-        return resumed(self.work, key_of(about), model.identity, train)
+        key = run_key(self, model, cases, inputs, seed, everything=self.everything)
+        return resumed(self.work, key, model.identity, train)
 
     @property
-    def _stage(self) -> Stage:
+    def stage(self) -> Stage:
         rate = RECIPE.rate / (8 if self.everything else 2)
         return replace(RECIPE, steps=self.steps, rate=rate, weight_decay=0.0)
 
     def _train(self, model: Model, cases: list[TrainingCase], inputs: str, seed: int, checkpoint: Checkpoint,
                progress: Progress) -> Fitted:
-        card, stage, device = model.card, self._stage, choose_device(self.device).device
-        config = Config(card.name, card.version, card.architecture, card.preprocessing, (stage,), card.labels,
-                        card.region.words, (), seed=seed, foreground=FOREGROUND)
+        stage, device = self.stage, choose_device(self.device).device
         net = copy.deepcopy(model.net).to(device, memory_format=torch.channels_last_3d)
         chosen = trainable(net, model, inputs, self.everything)
-        names = tuple(inputs.split("+"))
-
-        def windows(step: int):
-            rng = np.random.default_rng([seed, 1, step])
-            return batch([draw(cases, config, stage, names, AUGMENTATION, rng) for _ in range(stage.batch)])
-
-        def told(step: int, loss: float) -> None:
-            progress(step / stage.steps, f"step {step} of {stage.steps}, loss {loss:.3f}")
-
-        missing = keeping.missed(net, cases, config, stage, names, card.threshold[inputs])
-        strength = keeping.strength(missing)
         groups = [{"params": list(chosen.values()), "lr": stage.rate, "weight_decay": stage.weight_decay}]
-        spent = optimise(net, chosen, groups, stage, windows, checkpoint, device, told)
-        training = {"cases": len(cases), "seed": seed, "recipe": asdict(stage), "missed": round(missing, 4),
-                    "strength": round(strength, 4), "cpu_seconds": round(spent, 1), "device": device.type}
+        strength, figures = trained(net, chosen, groups, stage, model, cases, inputs, seed, checkpoint, progress)
+        training = {"cases": len(cases), "seed": seed, "recipe": asdict(stage)} | figures | {"device": device.type}
         base = {name: p.detach().cpu() for name, p in model.net.named_parameters()}
         kept = {name: torch.lerp(base[name], p.detach().cpu(), strength).contiguous() for name, p in chosen.items()}
-        return self._fitted(kept, model, inputs, training)
-
-    def _fitted(self, tensors: dict[str, torch.Tensor], model: Model, inputs: str, training: dict) -> Fitted:
-        count = sum(t.numel() for t in tensors.values())
+        count = sum(t.numel() for t in kept.values())
         card = AdapterCard(self.name.replace(" ", "-"), "1", None, "", (), model.identity, inputs, training=training,
-                           parameters=tuple(tensors), trained_parameters=count,
+                           parameters=tuple(kept), trained_parameters=count,
                            trained_share=count / sum(p.numel() for p in model.net.parameters()))
-        return Fitted(card, tensors)
+        return Fitted(card, kept)
 
 
 def trainable(net: nn.Module, model: Model, inputs: str, everything: bool) -> dict[str, nn.Parameter]:
