@@ -33,7 +33,7 @@ def main(folder: Path, model_folder: Path | None = None) -> None:
         refused = error.code
     found = segment(case, model, whole_study=True)
     print(json.dumps({
-        "refused": refused, "notes": [code for code, _ in found.notes], "inputs": found.inputs,
+        "refused": refused, "warnings": [told.code for told in found.warnings], "inputs": found.inputs,
         "size": found.label.GetSize(), "same_grid": found.label.IsSameImageGeometryAs(case.grid),
         "label_ml": float(array(found.label).sum() * voxel_ml(found.label)),
         "steps": {step.name: step.seconds for step in found.steps},

@@ -41,9 +41,10 @@ def test_off_is_the_base_bit_for_bit_and_every_part_is_off():
     assert np.array_equal(_voxels(plain.probability), _voxels(off.probability))
     assert np.array_equal(_voxels(plain.label), _voxels(off.label))
     assert (off.adapter, off.adapter_parts, off.threshold, off.min_volume_ml) == (None, (), plain.threshold, None)
-    [(code, sentence)] = off.notes
-    assert code == "adapter-off" and "made for PET, this run uses CT and PET" in sentence and "proved" not in sentence
-    assert (plain.adapter_parts, plain.notes) == ((), ())
+    [told] = off.warnings
+    assert told.code == "adapter-off"
+    assert "made for PET, this run uses CT and PET" in told.sentence and "proved" not in told.sentence
+    assert (plain.adapter_parts, plain.warnings) == ((), ())
 
 
 def test_a_map_acts_on_the_networks_input_and_not_on_the_study():
@@ -55,8 +56,8 @@ def test_a_map_acts_on_the_networks_input_and_not_on_the_study():
     assert _voxels(plain.label).sum() > 0 and _voxels(halved.label).sum() == 0  # SUV 3 is cold for this network
     assert np.array_equal(_voxels(case.pet), before)
     assert halved.adapter_parts == ("intensity map of the PET", "threshold 0.5")
-    [(code, sentence)] = halved.notes
-    assert code == "check-suv-calibration" and "by 0.50" in sentence
+    [told] = halved.warnings
+    assert told.code == "check-suv-calibration" and "by 0.50" in told.sentence
 
 
 def test_the_body_is_looked_for_in_the_images_as_they_are():
@@ -130,9 +131,9 @@ def with_a_spot() -> PetCtStudy:
 )
 def test_an_adapter_that_is_not_accepted_is_told_with_its_verdict(verdict, words):
     found = segment(study(), model(), adapter=adapter(verdict=verdict))
-    [(code, sentence)] = found.notes
-    assert code == "adapter-not-accepted" and words in sentence and found.adapter is not None
-    assert segment(study(), model(), adapter=adapter()).notes == ()
+    [told] = found.warnings
+    assert told.code == "adapter-not-accepted" and words in told.sentence and found.adapter is not None
+    assert segment(study(), model(), adapter=adapter()).warnings == ()
 
 
 def test_a_study_of_another_kind_is_told(unpack):
@@ -145,6 +146,6 @@ def test_a_study_of_another_kind_is_told(unpack):
         roi = [m + edge for m in middle for edge in (-20, 20)]
         made = adapter(origin=origin, inputs=inputs)
         found = segment(case, model(longest_mm=1e3), adapter=made, inputs=inputs, roi_mm=tuple(roi))
-        assert [code for code, _ in found.notes] == told
-        assert not told or "CT kernel STANDARD (there SOFT)" in found.notes[0][1]
-        assert not told or ("PET voxels" in found.notes[0][1]) == (inputs == "ct+pet")  # else nobody uses the PET
+        assert [one.code for one in found.warnings] == told
+        assert not told or "CT kernel STANDARD (there SOFT)" in found.warnings[0].sentence
+        assert not told or ("PET voxels" in found.warnings[0].sentence) == (inputs == "ct+pet")  # else nobody uses the PET

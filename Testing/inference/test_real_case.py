@@ -35,7 +35,7 @@ def _voxels(image: sitk.Image) -> np.ndarray:
 def test_every_set_of_inputs_gives_a_label_on_the_ct(case, untrained):
     answers = {inputs: segment(case, untrained, inputs=inputs) for inputs in ("auto", "ct+pet", "ct", "pet")}
     for found in answers.values():
-        assert found.label.IsSameImageGeometryAs(case.ct) and found.notes == ()
+        assert found.label.IsSameImageGeometryAs(case.ct) and found.warnings == ()
         probability = _voxels(found.probability)
         assert probability.dtype == np.float32 and 0 <= probability.min() and probability.max() <= 1
     assert answers["auto"].inputs == "ct+pet"

@@ -104,7 +104,7 @@ def test_the_lesion_lies_where_it_lies_in_space(turn, flip, inputs, ct):
 def test_same_study_same_answer():
     first, second = (segment(study(), model()) for _ in range(2))
     assert np.array_equal(_voxels(first.probability), _voxels(second.probability))
-    assert (first.inputs, first.threshold, first.precision, first.notes) == ("ct+pet", 0.5, second.precision, ())
+    assert (first.inputs, first.threshold, first.precision, first.warnings) == ("ct+pet", 0.5, second.precision, ())
     assert first.device.startswith("CPU, ") and all(step.seconds >= 0 for step in first.steps)
 
 
@@ -158,14 +158,14 @@ def test_inputs_that_cannot_be_had_are_refused(case, added, inputs, word):
 
 def test_auto_never_leaves_out_an_image_without_a_word():
     found = segment(study(), model(added=()))
-    assert found.inputs == "ct" and [code for code, _ in found.notes] == ["not-used"]
+    assert found.inputs == "ct" and [told.code for told in found.warnings] == ["not-used"]
 
 
 def test_a_constant_pet_is_told():
     case = study()
     empty = PetCtStudy(case.ct, case.pet * 0)
     found = segment(empty, model())
-    assert [code for code, _ in found.notes] == ["pet-constant"] and not _voxels(found.label).any()
+    assert [told.code for told in found.warnings] == ["pet-constant"] and not _voxels(found.label).any()
     with pytest.raises(PemmaError, match="no-body"):
         segment(empty, model(), inputs="pet")
 
@@ -174,7 +174,7 @@ def test_a_longer_body_is_refused_or_marked():
     with pytest.raises(PemmaError, match="outside-region"):
         segment(study(), model(longest_mm=100.0))
     found = segment(study(), model(longest_mm=100.0), whole_study=True)
-    assert [code for code, _ in found.notes] == ["outside-region"]
+    assert [told.code for told in found.warnings] == ["outside-region"]
 
 
 def test_out_of_memory_is_told_once_and_changes_nothing(monkeypatch):
@@ -184,7 +184,7 @@ def test_out_of_memory_is_told_once_and_changes_nothing(monkeypatch):
             (Way(cpu, "float32", 1, cpu), "one window at a time")]
     monkeypatch.setattr(sys.modules["PEMMASegmentLib.inference.segment"], "ladder", lambda first: iter(ways))
     found = segment(study(), model(Hot(failures=2)))
-    assert [code for code, _ in found.notes] == ["out-of-memory"] and "one window at a time" in found.notes[0][1]
+    assert [told.code for told in found.warnings] == ["out-of-memory"] and "one window at a time" in found.warnings[0].sentence
     assert np.allclose(_voxels(found.probability), _voxels(segment(study(), model()).probability), atol=1e-6)
 
 
@@ -203,15 +203,15 @@ def test_an_adapter_whose_merging_runs_out_of_memory_goes_down_the_ladder_too(mo
     ways = [(Way(cpu, "float32", 4, cpu), ""), (Way(cpu, "float32", 4, cpu), "computed on the CPU")]
     monkeypatch.setattr(sys.modules["PEMMASegmentLib.inference.segment"], "ladder", lambda first: iter(ways))
     found = segment(study(), model(), adapter=Large(card, {}))
-    assert "out-of-memory" in [code for code, _ in found.notes] and len(Large.tries) == 2
+    assert "out-of-memory" in [told.code for told in found.warnings] and len(Large.tries) == 2
 
 
 def test_a_gpu_that_is_passed_over_is_told(monkeypatch):
     cpu = torch.device("cpu")
     way = Way(cpu, "float32", 4, cpu, "no kernel image is available for execution on the device")
     monkeypatch.setattr(sys.modules["PEMMASegmentLib.inference.segment"], "choose", lambda device: way)
-    [(code, sentence)] = segment(study(), model()).notes
-    assert code == "cuda-unusable" and "on the CPU" in sentence and "no kernel image" in sentence
+    [told] = segment(study(), model()).warnings
+    assert told.code == "cuda-unusable" and "on the CPU" in told.sentence and "no kernel image" in told.sentence
 
 
 def test_an_answer_that_is_no_number_is_refused():

@@ -19,7 +19,7 @@ def _python(*command) -> str:
 
 def _segmented(folder: Path) -> dict:
     found = json.loads(_python(HARNESS / "whole_study.py", folder).splitlines()[-1])
-    assert found["refused"] == "outside-region" and found["notes"] == ["outside-region"]
+    assert found["refused"] == "outside-region" and found["warnings"] == ["outside-region"]
     assert found["same_grid"] and found["peak_mib"] < 4e9 / 2**20
     return found
 

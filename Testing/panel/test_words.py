@@ -28,7 +28,7 @@ def sentences() -> list[str]:
 def told(tree: ast.AST) -> ast.AST:
     """Of the command line, whose help stays there, what it tells the panel too: refusals, warnings, and what they are made of."""
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)
-             and getattr(node.func, "id", "") in ("PemmaError", "StudyWarning", "no_proof")]
+             and getattr(node.func, "id", "") in ("PemmaError", "PemmaWarning", "no_proof")]
     parts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Assign | ast.AugAssign)
              and {"sentence", "way_out"} & {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}]
     return ast.List([*calls, *parts])

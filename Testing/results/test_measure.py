@@ -190,7 +190,7 @@ def test_a_lesion_that_the_pet_shows_in_part_has_no_pet_figures(turn):
     for slices in (20, 19, 18, 10):
         pet = image(np.full((slices, 60, 60), 5.0), (2, 2, 2), (-40, -40, 0))
         lesions = measure(label, pet)
-        notes = [words for code, words in coverage(lesions, segmentation(label), pet) if code == "pet-coverage"]
+        notes = [one.sentence for one in coverage(lesions, segmentation(label), pet) if one.code == "pet-coverage"]
         assert (lesions[0].suv_max is None) == bool(notes) and lesions[0].volume_ml == 64
         numbers.append(lesions[0].suv_max)
     assert numbers == [5, 5, None, None]
@@ -209,8 +209,8 @@ def test_a_lesion_that_the_ct_cuts_off_is_told_if_the_pet_goes_on(turn):
         pet = image(np.full((slices, 60, 60), 5.0), (2, 2, 4), (-40, -40, 1))
         told.append(coverage(measure(label, pet, min_volume_ml=0.1), segmentation(label), pet))
     assert told[:2] == [(), ()] and told[2] == told[3] != ()
-    [(code, sentence)] = told[3]
-    assert code == "ct-coverage" and sentence.startswith("lesion 1 reaches the edge of the CT")
+    [one] = told[3]
+    assert one.code == "ct-coverage" and one.sentence.startswith("lesion 1 reaches the edge of the CT")
 
 
 @pytest.mark.parametrize("turn", [0.0, 0.2])
@@ -225,8 +225,8 @@ def test_a_lesion_that_ends_with_the_pet_is_told_if_the_ct_goes_on(turn):
         pet = image(np.full((slices, 60, 60), 5.0), (2, 2, 4), (-40, -40, 1))
         told.append(coverage(measure(label, pet, min_volume_ml=0.1), segmentation(label), pet))
     assert told[:2] == [(), ()] and told[2] == told[3] == told[5] != () == told[4]
-    [(code, sentence)] = told[5]
-    assert code == "pet-coverage" and sentence.startswith("lesion 1 reaches the edge of the PET, beyond which the CT goes on")
+    [one] = told[5]
+    assert one.code == "pet-coverage" and "lesion 1 reaches the edge of the PET, beyond which the CT goes on" in one.sentence
 
 
 def test_no_contour_of_a_crop_is_told_to_end_with_ct_or_pet(shared):
@@ -251,8 +251,8 @@ def test_a_lesion_that_the_region_cuts_is_told_with_a_pet_and_without(direction)
         for pet in (None, sitk.Cast(seen, sitk.sitkFloat32) + 5.0):
             told.append(coverage(measure(seen, pet, min_volume_ml=0.1), segmentation(seen, roi_mm=roi), pet))
     assert told[:4] == [(), (), (), ()]
-    for [(code, sentence)] in told[4:]:
-        assert code == "roi-coverage" and sentence.startswith("lesion 1 reaches the edge of the region")
+    for [one] in told[4:]:
+        assert one.code == "roi-coverage" and one.sentence.startswith("lesion 1 reaches the edge of the region")
 
 
 def test_lesions_are_26_connected_sorted_by_volume_and_not_too_small():

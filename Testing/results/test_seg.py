@@ -398,12 +398,12 @@ def test_memory_stays_bounded_with_many_lesions(study, tmp_path, count):
     lesions = measure(label, None, min_volume_ml=0)
     write_seg(tmp_path / "first.dcm", study, segmentation(label), lesions[:1])  # imports what is imported late
     tracemalloc.start()
-    notes = write_seg(tmp_path / "seg.dcm", study, segmentation(label, probability=label), lesions)
+    told = write_seg(tmp_path / "seg.dcm", study, segmentation(label, probability=label), lesions)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len(lesions) == count and peak < 30e6
     assert len(pydicom.dcmread(tmp_path / "seg.dcm").SegmentSequence) == (count if count <= MOST_SEGMENTS else 1)
-    assert [code for code, _ in notes] == (["seg-merged"] if count > MOST_SEGMENTS else [])
+    assert [one.code for one in told] == (["seg-merged"] if count > MOST_SEGMENTS else [])
 
 
 def _many_lesions(study, count: int) -> tuple[sitk.Image, sitk.Image, tuple[pydicom.Dataset, ...]]:

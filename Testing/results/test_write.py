@@ -12,13 +12,13 @@ import pytest
 import SimpleITK as sitk
 
 from PEMMASegmentLib.cli.segment import places_of
-from PEMMASegmentLib.core import Identity, PemmaError
+from PEMMASegmentLib.core import Identity, PemmaError, PemmaWarning
 from PEMMASegmentLib.core.files import sha256_of
 from PEMMASegmentLib.core.folders import replace_folder
 from PEMMASegmentLib.results import check_out, measure, write_all, write_label_nifti, write_seg
 from PEMMASegmentLib.results.sources import why_no_seg
 from PEMMASegmentLib.study.annotation.author import Author, author_of
-from PEMMASegmentLib.study.types import PetCtStudy, StudyWarning
+from PEMMASegmentLib.study.types import PetCtStudy
 
 from .studies import dicom_study, nifti_study, on_grid, segmentation
 
@@ -42,7 +42,7 @@ def write(out: Path, study, label, **options) -> list[str]:
 
 
 def test_the_files_and_the_keys_of_the_record(study, label, tmp_path):
-    warned = replace(study, warnings=(StudyWarning("gap", "a slice is missing", "export again"),))
+    warned = replace(study, warnings=(PemmaWarning("gap", "a slice is missing", "export again"),))
     assert write(tmp_path / "new" / "out", warned, label, command_options=OPTIONS) == FILES
     out = tmp_path / "new" / "out"
     record = json.loads((out / "result.json").read_text("utf-8"))

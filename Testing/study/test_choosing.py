@@ -6,7 +6,7 @@ import pytest
 from pydicom import Dataset
 
 from PEMMASegmentLib import study
-from PEMMASegmentLib.core import PemmaError
+from PEMMASegmentLib.core import PemmaError, PemmaWarning
 from PEMMASegmentLib.study import choosing
 
 from .phantom import ROOT, Pair, series
@@ -16,7 +16,7 @@ def codes(loaded) -> list[str]:
     return [w.code for w in loaded.warnings]
 
 
-def told(loaded) -> dict[str, study.StudyWarning]:
+def told(loaded) -> dict[str, PemmaWarning]:
     return {w.code: w for w in loaded.warnings}
 
 

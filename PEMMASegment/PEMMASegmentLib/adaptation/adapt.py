@@ -11,14 +11,13 @@ import numpy as np
 from ..adapters import AdapterCard, read_card, save, write_card
 from ..adapters.card import CARD
 from ..adapters.files import WEIGHTS
-from ..core import PemmaError, Progress, no_progress
+from ..core import PemmaError, PemmaWarning, Progress, no_progress
 from ..core.folders import can_replace, is_litter, recover_folder, replace_folder
 from ..inference import region
 from ..inference.device import choose as choose_device
 from ..inference.segment import choose_inputs
 from ..network.files import Model
 from ..study import scanner
-from ..study.types import StudyWarning
 from . import installed
 from . import ladder as ladders
 from . import ledger as ledgers
@@ -140,7 +139,7 @@ def common_inputs(model: Model, cases: Sequence[SiteCase], inputs: str) -> str:
     return "+".join(common)
 
 
-def left_out(model: Model, cases: Sequence[SiteCase], inputs: str) -> list[StudyWarning]:
+def left_out(model: Model, cases: Sequence[SiteCase], inputs: str) -> list[PemmaWarning]:
     """A warning for each image that the model knows and some cases have, but not all, so that it is used of none."""
     told = []
     for name in model.card.modalities:
@@ -148,7 +147,7 @@ def left_out(model: Model, cases: Sequence[SiteCase], inputs: str) -> list[Study
         if name not in inputs.split("+") and len(without) < len(cases):
             none = f"{len(without)} of {len(cases)} cases {'has' if len(without) == 1 else 'have'} none"
             names = ", ".join(without[:5]) + (" ..." if len(without) > 5 else "")
-            told.append(StudyWarning("adapt-left-out", f"the {name.upper()} of all cases is left out: {none}",
+            told.append(PemmaWarning("adapt-left-out", f"the {name.upper()} of all cases is left out: {none}",
                                      f"adapt without {names}, or have it so with --inputs {inputs}"))
     return told
 

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from ..adaptation.blind import Blind
     from ..adaptation.ledger import Ledger
     from ..adaptation.types import SiteCase
-    from ..core import Progress
+    from ..core import PemmaWarning, Progress
     from ..network.files import Model
-    from ..study.types import PetCtStudy, StudyWarning
+    from ..study.types import PetCtStudy
 
-    Warn = Callable[[Sequence[StudyWarning], str], None]
+    Warn = Callable[[Sequence[PemmaWarning], str], None]
     #: Cases, what their headers state, the ledger of tries, and what is to be told of each case that was read from a study.
     Given = tuple[list[SiteCase], list[dict[str, str]], Ledger, list[dict[str, str]]]
 
@@ -34,11 +34,10 @@ def read(options: argparse.Namespace, progress: "Progress", warn: "Warn") -> "Gi
     from ..adaptation.library import CaseLibrary
     from ..adaptation.types import SiteCase
     from ..adaptation.volumes import contents_of
-    from ..core import PemmaError
+    from ..core import PemmaError, PemmaWarning
     from ..core.resources import user_folder
     from ..study import scanner
     from ..study.annotation.author import author_of_contour
-    from ..study.types import StudyWarning
     from .terminal import base_name, name_among
 
     cases, facts, ledger, told = [], [], CaseLibrary(user_folder() / "tries"), []
@@ -54,7 +53,7 @@ def read(options: argparse.Namespace, progress: "Progress", warn: "Warn") -> "Gi
         if not who and len(options.studies) > 1:
             sentence = f"nobody says whose study {base_name(folder)} is: it counts as a patient of its own"
             way_out = "if another is of the same patient, add both to a case library with --patient (`pemma-segment cases add`)"
-            warnings.append(StudyWarning("patient-unknown", sentence, way_out))
+            warnings.append(PemmaWarning("patient-unknown", sentence, way_out))
         patient = ledger.pseudonym(who or study.study_key)
         independent = author_of_contour(file, options.annotation_roi) is None
         cases.append(SiteCase(base_name(folder), patient, study, label, independent))
@@ -76,7 +75,7 @@ def _refuse_known(others: Sequence[str]) -> None:
                          "leave one of them out")
 
 
-def tell(case: str, warnings: "Sequence[StudyWarning]", among: str, warn: "Warn") -> list[dict[str, str]]:
+def tell(case: str, warnings: "Sequence[PemmaWarning]", among: str, warn: "Warn") -> list[dict[str, str]]:
     """Tells it now, and gives what the answer has of it. among: the case's name where there are several."""
     from .terminal import warning_in_words
 
@@ -100,12 +99,12 @@ def looked_at(
     return out, told
 
 
-def _checked(case: "SiteCase", base: "Blind", progress: "Progress") -> "tuple[SiteCase, list[StudyWarning]]":
+def _checked(case: "SiteCase", base: "Blind", progress: "Progress") -> "tuple[SiteCase, list[PemmaWarning]]":
     """The case, which counts in no proof where its contour is almost what the base draws."""
     from dataclasses import replace
 
     from ..adaptation import blind
-    from ..study.types import StudyWarning
+    from ..core import PemmaWarning
     from .adding import no_proof
 
     if not case.independent:
@@ -117,10 +116,10 @@ def _checked(case: "SiteCase", base: "Blind", progress: "Progress") -> "tuple[Si
     if found:
         return case, []
     sentence = f"case {case.id} counts in a proof, but whether its contour began as a model's output is not known: {why_not}"
-    return case, [StudyWarning("contour-unchecked", sentence, "if it did, leave the study out")]
+    return case, [PemmaWarning("contour-unchecked", sentence, "if it did, leave the study out")]
 
 
-def _annotated(folder: Path, options: argparse.Namespace) -> "tuple[PetCtStudy, Path, sitk.Image, list[StudyWarning]]":
+def _annotated(folder: Path, options: argparse.Namespace) -> "tuple[PetCtStudy, Path, sitk.Image, list[PemmaWarning]]":
     """A study that can be a case, the file of its annotation, the label on `study.grid` (1 inside), and what is to be told."""
     from ..adaptation import fitness
     from ..core import PemmaError
@@ -133,9 +132,9 @@ def _annotated(folder: Path, options: argparse.Namespace) -> "tuple[PetCtStudy, 
                            "(`pemma-segment cases add` takes --annotation FILE)")
     if file is None:
         raise PemmaError("no-annotation", "a study has no RTSTRUCT, SEG or mask", "annotate it, or leave it out")
-    label, notes = annotation.read(file, study, roi_name=options.annotation_roi)
+    label, told = annotation.read(file, study, roi_name=options.annotation_roi)
     fitness.check(with_inputs(study, "ct") if options.inputs == "ct" else study, label)  # a PET that isn't used may lie apart
-    return study, file, label, [*study.warnings, *notes]
+    return study, file, label, [*study.warnings, *told]
 
 
 @contextmanager

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from ..adaptation.cards import CaseCard, Origin
     from ..adaptation.library import CaseLibrary
     from ..adapters import Adapter
-    from ..core import Progress
+    from ..core import PemmaWarning, Progress
     from ..network.files import Model
-    from ..study.types import PetCtStudy, StudyWarning
+    from ..study.types import PetCtStudy
 
     Load = Callable[[], tuple[Model, Adapter | None]]
 
@@ -52,7 +52,7 @@ def loading(options: argparse.Namespace) -> "Load":
 def add_case(
     library: "CaseLibrary", read: "Callable[[Progress], PetCtStudy]", file: Path | None, options: argparse.Namespace,
     load: "Load", progress: "Progress", origin: "Origin | None" = None,
-) -> "tuple[CaseCard, list[StudyWarning]]":  # fmt: skip
+) -> "tuple[CaseCard, list[PemmaWarning]]":  # fmt: skip
     """Adds the study that `read` gives with the annotation in `file`; its card and what to tell the user.
 
     origin: where the caller knows better than file and options whose contour it is.
@@ -66,7 +66,7 @@ def add_case(
     study = with_inputs(read(part(progress, 0, 0.2)), options.inputs)
     if file is None:
         raise PemmaError("no-annotation", "the study has no RTSTRUCT, SEG or mask", "give one with --annotation FILE")
-    label, notes = annotation.read(file, study, roi_name=options.annotation_roi)
+    label, told = annotation.read(file, study, roi_name=options.annotation_roi)
     stated = patient_id(study)
     patient = options.patient or stated
     origin = origin or origin_of(file, options, load)
@@ -75,7 +75,7 @@ def add_case(
         blind=None if options.no_blind else blind.Blind(load, options.inputs, options.device, options.whole_study),
         why_not=options.no_blind, progress=part(progress, 0.2, 1),
     )  # fmt: skip
-    return card, [*study.warnings, *notes, *_told_of_patient(card, patient, stated), *_told(card, origin, options)]
+    return card, [*study.warnings, *told, *_told_of_patient(card, patient, stated), *_told(card, origin, options)]
 
 
 def with_inputs(study: "PetCtStudy", inputs: str) -> "PetCtStudy":
@@ -119,42 +119,42 @@ def left_out_in_words(card: "CaseCard") -> str:
     return f"{'blind record' if card.blind else 'no blind record'}: {card.blind_left_out}"
 
 
-def _told_of_patient(card: "CaseCard", patient: str | None, stated: str | None) -> "list[StudyWarning]":
+def _told_of_patient(card: "CaseCard", patient: str | None, stated: str | None) -> "list[PemmaWarning]":
     """What a user should know of whose case it is; stated: the headers' Patient ID."""
-    from ..study.types import StudyWarning
+    from ..core import PemmaWarning
 
     if patient is None:
         sentence = f"nobody says whose study case {card.id} is: it counts as a patient of its own"
-        return [StudyWarning("patient-unknown", sentence, "name studies of one patient alike with --patient")]
+        return [PemmaWarning("patient-unknown", sentence, "name studies of one patient alike with --patient")]
     if stated is not None and patient.strip() != stated.strip():
         sentence = f"case {card.id} counts as a study of the patient that was named, not of its headers' Patient ID"
         way_out = "name all studies of this patient alike; if the name is wrong, remove the case and add it without --patient"
-        return [StudyWarning("patient-named-otherwise", sentence, way_out)]
+        return [PemmaWarning("patient-named-otherwise", sentence, way_out)]
     return []
 
 
-def no_proof(case: str, why: str, else_: str) -> "StudyWarning":
+def no_proof(case: str, why: str, else_: str) -> "PemmaWarning":
     """That a case counts in no proof since its contour is like the model's output; else_: what to do if it was not."""
-    from ..study.types import StudyWarning
+    from ..core import PemmaWarning
 
-    return StudyWarning("contour-like-output", f"case {case} counts as corrected, not in a proof: {why}",
+    return PemmaWarning("contour-like-output", f"case {case} counts as corrected, not in a proof: {why}",
                         f"if it was drawn without the model, {else_}")
 
 
-def _told(card: "CaseCard", given: "Origin", options: argparse.Namespace) -> "list[StudyWarning]":
+def _told(card: "CaseCard", given: "Origin", options: argparse.Namespace) -> "list[PemmaWarning]":
     """What a user should know of a new case; given: its origin as file and options have it."""
     from ..adaptation.blind import like_output
-    from ..study.types import StudyWarning
+    from ..core import PemmaWarning
 
     told = []
     if card.blind_left_out and card.origin.independent and not options.no_blind:
-        told.append(StudyWarning("no-blind-record", left_out_in_words(card)))
+        told.append(PemmaWarning("no-blind-record", left_out_in_words(card)))
     if not card.blind and card.origin.independent and options.origin is None:
         sentence = f"case {card.id} counts in a proof, but nobody has looked whether its contour began as a model's output"
-        told.append(StudyWarning("contour-unchecked", sentence, "if it did, remove the case and add it with --origin corrected"))
+        told.append(PemmaWarning("contour-unchecked", sentence, "if it did, remove the case and add it with --origin corrected"))
     if given.independent and not card.origin.independent:
         told.append(no_proof(card.id, card.blind_left_out, "remove the case and add it with --origin scratch"))
     elif like_output(card.blind):  # typed: --origin scratch
         sentence = f"the contour of case {card.id} is almost the model's own output, and counts in a proof since you say so"
-        told.append(StudyWarning("contour-like-output", sentence, "if it began so, add it with --origin corrected"))
+        told.append(PemmaWarning("contour-like-output", sentence, "if it began so, add it with --origin corrected"))
     return told

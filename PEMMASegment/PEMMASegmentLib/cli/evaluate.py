@@ -10,8 +10,9 @@ from . import options as shared
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
+    from ..core import PemmaWarning
     from ..network.files import Model
-    from ..study.types import PetCtStudy, StudyWarning
+    from ..study.types import PetCtStudy
     from .terminal import Terminal
 
 TITLES = {
@@ -66,23 +67,23 @@ def evaluate_one(study: Path, model: "Model", options: argparse.Namespace, termi
         raise PemmaError("no-annotation", "the study has no RTSTRUCT, SEG or mask", "give one with --annotation FILE")
     with terminal.progress(name) as progress:
         done = work.segment(study, model, options, progress)
-        truth, notes = annotation.read(file, done.study, roi_name=options.annotation_roi)
+        truth, told = annotation.read(file, done.study, roi_name=options.annotation_roi)
         found = work.label_of_lesions(done, options)
         figures = compare(found, truth)
-    warnings = [*work.warnings_of(done), *notes, *_outside(truth, options.roi), *_of_a_model(file, options.annotation_roi)]
+    warnings = [*work.warnings_of(done), *told, *_outside(truth, options.roi), *_of_a_model(file, options.annotation_roi)]
     if done.segmentation.adapter:
         warnings += _trained_on(options.adapter, done.study, truth)
     terminal.warnings(warnings, name_among(options.studies, study))
     return {"study": name, **figures, "warnings": [asdict(warning) for warning in warnings]}
 
 
-def _outside(truth: "sitk.Image", roi_mm: tuple[float, ...] | None) -> "list[StudyWarning]":
+def _outside(truth: "sitk.Image", roi_mm: tuple[float, ...] | None) -> "list[PemmaWarning]":
     """A warning where the region that was looked at leaves out some of the annotation."""
     import SimpleITK as sitk
 
+    from ..core import PemmaWarning
     from ..core.images import voxel_ml
     from ..inference.region import voxels_inside
-    from ..study.types import StudyWarning
 
     marked = sitk.GetArrayViewFromImage(truth) != 0
     outside = 0 if roi_mm is None else (marked & ~voxels_inside(truth, roi_mm)).sum()
@@ -90,33 +91,33 @@ def _outside(truth: "sitk.Image", roi_mm: tuple[float, ...] | None) -> "list[Stu
         return []
     left_out, whole = (count * voxel_ml(truth) for count in (outside, marked.sum()))
     sentence = f"{left_out:.1f} of {whole:.1f} ml of the annotation lie outside the region (--roi) and count as missed"
-    return [StudyWarning("annotation-outside-region", sentence, "give a region that holds all of it")]
+    return [PemmaWarning("annotation-outside-region", sentence, "give a region that holds all of it")]
 
 
-def _of_a_model(file: Path, roi_name: str | None) -> "list[StudyWarning]":
+def _of_a_model(file: Path, roi_name: str | None) -> "list[PemmaWarning]":
     """A warning where the contour to compare with is what this software drew, perhaps in the folder of the study itself."""
+    from ..core import PemmaWarning
     from ..study.annotation.author import author_of_contour
-    from ..study.types import StudyWarning
 
     author = author_of_contour(file, roi_name)
     if author is None:
         return []
-    return [StudyWarning("annotation-of-a-model", f"the annotation began as the output of {author.model.name}: agreement with it "
+    return [PemmaWarning("annotation-of-a-model", f"the annotation began as the output of {author.model.name}: agreement with it "
                          "proves nothing", "compare with a contour drawn from scratch: --annotation FILE")]
 
 
-def _trained_on(adapter: str, study: "PetCtStudy", truth: "sitk.Image") -> "list[StudyWarning]":
+def _trained_on(adapter: str, study: "PetCtStudy", truth: "sitk.Image") -> "list[PemmaWarning]":
     """A warning where the adapter has seen the study before."""
     from ..adaptation.blind import trained_on
     from ..adaptation.installed import find_adapter
     from ..adapters import read_card
-    from ..study.types import StudyWarning
+    from ..core import PemmaWarning
 
     card = read_card(find_adapter(adapter))
     if not trained_on(card, study, truth):
         return []
     sentence = f"the adapter {card.name} was trained on this study: agreement with it proves nothing"
-    return [StudyWarning("adapter-trained-on-study", sentence, "evaluate it on studies that it was not trained on")]
+    return [PemmaWarning("adapter-trained-on-study", sentence, "evaluate it on studies that it was not trained on")]
 
 
 def compare(found: "sitk.Image", truth: "sitk.Image") -> dict:

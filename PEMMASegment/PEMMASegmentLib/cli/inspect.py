@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from . import options as shared
 
 if TYPE_CHECKING:
-    from ..core import PemmaError, Progress
-    from ..study import PetCtStudy, StudyWarning
+    from ..core import PemmaWarning, Progress
+    from ..study import PetCtStudy
     from .terminal import Terminal
 
 
@@ -28,37 +28,35 @@ def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
 
 def seen_of(
     folder: Path, options: argparse.Namespace, progress: "Progress"
-) -> "tuple[dict, list[StudyWarning | PemmaError]]":
-    """The answer in plain values, and what there is to warn of, a refusal of one modality first."""
+) -> "tuple[dict, tuple[PemmaWarning, ...]]":
+    """The answer in plain values, and its warnings with what to do about them."""
     from ..study import describe
 
-    study, refused = load_what_loads(folder, options, progress)
-    seen = describe(study)
-    if refused:
-        seen["warnings"].insert(0, {"code": refused.code, "sentence": refused.sentence})
-        seen["verdict"] = "load-with-warning"
-    return seen, [*([refused] if refused else []), *study.warnings]
+    study = load_what_loads(folder, options, progress)
+    return describe(study), study.warnings
 
 
-def load_what_loads(
-    folder: Path, options: argparse.Namespace, progress: "Progress"
-) -> "tuple[PetCtStudy, PemmaError | None]":
-    """The study, or what is left of it when one modality is refused, and that refusal."""
-    from ..core import PemmaError
+def load_what_loads(folder: Path, options: argparse.Namespace, progress: "Progress") -> "PetCtStudy":
+    """The study, or what is left of it when one modality is refused, with that refusal as its first warning."""
+    from dataclasses import replace
+
+    from ..core import PemmaError, PemmaWarning
     from .reading import load_study
 
     try:
-        return load_study(folder, options, None, progress), None
+        return load_study(folder, options, None, progress)
     except PemmaError as refusal:
         for need in ("ct", "pet"):
             try:
-                return load_study(folder, options, need, progress), refusal
+                study = load_study(folder, options, need, progress)
             except PemmaError:
                 continue  # the first refusal is the one to tell
+            told = PemmaWarning(refusal.code, refusal.sentence, refusal.way_out)
+            return replace(study, warnings=(told, *study.warnings))
         raise
 
 
-def in_words(seen: dict, warnings: "Sequence[StudyWarning | PemmaError]") -> str:
+def in_words(seen: dict, warnings: "Sequence[PemmaWarning]") -> str:
     """The same for a reader, and what to do about the warnings."""
     from .terminal import warning_in_words
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from . import options as shared
 
 if TYPE_CHECKING:
+    from ..core import PemmaWarning
     from ..network.files import Model
-    from ..study.types import StudyWarning
     from .terminal import Terminal
 
 
@@ -67,16 +67,16 @@ def places_of(studies: Sequence[Path], out: Path) -> dict[Path, Path]:
     return places
 
 
-def others_in(out: Path, places: Iterable[Path]) -> "list[StudyWarning]":
+def others_in(out: Path, places: Iterable[Path]) -> "list[PemmaWarning]":
     """A warning that names results in `out` which stay beside those in `places`, and would pass for results of this run."""
+    from ..core import PemmaWarning
     from ..results.write import RECORD
-    from ..study.types import StudyWarning
 
     ours = {place.name.casefold() for place in places}
     found = sorted(record.parent.name for record in out.glob(f"*/{RECORD}") if record.parent.name.casefold() not in ours)
     if not found:
         return []
-    return [StudyWarning("earlier-results", f"results of other studies stay in {out}: {', '.join(found)}",
+    return [PemmaWarning("earlier-results", f"results of other studies stay in {out}: {', '.join(found)}",
                          "name another folder with --out, or delete them")]
 
 

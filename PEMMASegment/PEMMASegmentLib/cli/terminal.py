@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..core import PemmaError, Progress, no_progress, system_told
+from ..core import PemmaError, PemmaWarning, Progress, no_progress, system_told
 from . import streams
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Terminal:
             with contextlib.suppress(OSError):  # stdout is what failed, or fails now: the line has told the reason
                 self.result({"error": error_as_json(error)}, "")
 
-    def warnings(self, warnings: Sequence, study: str = "") -> None:
+    def warnings(self, warnings: Sequence[PemmaWarning], study: str = "") -> None:
         """A line each, with the name of the study that it is about where there are several."""
         for warning in warnings:
             self.say(f"{study}{': ' if study else ''}{warning_in_words(warning)}")
@@ -104,8 +104,8 @@ def error_as_json(error: PemmaError) -> dict[str, str]:
     return {"code": error.code, "sentence": error.sentence, "way_out": error.way_out, "place": error.place}
 
 
-def warning_in_words(warning) -> str:
-    """One line of what has code, sentence and way_out: a `StudyWarning`, or an error that was survived."""
+def warning_in_words(warning: PemmaWarning) -> str:
+    """One line: `warning: sentence (way out) [code]`."""
     way_out = f" ({warning.way_out})" if warning.way_out else ""
     return f"warning: {warning.sentence}{way_out} [{warning.code}]"
 

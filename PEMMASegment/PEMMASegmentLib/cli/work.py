@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from .. import adapters, inference, results
 from ..adaptation import installed
-from ..core import Lesion, Progress, Segmentation, Step
+from ..core import Lesion, PemmaWarning, Progress, Segmentation, Step
 from ..core.progress import part
 from ..inference.acting import without_small
 from ..network import files
-from ..study.types import PetCtStudy, StudyWarning
+from ..study.types import PetCtStudy
 from .reading import load_study
 from .terminal import Terminal
 
@@ -76,8 +76,8 @@ def segment_study(
         key=results.result_key(loaded.study_key, found),
     )
     measured = Step("measure", time.perf_counter() - started)
-    notes = found.notes + results.coverage(lesions, found, loaded.pet)
-    return Segmented(loaded, replace(found, steps=(loading, *found.steps, measured), notes=notes), lesions)
+    warnings = found.warnings + results.coverage(lesions, found, loaded.pet)
+    return Segmented(loaded, replace(found, steps=(loading, *found.steps, measured), warnings=warnings), lesions)
 
 
 def write(out: Path, done: Segmented, options: argparse.Namespace) -> dict:
@@ -104,11 +104,11 @@ def of_result(found: Segmentation, options: argparse.Namespace) -> dict:
     return {"segments": options.segments, "min_volume_ml": smallest_ml(found, options), "mtv_rule": options.mtv_rule}
 
 
-def warnings_of(done: Segmented) -> list[StudyWarning]:
+def warnings_of(done: Segmented) -> list[PemmaWarning]:
     """What the study and the run have to tell."""
-    return [*done.study.warnings, *(StudyWarning(code, sentence) for code, sentence in done.segmentation.notes)]
+    return [*done.study.warnings, *done.segmentation.warnings]
 
 
 def warn_of(terminal: Terminal, record: dict, study: str = "") -> None:
     """Says what the study, the run and the writing of its result have to tell."""
-    terminal.warnings([StudyWarning(**told) for told in record["warnings"]], study)
+    terminal.warnings([PemmaWarning(**told) for told in record["warnings"]], study)

@@ -1,7 +1,18 @@
-"""What every room shares: the result types, the one user-facing error, progress, atomic files, image geometry, metrics."""
+"""What every room shares: result types, the one user-facing error and warning, progress, atomic files, geometry, metrics."""
 
-from .errors import Cancelled, PemmaError, system_told
+from .errors import Cancelled, PemmaError, PemmaWarning, system_told
 from .progress import Progress, no_progress
 from .types import Identity, Lesion, Segmentation, Step
 
-__all__ = ["Cancelled", "Identity", "Lesion", "PemmaError", "Progress", "Segmentation", "Step", "no_progress", "system_told"]
+__all__ = [
+    "Cancelled",
+    "Identity",
+    "Lesion",
+    "PemmaError",
+    "PemmaWarning",
+    "Progress",
+    "Segmentation",
+    "Step",
+    "no_progress",
+    "system_told",
+]

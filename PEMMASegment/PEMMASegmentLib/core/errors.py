@@ -1,10 +1,10 @@
-"""The two exceptions that callers are meant to catch.
+"""The two exceptions that callers are meant to catch, and what is told without one.
 
     Exception
     +-- PemmaError   the user can act on it: one sentence, a way out, a code, the file or tag concerned
     +-- Cancelled    raised out of a progress callback; the work stops at the next window or step
 
-Anything else that escapes is a bug and keeps its traceback.
+Anything else that escapes is a bug and keeps its traceback. What is true but stops nothing is a `PemmaWarning`.
 """
 
 import errno
@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 #: How NumPy's MemoryError is called elsewhere: torch on the CPU and on a GPU, ITK, C++. All are RuntimeErrors.
@@ -41,6 +42,19 @@ class PemmaError(Exception):
 
 class Cancelled(Exception):
     """The user stopped the work."""
+
+
+@dataclass(frozen=True)
+class PemmaWarning:
+    """Something true that the user should know; its fields are the keys of a warning in JSON.
+
+    code, way_out: as of a `PemmaError`; way_out is "" where there is nothing to do.
+    sentence: one sentence without a full stop and without anything of a patient's identity.
+    """
+
+    code: str
+    sentence: str
+    way_out: str = ""
 
 
 @contextmanager

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 import SimpleITK as sitk
 
+from .errors import PemmaWarning
+
 #: A smaller component is no lesion, where neither the user nor an adapter says otherwise; a ball of 10 mm.
 SMALLEST_ML = 0.5
 
@@ -32,7 +34,7 @@ class Segmentation:
     probability: float32 in 0..1; label: uint8, 1 where probability >= threshold.
     inputs: "ct+pet", "ct" or "pet". device: in words ("CPU, 2 threads"). precision: "float32", "bfloat16", "float16".
     roi_mm: (x0, x1, y0, y1, z0, z1) of the region that was looked at, None for all of the study.
-    notes: (code, sentence) of what the user should know about the run (outside the known region, memory ladder ...).
+    warnings: of the run (outside the known region, memory ladder ...).
     adapter_parts: in words, each part of the adapter that acted. min_volume_ml: of the smallest component that the label
     was left with on account of the adapter; None: none was taken out.
     numbers: after a user's edits the lesion of each voxel, 0 outside; None: lesions are the components of the label.
@@ -48,7 +50,7 @@ class Segmentation:
     precision: str
     roi_mm: tuple[float, float, float, float, float, float] | None = None
     steps: tuple[Step, ...] = ()
-    notes: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[PemmaWarning, ...] = ()
     adapter_parts: tuple[str, ...] = ()
     min_volume_ml: float | None = None
     numbers: sitk.Image | None = None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import SimpleITK as sitk
 
+from ..core import PemmaWarning
 from ..core.components import components
 from ..core.images import like, voxels_in
 from ..study import scanner
@@ -15,8 +16,6 @@ from .intensity import pet_scale, scales_much
 if TYPE_CHECKING:
     from ..adapters import Adapter
     from ..study.types import PetCtStudy
-
-Notes = tuple[tuple[str, str], ...]
 
 #: Axes of (n, 1, z, y, x) that the network's inputs are mirrored along, one pass each; the first pass is the plain one.
 MIRRORED: tuple[tuple[int, ...], ...] = ((), (4,), (3,), (2,))
@@ -30,14 +29,14 @@ _NOT_ACCEPTED = {
 }
 
 
-def acting(adapter: Adapter | None, used: str, study: PetCtStudy) -> tuple[Adapter | None, Notes]:
+def acting(adapter: Adapter | None, used: str, study: PetCtStudy) -> tuple[Adapter | None, tuple[PemmaWarning, ...]]:
     """The adapter, or None where it is off because it was made for other inputs, and what to say about it."""
     if adapter is None:
         return None, ()
     if adapter.inputs != used:
         words = [" and ".join(name.upper() for name in inputs.split("+")) for inputs in (adapter.inputs, used)]
         sentence = f"the adapter is off: it was made for {words[0]}, this run uses {words[1]}"
-        return None, (("adapter-off", sentence),)
+        return None, (PemmaWarning("adapter-off", sentence),)
     return adapter, _verdict(adapter) + _origin(adapter, study) + _calibration(adapter)
 
 
@@ -72,22 +71,23 @@ def without_small(label: sitk.Image, min_volume_ml: float | None) -> sitk.Image:
     return like((numbers != 0).view(np.uint8), label)
 
 
-def _verdict(adapter: Adapter) -> Notes:
+def _verdict(adapter: Adapter) -> tuple[PemmaWarning, ...]:
     if adapter.card.verdict == _ACCEPTED:
         return ()
-    return (("adapter-not-accepted", _NOT_ACCEPTED.get(adapter.card.verdict, _NOT_ACCEPTED[""])),)
+    return (PemmaWarning("adapter-not-accepted", _NOT_ACCEPTED.get(adapter.card.verdict, _NOT_ACCEPTED[""])),)
 
 
-def _origin(adapter: Adapter, study: PetCtStudy) -> Notes:
+def _origin(adapter: Adapter, study: PetCtStudy) -> tuple[PemmaWarning, ...]:
     unlike = scanner.unlike(scanner.of_inputs(scanner.facts(study), adapter.inputs), adapter.card.origin)
     if not unlike:
         return ()
-    return (("adapter-origin", f"the adapter was made on cases of another kind: here {'; '.join(unlike)}"),)
+    return (PemmaWarning("adapter-origin", f"the adapter was made on cases of another kind: here {'; '.join(unlike)}"),)
 
 
-def _calibration(adapter: Adapter) -> Notes:
+def _calibration(adapter: Adapter) -> tuple[PemmaWarning, ...]:
     scale = pet_scale(adapter.card.intensity)
     if not scales_much(scale):
         return ()
-    return (("check-suv-calibration", f"the adapter's intensity map scales PET by {scale:.2f} for the network: check the SUV "
-             "calibration of this scanner; the figures here are the study's own SUVs"),)
+    sentence = (f"the adapter's intensity map scales PET by {scale:.2f} for the network: check the SUV calibration of this "
+                "scanner; the figures here are the study's own SUVs")
+    return (PemmaWarning("check-suv-calibration", sentence),)

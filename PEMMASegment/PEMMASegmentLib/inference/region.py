@@ -9,7 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from ..core import PemmaError
+from ..core import PemmaError, PemmaWarning
 from ..core.images import voxel_ml
 
 #: What counts as body: CT above this (HU), PET above this (SUVbw; muscle at rest has about 0.5, air below 0.05).
@@ -77,15 +77,15 @@ def outside(longest_mm: float, known_mm: float) -> str:
     return f"the body is {longest_mm:.0f} mm long, the model knows regions of up to {known_mm:.0f} mm"
 
 
-def check_length(longest_mm: float, known_mm: float, whole_study: bool) -> tuple[tuple[str, str], ...]:
-    """Notes for the result; raises PemmaError "outside-region" unless `whole_study`."""
+def check_length(longest_mm: float, known_mm: float, whole_study: bool) -> tuple[PemmaWarning, ...]:
+    """Warnings for the result; raises PemmaError "outside-region" unless `whole_study`."""
     found = outside(longest_mm, known_mm)
     if not found:
         return ()
     if not whole_study:
         raise PemmaError("outside-region", found, "choose a region with --roi, or --whole-study to run all the same")
-    return (("outside-region",
-             f"run on the whole study although {found}: normal uptake there may be marked as lesion"),)
+    sentence = f"run on the whole study although {found}: normal uptake there may be marked as lesion"
+    return (PemmaWarning("outside-region", sentence),)
 
 
 def voxels_inside(image: sitk.Image, roi_mm: Roi, steps=(1, 1, 1)) -> np.ndarray:

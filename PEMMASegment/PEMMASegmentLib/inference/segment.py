@@ -9,7 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
-from ..core import PemmaError, Progress, Segmentation, Step, no_progress
+from ..core import PemmaError, PemmaWarning, Progress, Segmentation, Step, no_progress
 from ..core.images import like
 from ..core.progress import part
 from ..network.preprocess import padding, prepare
@@ -37,7 +37,7 @@ def segment(study: PetCtStudy, model: Model, *, adapter: Adapter | None = None, 
 
     inputs: "auto" (all that the study has and the model knows), "ct+pet", "ct" or "pet". device: "auto", "cuda", "cpu".
     adapter: its weights are merged into a copy, its intensity map acts on what the network is given; with other inputs
-    than it was made for it is off, and a note says so. threshold: on the probability, None for the adapter's, else the
+    than it was made for it is off, and a warning says so. threshold: on the probability, None for the adapter's, else the
     model's own with these inputs. min_volume_ml: in the place of the adapter's smallest volume; without an adapter
     nothing is taken out here. roi_mm: (x0, x1, y0, y1, z0, z1), LPS; outside it the probability is 0.
     whole_study: run although the body is longer than the region the model knows.
@@ -45,9 +45,9 @@ def segment(study: PetCtStudy, model: Model, *, adapter: Adapter | None = None, 
     """
     clock = _Clock()
     region.check_roi(roi_mm)
-    used, notes = choose_inputs(study, model.card.modalities, inputs)
+    used, warnings = choose_inputs(study, model.card.modalities, inputs)
     adapter, told = acting(adapter, used, study)
-    notes += told
+    warnings += told
     acted = parts(adapter, threshold, min_volume_ml)
     card = None if adapter is None else adapter.card
     threshold = _threshold(threshold, card, model, used)
@@ -56,7 +56,7 @@ def segment(study: PetCtStudy, model: Model, *, adapter: Adapter | None = None, 
     images = {name: getattr(study, name) for name in used.split("+")}
     searched = "ct" if "ct" in images else "pet"
     body = region.find_body(images[searched], searched, roi_mm)
-    notes += region.check_length(body.longest_mm, model.card.region.longest_mm, whole_study) + _dull(images)
+    warnings += region.check_length(body.longest_mm, model.card.region.longest_mm, whole_study) + _dull(images)
     progress(0.0, "preparing")
     given = mapped(images, card and card.intensity)
     prepared = prepare(given.get("ct"), given.get("pet"), model.card.preprocessing)
@@ -67,11 +67,12 @@ def segment(study: PetCtStudy, model: Model, *, adapter: Adapter | None = None, 
     clock.step("prepare")
     first = choose(device)
     if first.passed_over:
-        notes += (("cuda-unusable", f"computed on the CPU, since the GPU can't be used: {first.passed_over}"),)
+        sentence = f"computed on the CPU, since the GPU can't be used: {first.passed_over}"
+        warnings += (PemmaWarning("cuda-unusable", sentence),)
     probability, way, fallen = run_down(ladder(first), lambda way: _search(
         _net(model, adapter, way), tensors, plan, way, passes(adapter), part(progress, PREPARED, SEARCHED)))
     if fallen:
-        notes += (("out-of-memory", f"the memory of the GPU did not suffice: {fallen}"),)
+        warnings += (PemmaWarning("out-of-memory", f"the memory of the GPU did not suffice: {fallen}"),)
     clock.step(f"{len(plan.starts)} window{'s' * (len(plan.starts) > 1)}")
     progress(SEARCHED, "writing onto the study's grid")
     probability = _onto(study.grid, _placed(probability, prepared.grid, plan), roi_mm)
@@ -79,11 +80,11 @@ def segment(study: PetCtStudy, model: Model, *, adapter: Adapter | None = None, 
     clock.step("resample")
     progress(1.0, "segmented")
     return Segmentation(probability, label, threshold, model.identity, adapter.identity if adapter else None, used,
-                        way.words, way.precision, roi_mm, tuple(clock.steps), notes, acted, card and min_volume_ml)
+                        way.words, way.precision, roi_mm, tuple(clock.steps), warnings, acted, card and min_volume_ml)
 
 
-def choose_inputs(study: PetCtStudy, known: tuple[str, ...], inputs: str) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """The modalities to use ("ct+pet", "ct", "pet") and notes. Refuses what the study lacks or the model can't use."""
+def choose_inputs(study: PetCtStudy, known: tuple[str, ...], inputs: str) -> tuple[str, tuple[PemmaWarning, ...]]:
+    """The modalities to use ("ct+pet", "ct", "pet") and warnings. Refuses what the study lacks or the model can't use."""
     there = [name for name in ("ct", "pet") if getattr(study, name) is not None]
     usable = [name for name in there if name in known]
     if not usable:
@@ -91,8 +92,8 @@ def choose_inputs(study: PetCtStudy, known: tuple[str, ...], inputs: str) -> tup
                          "choose another model or study")
     if inputs == "auto":
         left = [name for name in there if name not in known]
-        notes = (("not-used", f"the {_words(left)} is not used: the model knows only {_words(known)}"),) if left else ()
-        return "+".join(usable), notes
+        sentence = f"the {_words(left)} is not used: the model knows only {_words(known)}"
+        return "+".join(usable), (PemmaWarning("not-used", sentence),) if left else ()
     if inputs not in ("ct+pet", "ct", "pet"):
         raise PemmaError("inputs", f"inputs '{inputs}' are not known", "choose auto, ct+pet, ct or pet")
     for owner, has in (("study", there), ("model", known)):
@@ -116,15 +117,15 @@ def _threshold(typed: float | None, adapter: AdapterCard | None, model: Model, i
     return float(value)
 
 
-def _dull(images: dict[str, sitk.Image]) -> tuple[tuple[str, str], ...]:
-    """A note when the PET holds one value everywhere."""
+def _dull(images: dict[str, sitk.Image]) -> tuple[PemmaWarning, ...]:
+    """A warning when the PET holds one value everywhere."""
     if "pet" not in images:
         return ()
     voxels = sitk.GetArrayViewFromImage(images["pet"])
     low, high = float(voxels.min()), float(voxels.max())
     if low < high:
         return ()
-    return (("pet-constant", f"the PET holds nothing but SUV {low:g}: it tells nothing about lesions"),)
+    return (PemmaWarning("pet-constant", f"the PET holds nothing but SUV {low:g}: it tells nothing about lesions"),)
 
 
 def _box(body: region.Body, searched: sitk.Image, result: sitk.Image, grid: sitk.Image, roi_mm) -> np.ndarray:

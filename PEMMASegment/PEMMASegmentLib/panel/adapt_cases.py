@@ -9,7 +9,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..core import PemmaError
+from ..core import PemmaError, PemmaWarning
 from ..core.resources import user_folder
 from ..worker.events import Error, Result
 from . import adapt_contours, files, parameters, polling
@@ -134,7 +134,8 @@ class CaseList:
         self._not_added(None)
         self.forget()
         self._ui.caseStudyPathEdit.currentPath = ""
-        told = [warning(one["sentence"], advice(one["way_out"])) for one in answer.fields["warnings"]]
+        warnings = [PemmaWarning(**told) for told in answer.fields["warnings"]]
+        told = [warning(one.sentence, advice(one.way_out)) for one in warnings]
         self.refresh("\n".join([_("Case {id} was added.").format(id=answer.fields["case"]["id"]), *told]))
 
     def _not_added(self, _error: Error | None) -> None:

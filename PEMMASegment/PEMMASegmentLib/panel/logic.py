@@ -68,10 +68,10 @@ def export_seg(run: runs.Run, folder: Path | None, *, into_database: bool = Fals
         raise PemmaError("seg-moved", why, studies.LOAD_AGAIN)
     with _place(folder) as place:
         path = _free_name(place / SEG_FILE)
-        notes = _to_disk(run.write_seg, path)
+        told = _to_disk(run.write_seg, path)
         if into_database:
             _into_database(path)
-        return path, [sentence for _code, sentence in notes]
+        return path, [warning.sentence for warning in told]
 
 
 def _into_database(path: Path) -> None:

@@ -14,7 +14,7 @@ import SimpleITK as sitk
 import slicer
 
 from .. import results
-from ..core import Lesion, PemmaError, Segmentation
+from ..core import Lesion, PemmaError, PemmaWarning, Segmentation
 from ..core.images import like, voxels_in
 from ..study import PetCtStudy
 from . import lesion_edits, segments, table, volumes
@@ -41,7 +41,7 @@ class Run:
     segmentation: what the network said; `drawn` is what the user made of it. Every act can be undone, the last first.
     usual_min_volume_ml: the smallest volume when the user gives none: the adapter's own, else 0.5 ml.
     part_ids: of probability and table, which outlive the segmentation node that refers to them.
-    coverage: notes (code, sentence) on kept lesions that CT or PET do not show to their end.
+    coverage: warnings about kept lesions that CT or PET do not show to their end.
     typed: what the user gave for the PET when it was made, members of the parameters; None where nobody noted it.
     """
 
@@ -54,7 +54,7 @@ class Run:
     part_ids: tuple[str, ...] = ()
     typed: Mapping[str, Any] | None = None
     lesions: list[Lesion] = field(default_factory=list)
-    coverage: tuple[tuple[str, str], ...] = ()
+    coverage: tuple[PemmaWarning, ...] = ()
     _drawing: Drawing | None = None
     _gone: tuple[Gone, ...] = ()  # names and colours that wait for their lesions
     _undo: list[tuple[str, Packed]] = field(default_factory=list)
@@ -234,8 +234,8 @@ class Run:
             if part is not None:
                 slicer.mrmlScene.RemoveNode(part)
 
-    def write_seg(self, path: Path) -> tuple[tuple[str, str], ...]:
-        """Writes the kept lesions as DICOM-SEG, as they are drawn now; returns notes. Raises PemmaError."""
+    def write_seg(self, path: Path) -> tuple[PemmaWarning, ...]:
+        """Writes the kept lesions as DICOM-SEG, as they are drawn now; returns warnings. Raises PemmaError."""
         self.rest()
         options = {"segments": "each", "min_volume_ml": self.min_volume_ml, "mtv_rule": self.mtv_rule}
         return results.write_seg(path, self.study, self.drawn, self.lesions, command_options=options)

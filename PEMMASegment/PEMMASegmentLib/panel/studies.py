@@ -9,11 +9,11 @@ import SimpleITK as sitk
 import slicer
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 
-from ..core import PemmaError
+from ..core import PemmaError, PemmaWarning
 from ..core.images import array, extent_mm, like
 from ..study import nifti, pairing, pixelformat, plausible, suv
 from ..study.loading import quiet
-from ..study.types import PetCtStudy, StudyWarning, Suv, Typed
+from ..study.types import PetCtStudy, Suv, Typed
 from . import volumes
 
 UIDS = "DICOM.instanceUIDs"
@@ -44,7 +44,7 @@ def read_study(ct_node, pet_node, *, typed: Typed = Typed(), pet_is_suv: bool = 
         raise PemmaError("study-same", "CT and PET are the same volume", "choose two volumes, or one and none")
     ct, pet = (_source(node) if node is not None else None for node in (ct_node, pet_node))
     told = (*_moved("CT", ct), *_moved("PET", pet), *_pair(ct, pet), *_values("CT", ct), *_values("PT", pet))
-    suv_image, route, notes = (None, None, ()) if pet is None else _as_suv(pet, pet_node, typed, pet_is_suv)
+    suv_image, route, of_suv = (None, None, ()) if pet is None else _as_suv(pet, pet_node, typed, pet_is_suv)
     ct_headers, pet_headers = (_public(source) for source in (ct, pet))
     hu_image = None if ct is None else nifti.as_int16(ct.image)
     odd = [] if hu_image is None else plausible.check_ct(array(hu_image))
@@ -56,7 +56,7 @@ def read_study(ct_node, pet_node, *, typed: Typed = Typed(), pet_is_suv: bool = 
         ct_headers=ct_headers,
         pet_headers=pet_headers,
         suv=route,
-        warnings=(*told, *notes, *odd),
+        warnings=(*told, *of_suv, *odd),
         study_key=_key(ct_headers, pet_headers, hu_image if suv_image is None else suv_image),
         kind="dicom" if ct_headers or pet_headers else "nifti",
     )
@@ -92,12 +92,12 @@ def why_moved(study: PetCtStudy) -> str:
     return next((told.sentence for told in study.warnings if told.code == code), "")
 
 
-def _moved(kind: str, source: Source | None) -> tuple[StudyWarning, ...]:
+def _moved(kind: str, source: Source | None) -> tuple[PemmaWarning, ...]:
     """Tells of a volume that no longer lies where its files say: a transform was hardened, or its geometry was edited."""
     if source is None or _lies_in_files(source):
         return ()
     sentence = f"the {kind} was moved since it was loaded: it does not lie where its DICOM files say"
-    return (StudyWarning(_MOVED.format(kind.lower()), sentence, LOAD_AGAIN),)
+    return (PemmaWarning(_MOVED.format(kind.lower()), sentence, LOAD_AGAIN),)
 
 
 def _lies_in_files(source: Source) -> bool:
@@ -123,13 +123,13 @@ def _lies_in_files(source: Source) -> bool:
     return bool((corners.min(0) >= low - away).all() and (corners.max(0) <= high + away).all())
 
 
-def _values(modality: str, source: Source | None) -> list[StudyWarning]:
+def _values(modality: str, source: Source | None) -> list[PemmaWarning]:
     """What the loader asks of the headers of such a series."""
     headers = () if source is None else source.headers
     return pixelformat.check_values(modality, [(header, header.file_meta.get("TransferSyntaxUID")) for header in headers])
 
 
-def _as_suv(pet: Source, node, typed: Typed, pet_is_suv: bool) -> tuple[sitk.Image, Suv, tuple[StudyWarning, ...]]:
+def _as_suv(pet: Source, node, typed: Typed, pet_is_suv: bool) -> tuple[sitk.Image, Suv, tuple[PemmaWarning, ...]]:
     """SUVbw, how it was reached, and warnings. A unit that the node itself states counts before the headers."""
     image = sitk.Cast(pet.image, sitk.sitkFloat32)
     units = node.GetVoxelValueUnits()
@@ -144,7 +144,7 @@ def _as_suv(pet: Source, node, typed: Typed, pet_is_suv: bool) -> tuple[sitk.Ima
     return image, Suv("SUVbw as the user says", 1.0, ("unit",)), tuple(odd)
 
 
-def _converted(image: sitk.Image, headers, typed: Typed) -> tuple[sitk.Image, Suv, tuple[StudyWarning, ...]]:
+def _converted(image: sitk.Image, headers, typed: Typed) -> tuple[sitk.Image, Suv, tuple[PemmaWarning, ...]]:
     plan = suv.plan(headers, typed)
     if len(plan.factors) not in (1, image.GetSize()[2]):
         raise PemmaError("pet-slices", "the PET volume does not have the slices of its DICOM files", LOAD_AGAIN)
@@ -152,7 +152,7 @@ def _converted(image: sitk.Image, headers, typed: Typed) -> tuple[sitk.Image, Su
     return like((array(image) * factors).astype(np.float32), image), plan.summary, plan.warnings
 
 
-def _pair(ct: Source | None, pet: Source | None) -> tuple[StudyWarning, ...]:
+def _pair(ct: Source | None, pet: Source | None) -> tuple[PemmaWarning, ...]:
     """Refuses CT and PET of two patients or examinations and tells what speaks against the pair, as the loader does."""
     if ct is None or pet is None or not (ct.headers and pet.headers):
         return ()

@@ -6,6 +6,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from ..core import PemmaWarning
 from ..results.coverage import COVERAGE_CODES
 from ..study import scanner
 from ..study.types import PetCtStudy
@@ -34,7 +35,7 @@ def looked_at(run: Run) -> list[str]:
 
 def covered(run: Run) -> list[str]:
     """Which lesions CT, PET or region do not show to their end, as they are drawn now."""
-    return [words.warning(sentence) for _code, sentence in run.coverage]
+    return [words.warning(told.sentence, told.way_out) for told in run.coverage]
 
 
 def put_away(kinds: Sequence[str], fits: bool) -> str:
@@ -69,8 +70,8 @@ def notes(answer: Result, study: PetCtStudy, options: Mapping[str, Any]) -> list
     The process knows the volumes alone; whether the scanner is another than that of the adapter's cases, the headers tell.
     """
     known = {warning.code for warning in study.warnings} | {"adapter-origin", "suv-doubtful", *COVERAGE_CODES}
-    noted = [note for note in answer.fields.get("warnings") or () if note["code"] not in known]
-    lines = [words.warning(note["sentence"], note.get("way_out", "")) for note in noted]
+    warnings = [PemmaWarning(**told) for told in answer.fields.get("warnings") or ()]
+    lines = [words.warning(told.sentence, told.way_out) for told in warnings if told.code not in known]
     parts = answer.fields.get("adapter_parts") or ()
     acted = answer.fields.get("adapter") is not None
     here = scanner.of_inputs(scanner.facts(study), answer.fields["inputs"])

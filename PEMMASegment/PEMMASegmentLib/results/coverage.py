@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import SimpleITK as sitk
 
-from ..core import Lesion, Segmentation
+from ..core import Lesion, PemmaWarning, Segmentation
 from .components import lesion_numbers
 from .ends import at_end_of_grid, at_end_of_pet, at_end_of_region
 
@@ -15,14 +15,14 @@ _CUT = {
     "ct-coverage": "the edge of the CT, beyond which the PET goes on: all figures are of the part inside",
     "roi-coverage": "the edge of the region that was looked at: all figures are of the part inside",
 }
-#: of the notes that `coverage` gives
+#: of the warnings that `coverage` gives
 COVERAGE_CODES = tuple(_CUT)
 
 
 def coverage(
     lesions: Iterable[Lesion], segmentation: Segmentation, pet: sitk.Image | None
-) -> tuple[tuple[str, str], ...]:
-    """Notes (code, sentence) on the lesions of `segmentation`.
+) -> tuple[PemmaWarning, ...]:
+    """Warnings about the lesions of `segmentation`.
 
     "pet-coverage": lesions without PET figures, and lesions at a face of the PET beyond which the CT goes on: the network
     ends its contour about there, so that nearly all of it lies inside. "ct-coverage": lesions at a face of the label's grid,
@@ -30,10 +30,10 @@ def coverage(
     """
     numbers = {lesion.number: lesion for lesion in lesions}
     unseen = [n for n, lesion in numbers.items() if pet is not None and lesion.suv_max is None]
-    found = [("pet-coverage", f"{_reach(unseen)} {_UNSEEN}")] if unseen else []
+    found = [PemmaWarning("pet-coverage", f"{_reach(unseen)} {_UNSEEN}")] if unseen else []
     for code, reached in _reached(segmentation, pet).items():
         told = [n for n in numbers if n in reached and not (code == "pet-coverage" and n in unseen)]
-        found += [(code, f"{_reach(told)} {_CUT[code]}")] if told else []
+        found += [PemmaWarning(code, f"{_reach(told)} {_CUT[code]}")] if told else []
     return tuple(found)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..core import Identity, Lesion, Segmentation
+from ..core import Identity, Lesion, PemmaWarning, Segmentation
 from ..core.files import sha256_of, write_text
 from ..study.types import PetCtStudy
 from .measure import totals
@@ -22,15 +22,15 @@ def write_json(
     segmentation: Segmentation,
     lesions: Sequence[Lesion],
     files: Sequence[Path] = (),
-    notes: Sequence[tuple[str, str]] = (),
+    warnings: Sequence[PemmaWarning] = (),
     options: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes the record.
 
-    files: the other files of this result. notes: (code, sentence) that writing them gave. options: `min_volume_ml`,
+    files: the other files of this result. warnings: that writing them gave. options: `min_volume_ml`,
     `mtv_rule` and `segments` as they acted: without them a run that threw all lesions out would look like one that found none.
     """
-    record = as_record(study, segmentation, lesions, files, notes, options)
+    record = as_record(study, segmentation, lesions, files, warnings, options)
     write_text(path, json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -39,7 +39,7 @@ def as_record(
     segmentation: Segmentation,
     lesions: Sequence[Lesion],
     files: Sequence[Path] = (),
-    notes: Sequence[tuple[str, str]] = (),
+    warnings: Sequence[PemmaWarning] = (),
     options: Mapping[str, Any] | None = None,
 ) -> dict:
     """The record in plain values; arguments as for `write_json`."""
@@ -52,7 +52,7 @@ def as_record(
         "adapter_parts": list(segmentation.adapter_parts),
         "study": _study(study),
         "suv": asdict(study.suv) if study.suv else None,
-        "warnings": _warnings(study, [*segmentation.notes, *notes]),
+        "warnings": [asdict(told) for told in (*study.warnings, *segmentation.warnings, *warnings)],
         "inputs": segmentation.inputs,
         "device": segmentation.device,
         "precision": segmentation.precision,
@@ -87,11 +87,6 @@ def _study(study: PetCtStudy) -> dict:
 def _uid(header, keyword: str) -> str | None:
     value = header.get(keyword)
     return None if value is None else str(value)
-
-
-def _warnings(study: PetCtStudy, notes: Sequence[tuple[str, str]]) -> list[dict]:
-    told = [asdict(warning) for warning in study.warnings]
-    return told + [{"code": code, "sentence": sentence, "way_out": ""} for code, sentence in notes]
 
 
 def _lesion(lesion: Lesion) -> dict:

@@ -13,7 +13,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from .. import __version__
-from ..core import Identity, Lesion, PemmaError, Segmentation
+from ..core import Identity, Lesion, PemmaError, PemmaWarning, Segmentation
 from ..core.files import write_atomically
 from ..core.images import like, save
 from ..study.annotation.author import SOFTWARE, algorithm_name
@@ -44,8 +44,8 @@ def write_seg(
     *,
     segments: str = "each",
     command_options: dict | None = None,
-) -> tuple[tuple[str, str], ...]:
-    """Writes the kept lesions of `measure` or `measure_edited`; returns notes (code, sentence) for the user.
+) -> tuple[PemmaWarning, ...]:
+    """Writes the kept lesions of `measure` or `measure_edited`; returns what the user should know of it.
 
     segments: "each" lesion a segment, or "one" segment for all; the algorithm type is the lesions' own.
     command_options: numbers and switches among them are recorded with the algorithm's parameters and enter the UIDs;
@@ -60,18 +60,18 @@ def write_seg(
         raise PemmaError("seg-no-headers", "a study without DICOM headers can't be referenced by a DICOM-SEG")
     if why := why_no_seg(study.grid_headers):
         raise PemmaError("seg-headers", why, "export the series again")
-    notes = ()
+    told = ()
     if segments == "each" and len(lesions) > MOST_SEGMENTS:
         segments = "one"
-        words = f"the DICOM-SEG holds all {len(lesions)} lesions in one segment (they are more than {MOST_SEGMENTS})"
-        notes = (("seg-merged", words),)
+        sentence = f"the DICOM-SEG holds all {len(lesions)} lesions in one segment (they are more than {MOST_SEGMENTS})"
+        told = (PemmaWarning("seg-merged", sentence),)
     numbers = segment_numbers(lesion_numbers(segmentation)[0], lesions, segments)  # (z, y, x)
     parameters = _parameters(study, segmentation, lesions[0].mtv_rule, command_options or {})
     with warnings.catch_warnings():  # highdicom warns of odd patient names and quotes them
         warnings.simplefilter("ignore", UserWarning)
         seg = _build(study, segmentation, lesions, segments, numbers, parameters)
     write_atomically(path, lambda temporary: _save_and_compare(seg, temporary, numbers, segmentation.label))
-    return notes
+    return told
 
 
 def write_label_nifti(

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..core import Lesion, PemmaError, Segmentation
+from ..core import Lesion, PemmaError, PemmaWarning, Segmentation
 from ..core.folders import can_replace, is_litter, recover_folder, replace_folder
 from ..study.types import PetCtStudy
 from .preview import write_preview
@@ -98,7 +98,7 @@ def _listed(record: Path) -> set[str]:
 
 
 def _files(folder: Path, study, segmentation, lesions, segments, options) -> None:
-    files, notes = [folder / TABLE, folder / PREVIEW], ()
+    files, told = [folder / TABLE, folder / PREVIEW], ()
     rule = (options or {}).get("mtv_rule") if study.pet is not None else None
     write_csv(folder / TABLE, lesions, study.suv.typed if study.suv else (), rule)
     write_preview(folder / PREVIEW, study, segmentation, lesions)
@@ -106,10 +106,10 @@ def _files(folder: Path, study, segmentation, lesions, segments, options) -> Non
         files.append(folder / LABEL)
         write_label_nifti(folder / LABEL, segmentation, lesions, segments=segments)
     elif not kept(lesions):
-        notes = (("no-lesion", "no lesion was found, so there is no DICOM-SEG"),)
+        told = (PemmaWarning("no-lesion", "no lesion was found, so there is no DICOM-SEG"),)
     elif why := why_no_seg(study.grid_headers):
-        notes = (("seg-headers", f"{why}; export the series again"),)
+        told = (PemmaWarning("seg-headers", f"{why}; export the series again"),)
     else:
         files.append(folder / SEG)
-        notes = write_seg(folder / SEG, study, segmentation, lesions, segments=segments, command_options=options)
-    write_json(folder / RECORD, study, segmentation, lesions, files, notes, options)
+        told = write_seg(folder / SEG, study, segmentation, lesions, segments=segments, command_options=options)
+    write_json(folder / RECORD, study, segmentation, lesions, files, told, options)

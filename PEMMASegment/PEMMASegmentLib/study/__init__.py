@@ -2,6 +2,6 @@
 
 from .inspecting import describe
 from .loading import load
-from .types import Candidate, PetCtStudy, StudyWarning, Suv, Typed
+from .types import Candidate, PetCtStudy, Suv, Typed
 
-__all__ = ["Candidate", "PetCtStudy", "StudyWarning", "Suv", "Typed", "describe", "load"]
+__all__ = ["Candidate", "PetCtStudy", "Suv", "Typed", "describe", "load"]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from ..core import PemmaError
+from ..core import PemmaError, PemmaWarning
 from . import tags, times
 from .examination import (
     LONGEST_EXAMINATION_DAYS,
@@ -20,7 +20,7 @@ from .examination import (
 from .pairing import overlap, same
 from .series import Series
 from .tags import EXPORT_AGAIN
-from .types import Candidate, StudyWarning, left_out
+from .types import Candidate, left_out
 
 #: kernels for soft tissue: of GE and United Imaging by a word, of Philips by a letter, of Canon by a number below 20, of
 #: Siemens by the number after one or two letters (B31f, Br40d, I30f), which rises with sharpness
@@ -56,14 +56,14 @@ class Choice:
     ct: Series | None
     pet: Series | None
     reasons: dict[int, str]
-    warnings: list[StudyWarning]
+    warnings: list[PemmaWarning]
 
 
 def choose(found: Sequence[Series], ct_uid: str | None, pet_uid: str | None, need: str | None) -> Choice:
     """PET first, then the CT that fits it. A PET (or CT) that is there but can't be loaded is refused, unless `need`
     names the other modality only; then its refusal becomes a warning."""
     reasons: dict[int, str] = {}
-    warnings: list[StudyWarning] = []
+    warnings: list[PemmaWarning] = []
     refuse_several_patients([s for s in found if _could_be_meant(s, ct_uid, pet_uid)])
     pet = _of_modality(found, "PT", pet_uid, None, need, reasons, warnings)
     ct = _of_modality(found, "CT", ct_uid, pet, need, reasons, warnings)
@@ -83,7 +83,7 @@ def _of_modality(
     pet: Series | None,
     need: str | None,
     reasons: dict[int, str],
-    warnings: list[StudyWarning],
+    warnings: list[PemmaWarning],
 ) -> Series | None:
     """pet: what a CT is to go with, which tells the examination that is meant."""
     seen = [s for s in found if s.modality == modality]
@@ -119,7 +119,7 @@ def _best(
     modality: str,
     key: Callable,
     reasons: dict[int, str],
-    warnings: list[StudyWarning],
+    warnings: list[PemmaWarning],
     named: bool,
 ) -> Series | None:
     if not usable:
@@ -141,7 +141,7 @@ def _best(
         reasons[id(other)] = "another series was preferred: " + _why(best, [other], key)
     if others and not named:
         warnings.append(
-            StudyWarning(
+            PemmaWarning(
                 "series-chosen",
                 f"one of {len(usable)} {NAME[modality]} series was chosen ({_why(best, others, key)})",
                 f"overrule with {OPTION[modality]}",
@@ -149,7 +149,7 @@ def _best(
         )
     if modality == "PT" and any(_neighbours(best, other) for other in others):
         warnings.append(
-            StudyWarning(
+            PemmaWarning(
                 "pet-part-left-out",
                 "another PET series covers a neighbouring part of the body, which is left out",
                 "look at that part in a run of its own with --pet-series (UIDs: pemma-segment inspect)",
@@ -180,13 +180,13 @@ def _not_to_be_guessed(tied: Sequence[Series]) -> PemmaError:
     )
 
 
-def _tell_refused(best: Series, seen: Sequence[Series], warnings: list[StudyWarning]) -> None:
+def _tell_refused(best: Series, seen: Sequence[Series], warnings: list[PemmaWarning]) -> None:
     """Says so when a series as long as the chosen one could not be used: it may be the one that was meant."""
     for series in seen:
         expected = series.usable or _negligible(series) or series.problem.code == "pet-not-attenuation-corrected"
         if not expected and series.count >= best.count:
             warnings.append(
-                StudyWarning(
+                PemmaWarning(
                     "series-refused",
                     f"another {NAME[series.modality]} series could not be used: {series.problem.sentence}",
                     series.problem.way_out,

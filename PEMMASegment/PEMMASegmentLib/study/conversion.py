@@ -6,9 +6,9 @@ from typing import TypeVar
 
 from pydicom import Dataset
 
-from ..core import PemmaError
+from ..core import PemmaError, PemmaWarning
 from . import tags
-from .types import StudyWarning, Typed
+from .types import Typed
 
 USE_CT = "use --inputs ct, or choose another series with --pet-series"
 NOT_SUV = "choose a PET series in Bq/ml or SUV with --pet-series, or use --inputs ct"
@@ -85,7 +85,7 @@ class Conversion:
     enhanced: bool
     doubted: bool = False
     words: list[str] = field(default_factory=list)
-    warnings: list[StudyWarning] = field(default_factory=list)
+    warnings: list[PemmaWarning] = field(default_factory=list)
     used: list[str] = field(default_factory=list)
 
     @property
@@ -93,7 +93,7 @@ class Conversion:
         return self.headers[0]
 
     def warn(self, code: str, sentence: str, way_out: str = "") -> None:
-        warning = StudyWarning(code, sentence, way_out)
+        warning = PemmaWarning(code, sentence, way_out)
         if warning not in self.warnings:
             self.warnings.append(warning)
 

@@ -11,14 +11,14 @@ from typing import ParamSpec, TypeVar
 import SimpleITK as sitk
 from pydicom import Dataset
 
-from ..core import PemmaError, Progress, no_progress
+from ..core import PemmaError, PemmaWarning, Progress, no_progress
 from ..core.progress import part
 from . import choosing, nifti, pairing, pixels, plausible, registration, tags, times
 from .examination import day_in_words
 from .pixelformat import OTHER_PET
 from .scan import File, Scan, scan
 from .series import Series, judge, modality_of
-from .types import Candidate, PetCtStudy, StudyWarning, Typed, left_out
+from .types import Candidate, PetCtStudy, Typed, left_out
 
 P, R = ParamSpec("P"), TypeVar("R")
 
@@ -57,14 +57,14 @@ def load(
     return _load_dicom(folder, ct_series, pet_series, typed, need, progress)
 
 
-def _unused(ct_series: str | None, pet_series: str | None, typed: Typed) -> tuple[StudyWarning, ...]:
+def _unused(ct_series: str | None, pet_series: str | None, typed: Typed) -> tuple[PemmaWarning, ...]:
     """What was given for headers and series that a NIfTI study does not have."""
     given = {"CT series": ct_series, "PET series": pet_series, **{f.name: getattr(typed, f.name) for f in fields(typed)}}
     names = ", ".join(name for name, value in given.items() if value is not None)
     if not names:
         return ()
     sentence = f"a NIfTI study has neither series nor headers, unused: {names}"
-    return (StudyWarning("nifti-unused", sentence, "leave them out, or give the DICOM study"),)
+    return (PemmaWarning("nifti-unused", sentence, "leave them out, or give the DICOM study"),)
 
 
 def _checked(study: PetCtStudy, need: str | None) -> PetCtStudy:
@@ -131,7 +131,7 @@ def _judge_all(scanned: Scan, typed: Typed) -> tuple[list[Series], list[Candidat
     return found, listed
 
 
-def _pair(choice: choosing.Choice, need: str | None, told: list[StudyWarning]) -> None:
+def _pair(choice: choosing.Choice, need: str | None, told: list[PemmaWarning]) -> None:
     """Tells what speaks against the pair; refuses it, or leaves out the one that `need` does without."""
     if choice.ct is None or choice.pet is None:
         return
@@ -143,7 +143,7 @@ def _pair(choice: choosing.Choice, need: str | None, told: list[StudyWarning]) -
         _leave_out(choice, "pet" if need == "ct" else "ct", problem, told)
 
 
-def _leave_out(choice: choosing.Choice, which: str, problem: PemmaError, told: list[StudyWarning]) -> None:
+def _leave_out(choice: choosing.Choice, which: str, problem: PemmaError, told: list[PemmaWarning]) -> None:
     series = getattr(choice, which)
     choice.reasons[id(series)] = f"left out: {problem.sentence}"
     setattr(choice, which, None)
@@ -151,7 +151,7 @@ def _leave_out(choice: choosing.Choice, which: str, problem: PemmaError, told: l
 
 
 def _image(
-    choice: choosing.Choice, which: str, need: str | None, progress: Progress, told: list[StudyWarning]
+    choice: choosing.Choice, which: str, need: str | None, progress: Progress, told: list[PemmaWarning]
 ) -> sitk.Image | None:
     """The chosen CT or PET with its pixels, None if there is none or if it can't be read and `need` does without."""
     series = getattr(choice, which)
@@ -170,13 +170,13 @@ def _image(
     return series.grid.image(voxels)
 
 
-def _about_dates(chosen: Sequence[Series]) -> list[StudyWarning]:
+def _about_dates(chosen: Sequence[Series]) -> list[PemmaWarning]:
     for series in chosen:
         for keyword in ("StudyDate", "SeriesDate", "AcquisitionDate", "PatientBirthDate"):
             stated = tags.text(series.header, keyword)
             day = times.date(stated)
             if stated and (day is None or day.year < 1900 or day > datetime.now() + timedelta(days=1)):
-                return [StudyWarning("date-invalid", f"{tags.title(keyword)} is no possible date", "check the export")]
+                return [PemmaWarning("date-invalid", f"{tags.title(keyword)} is no possible date", "check the export")]
     return []
 
 

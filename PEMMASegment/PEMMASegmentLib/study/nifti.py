@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from ..core import PemmaError
+from ..core import PemmaError, PemmaWarning
 from ..core.files import as_utf8
 from ..core.images import extent_mm
 from . import niftiheader, pairing, plausible, registration
-from .types import Candidate, PetCtStudy, StudyWarning, Suv, left_out
+from .types import Candidate, PetCtStudy, Suv, left_out
 
 CT_FILE, PET_FILE, MASK_FILE = "ct.nii.gz", "pet.nii.gz", "mask.nii.gz"
 
@@ -57,7 +57,7 @@ def from_files(ct_file: Path | None, pet_file: Path | None, need: str | None = N
     files = {which: file for which, file in (("ct", ct_file), ("pet", pet_file)) if file is not None}
     if not files:
         raise PemmaError("study-empty", "neither a CT nor a PET is there", "give a folder with at least one of them")
-    told: list[StudyWarning] = []
+    told: list[PemmaWarning] = []
     images, problems = _read(files, told)
     if len(images) == 2:
         try:
@@ -83,7 +83,7 @@ def from_files(ct_file: Path | None, pet_file: Path | None, need: str | None = N
 
 
 def _read(
-    files: dict[str, Path], told: list[StudyWarning]
+    files: dict[str, Path], told: list[PemmaWarning]
 ) -> tuple[dict[str, sitk.Image], dict[str, PemmaError]]:
     """The images that can be used, and why the others can't."""
     images, problems = {}, {}
@@ -96,7 +96,7 @@ def _read(
     return images, problems
 
 
-def _overlap(ct: sitk.Image, pet: sitk.Image) -> list[StudyWarning]:
+def _overlap(ct: sitk.Image, pet: sitk.Image) -> list[PemmaWarning]:
     step = float(np.abs(np.reshape(pet.GetDirection(), (3, 3))[2]) @ pet.GetSpacing())
     return pairing.check_overlap(extent_mm(ct), extent_mm(pet), step, PET_FILE)
 
@@ -105,7 +105,7 @@ def _with_way_out(problem: PemmaError, other: str) -> PemmaError:
     return PemmaError(problem.code, problem.sentence, f"{problem.way_out}, or use --inputs {other}", problem.place)
 
 
-def read_volume(file: Path, pixel_type: int) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
+def read_volume(file: Path, pixel_type: int) -> tuple[sitk.Image, tuple[PemmaWarning, ...]]:
     """A 3D image in LPS millimetres with the file's slope and intercept applied, and what is doubtful about its place.
 
     pixel_type: as in sitk.ReadImage. Raises PemmaError when the file can't be read, is not a volume, gives two voxel sizes,
@@ -150,7 +150,7 @@ def _finite(image: sitk.Image, file: Path) -> np.ndarray:
     return voxels
 
 
-def _read_ct(file: Path) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
+def _read_ct(file: Path) -> tuple[sitk.Image, tuple[PemmaWarning, ...]]:
     image, notes = read_volume(file, sitk.sitkUnknown)
     voxels = _finite(image, file)
     low, high = float(voxels.min()), float(voxels.max())
@@ -160,7 +160,7 @@ def _read_ct(file: Path) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
         )
     if low > -200:
         sentence = f"no voxel of the CT is air (lowest value {low:g}); its values may not be HU"
-        notes += (StudyWarning("ct-hu-doubtful", sentence, "check that the CT is in HU"),)
+        notes += (PemmaWarning("ct-hu-doubtful", sentence, "check that the CT is in HU"),)
     return as_int16(image), notes
 
 
@@ -172,7 +172,7 @@ def as_int16(image: sitk.Image) -> sitk.Image:
     return sitk.Clamp(whole, sitk.sitkInt16, -32768, 32767)
 
 
-def _read_pet(file: Path) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
+def _read_pet(file: Path) -> tuple[sitk.Image, tuple[PemmaWarning, ...]]:
     image, notes = read_volume(file, sitk.sitkFloat32)
     voxels = _finite(image, file)
     odd = [*plausible.check_pet(voxels, _OTHER_PET, file.name), *plausible.check_units(voxels, file.name)]

@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from ..core import PemmaError
-from .types import StudyWarning
+from ..core import PemmaError, PemmaWarning
 
 _LENGTH, _FIRST_VOXEL = 348, 352  # bytes of a NIfTI-1 header; where voxels can begin in a file of one piece
 _FIELDS = {
@@ -51,7 +50,7 @@ def not_finite(file: Path) -> PemmaError:
     return PemmaError("image-not-finite", sentence, "replace NaN and infinity", file.name)
 
 
-def check_place(header: np.void, image: sitk.Image, name: str) -> tuple[StudyWarning, ...]:
+def check_place(header: np.void, image: sitk.Image, name: str) -> tuple[PemmaWarning, ...]:
     """A warning for a place that is not given, or given twice (qform and sform) and half a voxel or more apart.
 
     image: as ITK read it, which takes its spacing from pixdim and its place, by rules of its own, from one of the two forms.
@@ -60,7 +59,7 @@ def check_place(header: np.void, image: sitk.Image, name: str) -> tuple[StudyWar
     forms = _forms(header)
     if not forms:
         sentence = f"{name} does not say where in space it lies (qform and sform code 0)"
-        return (StudyWarning("image-place-unknown", sentence, "write it with its qform or sform"),)
+        return (PemmaWarning("image-place-unknown", sentence, "write it with its qform or sform"),)
     if "sform" in forms:
         _check_size(np.linalg.norm(forms["sform"][:, :3], axis=0), np.array(image.GetSpacing()), name)
     apart = {which: _apart(form, image) for which, form in forms.items()}  # mm, voxels
@@ -69,7 +68,7 @@ def check_place(header: np.void, image: sitk.Image, name: str) -> tuple[StudyWar
     used = min(apart, key=apart.get)
     mm = max(mm for mm, _ in apart.values())
     sentence = f"{name} gives two places: its qform and sform lie up to {mm:.0f} mm apart, and the {used} is used"
-    return (StudyWarning("image-place-doubtful", sentence, "write it again with the right one in both"),)
+    return (PemmaWarning("image-place-doubtful", sentence, "write it again with the right one in both"),)
 
 
 def _check_size(sform: np.ndarray, used: np.ndarray, name: str) -> None:

@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydicom import Dataset
 
-from ..core import PemmaError
+from ..core import PemmaError, PemmaWarning
 from . import tags
 from .examination import days_between, told_apart_by
-from .types import StudyWarning
 
 if TYPE_CHECKING:
     from .series import Series
@@ -17,14 +16,14 @@ if TYPE_CHECKING:
 ALIKE_VOXELS = 2.5
 
 
-def pair(ct: "Series", pet: "Series") -> list[StudyWarning]:
+def pair(ct: "Series", pet: "Series") -> list[PemmaWarning]:
     """Whether these two belong together. Refuses other patients, other days under another study, and no overlap."""
     step = float(np.abs(pet.grid.direction[2]) @ pet.grid.spacing)
     told = check_headers(ct.header, pet.header)
     return told + check_overlap(ct.grid.extent(), pet.grid.extent(), step, "(0020,0032)")
 
 
-def check_headers(ct: Dataset, pet: Dataset) -> list[StudyWarning]:
+def check_headers(ct: Dataset, pet: Dataset) -> list[PemmaWarning]:
     """The same by a header of each alone, wherever the images lie."""
     found = []
     if keyword := told_apart_by((ct, pet)):
@@ -44,7 +43,7 @@ def check_headers(ct: Dataset, pet: Dataset) -> list[StudyWarning]:
                 "(0020,000D)",
             )
         found.append(
-            StudyWarning(
+            PemmaWarning(
                 "different-studies",
                 "CT and PET have different Study Instance UIDs (0020,000D)",
                 "check that they belong together",
@@ -52,14 +51,14 @@ def check_headers(ct: Dataset, pet: Dataset) -> list[StudyWarning]:
         )
     elif days is not None and days > 1:
         found.append(
-            StudyWarning(
+            PemmaWarning(
                 "different-days", f"CT and PET of this study are {days} days apart", "check that they belong together"
             )
         )
     frame = tags.text(ct, "FrameOfReferenceUID")
     if not frame or frame != tags.text(pet, "FrameOfReferenceUID"):
         found.append(
-            StudyWarning(
+            PemmaWarning(
                 "frame-of-reference",
                 "CT and PET do not share a Frame of Reference UID (0020,0052): their alignment is not guaranteed",
                 "check the fusion",
@@ -68,7 +67,7 @@ def check_headers(ct: Dataset, pet: Dataset) -> list[StudyWarning]:
     return found
 
 
-def check_overlap(ct: np.ndarray, pet: np.ndarray, step: float, place: str) -> list[StudyWarning]:
+def check_overlap(ct: np.ndarray, pet: np.ndarray, step: float, place: str) -> list[PemmaWarning]:
     """Whether boxes (3, 2) in LPS mm show one region. Refuses under a quarter of the PET's length, tells under 80 % and of
     an end of the PET that lies beyond the CT; step: of the PET's voxels along it, mm."""
     share = _share(ct, pet)
@@ -81,7 +80,7 @@ def check_overlap(ct: np.ndarray, pet: np.ndarray, step: float, place: str) -> l
     if share < 0.8 or ends.max() > ALIKE_VOXELS * step:
         long = np.ptp(pet[2])
         sentence = f"only {long - ends.sum():.0f} of the {long:.0f} mm of the PET's length lie on the CT"
-        return [StudyWarning("ct-pet-overlap", sentence, "a tumour there is missed or measured in part")]
+        return [PemmaWarning("ct-pet-overlap", sentence, "a tumour there is missed or measured in part")]
     return []
 
 

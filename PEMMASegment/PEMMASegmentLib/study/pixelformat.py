@@ -8,11 +8,10 @@ from pydicom import Dataset
 from pydicom.pixels import get_decoder
 from pydicom.uid import UID, JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1, JPEGLSNearLossless
 
-from ..core import PemmaError
+from ..core import PemmaError, PemmaWarning
 from . import tags
 from .scan import File
 from .tags import EXPORT_AGAIN
-from .types import StudyWarning
 
 if TYPE_CHECKING:
     from .series import Slice
@@ -25,9 +24,9 @@ BY_SIMPLEITK = (JPEGLossless, JPEGLosslessSV1)
 OTHER_PET = "choose another series with --pet-series, or use --inputs ct"
 
 
-def check(modality: str, slices: Sequence["Slice"]) -> list[StudyWarning]:
+def check(modality: str, slices: Sequence["Slice"]) -> list[PemmaWarning]:
     """Refuses pixel formats that can't be loaded in full truth; warns of what is doubtful. Reads no pixels."""
-    found: list[StudyWarning] = []
+    found: list[PemmaWarning] = []
     for keyword in (
         "BitsAllocated",
         "BitsStored",
@@ -48,7 +47,7 @@ def check(modality: str, slices: Sequence["Slice"]) -> list[StudyWarning]:
     return found + check_values(modality, [(one.header, one.file.syntax) for one in slices])
 
 
-def check_values(modality: str, slices: Iterable[tuple[Dataset, UID]]) -> list[StudyWarning]:
+def check_values(modality: str, slices: Iterable[tuple[Dataset, UID]]) -> list[PemmaWarning]:
     """Refuses values that are no HU or no longer quantitative, by header and transfer syntax of each slice; warns of a lossy
     CT."""
     lossy = False
@@ -64,7 +63,7 @@ def check_values(modality: str, slices: Iterable[tuple[Dataset, UID]]) -> list[S
     if lossy and modality == "PT":
         raise PemmaError("pet-lossy", "the PET is lossy compressed and no longer quantitative", OTHER_PET, "(0028,2110)")
     way_out = "prefer a series without lossy compression"
-    return [StudyWarning("ct-lossy", "the CT is lossy compressed", way_out)] if lossy else []
+    return [PemmaWarning("ct-lossy", "the CT is lossy compressed", way_out)] if lossy else []
 
 
 def _same_format(slices: Sequence["Slice"], keyword: str) -> None:
@@ -77,7 +76,7 @@ def _same_format(slices: Sequence["Slice"], keyword: str) -> None:
         )
 
 
-def _check_colour(modality: str, one: "Slice", found: list[StudyWarning]) -> None:
+def _check_colour(modality: str, one: "Slice", found: list[PemmaWarning]) -> None:
     samples = tags.number(one.header, "SamplesPerPixel") or 1
     meaning = tags.text(one.header, "PhotometricInterpretation").upper() or "MONOCHROME2"
     if samples != 1 or meaning not in ("MONOCHROME1", "MONOCHROME2"):
@@ -96,7 +95,7 @@ def _check_colour(modality: str, one: "Slice", found: list[StudyWarning]) -> Non
                 "(0028,0004)",
             )
         found.append(
-            StudyWarning(
+            PemmaWarning(
                 "inverted-display",
                 "Photometric Interpretation (0028,0004) is MONOCHROME1: the display is "
                 "inverted, the values were left as they are",

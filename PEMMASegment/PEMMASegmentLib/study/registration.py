@@ -14,8 +14,8 @@ from math import ceil
 import numpy as np
 import SimpleITK as sitk
 
+from ..core import PemmaWarning
 from ..core.images import extent_mm
-from .types import StudyWarning
 
 _STEP_MM, _LEAST_MM, _MOST_MM = 6.0, 15.0, 72.0  # of the coarse grid; shifts that are looked for
 _SMALLEST_MM = 100.0  # of what both show, along the axis looked at
@@ -26,7 +26,7 @@ _ROWS, _COLUMNS = len(_HU) + 1, len(_SUV) + 1
 _AXES = (("left and right", 0.04), ("front and back", 0.04), ("head and feet", 0.06))
 
 
-def check(ct: sitk.Image, pet: sitk.Image) -> tuple[StudyWarning, ...]:
+def check(ct: sitk.Image, pet: sitk.Image) -> tuple[PemmaWarning, ...]:
     """A warning with axis and size of the shift, if there is one. ct: HU; pet: SUVbw."""
     tissue, uptake = _classes(ct, pet)
     found = [(gain / _AXES[axis][1], _AXES[axis][0], mm) for axis in range(3) for gain, mm in _gain(tissue, uptake, axis)]
@@ -34,7 +34,7 @@ def check(ct: sitk.Image, pet: sitk.Image) -> tuple[StudyWarning, ...]:
     if gain <= 1:
         return ()
     sentence = f"CT and PET seem to be shifted by about {mm:.0f} mm along {along}"
-    return (StudyWarning("ct-pet-shifted", sentence, "check the registration before you trust any figure"),)
+    return (PemmaWarning("ct-pet-shifted", sentence, "check the registration before you trust any figure"),)
 
 
 def _classes(ct: sitk.Image, pet: sitk.Image) -> tuple[np.ndarray, np.ndarray]:

@@ -21,10 +21,9 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from ..core import PemmaError, Progress
+from ..core import PemmaError, PemmaWarning, Progress
 from . import nifti
 from .tags import EXPORT_AGAIN
-from .types import StudyWarning
 
 MOST_FILES = 50_000
 LARGEST_VALUE = 1 << 16  # bytes; longer values (private blobs, icons) are skipped, so memory stays bounded
@@ -94,7 +93,7 @@ class Scan:
     """All DICOM files of a folder, in order of their paths, and what was skipped."""
 
     files: list[File] = field(default_factory=list)
-    warnings: list[StudyWarning] = field(default_factory=list)
+    warnings: list[PemmaWarning] = field(default_factory=list)
 
 
 def scan(folder: Path, progress: Progress) -> Scan:
@@ -197,21 +196,21 @@ def unreachable(problem: OSError, name: str) -> PemmaError:
     )
 
 
-def _about_skipped(others: list[Path], dead_links: int) -> list[StudyWarning]:
+def _about_skipped(others: list[Path], dead_links: int) -> list[PemmaWarning]:
     found = []
     wrong = sum(path.suffix.lower() in DICOM_NAMES for path in others)
     if wrong:
         found.append(
-            StudyWarning(
+            PemmaWarning(
                 "not-dicom",
                 f"{wrong} file{'s' * (wrong > 1)} named like DICOM are not DICOM and were skipped",
                 "check that the export is complete",
             )
         )
     if any(map(_is_archive, others)):
-        found.append(StudyWarning("archive-ignored", "an archive in the folder was ignored", "unpack it first"))
+        found.append(PemmaWarning("archive-ignored", "an archive in the folder was ignored", "unpack it first"))
     if dead_links:
-        found.append(StudyWarning("dead-link", f"{dead_links} links that lead nowhere were skipped"))
+        found.append(PemmaWarning("dead-link", f"{dead_links} links that lead nowhere were skipped"))
     return found
 
 

@@ -16,12 +16,12 @@ from pydicom.uid import (
     PositronEmissionTomographyImageStorage,
 )
 
-from ..core import PemmaError
+from ..core import PemmaError, PemmaWarning
 from . import frames, geometry, pixelformat, pixels, series_files, suv, tags
 from .examination import refuse_frames_of_reference
 from .scan import File
 from .tags import EXPORT_AGAIN
-from .types import StudyWarning, Typed
+from .types import Typed
 
 #: SOP class -> (modality, is it multi-frame, is it legacy converted)
 CLASSES = {
@@ -60,12 +60,12 @@ class Series:
     slices: list[Slice] = field(default_factory=list)
     grid: geometry.Grid | None = None
     plan: suv.Plan | None = None
-    warnings: list[StudyWarning] = field(default_factory=list)
+    warnings: list[PemmaWarning] = field(default_factory=list)
     problem: PemmaError | None = None
     part: str = ""
 
     def warn(self, code: str, sentence: str, way_out: str = "") -> None:
-        self.warnings.append(StudyWarning(code, sentence, way_out))
+        self.warnings.append(PemmaWarning(code, sentence, way_out))
 
     @property
     def header(self) -> Dataset:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from pydicom import Dataset
 
-from ..core import PemmaError
+from ..core import PemmaError, PemmaWarning
 from . import activity, bodysize, isotopes, quantities, tags
 from .conversion import NOT_SUV, USE_CT, Conversion
-from .types import StudyWarning, Suv, Typed
+from .types import Suv, Typed
 
 PHILIPS = (0x7053, "Philips PET Private Group")
 BY_ACTIVITY = "CNTS, Philips activity concentration factor (7053,1009)"
@@ -25,7 +25,7 @@ class Plan:
 
     factors: np.ndarray
     summary: Suv
-    warnings: tuple[StudyWarning, ...]
+    warnings: tuple[PemmaWarning, ...]
 
 
 def plan(headers: Sequence[Dataset], typed: Typed = Typed(), enhanced: bool = False) -> Plan:

@@ -5,24 +5,15 @@ from typing import TYPE_CHECKING
 
 import SimpleITK as sitk
 
-from ..core import PemmaError
+from ..core import PemmaError, PemmaWarning
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
 
-@dataclass(frozen=True)
-class StudyWarning:
-    """Something true that the user should know: code, one sentence, what to do."""
-
-    code: str
-    sentence: str
-    way_out: str = ""
-
-
-def left_out(which: str, problem: PemmaError) -> StudyWarning:
+def left_out(which: str, problem: PemmaError) -> PemmaWarning:
     """Says that the "ct" or "pet" of a study is not used, and why."""
-    return StudyWarning(f"{which}-left-out", f"the {which.upper()} was left out: {problem.sentence}", problem.way_out)
+    return PemmaWarning(f"{which}-left-out", f"the {which.upper()} was left out: {problem.sentence}", problem.way_out)
 
 
 @dataclass(frozen=True)
@@ -79,7 +70,7 @@ class PetCtStudy:
     ct_headers: tuple["Dataset", ...] = ()
     pet_headers: tuple["Dataset", ...] = ()
     suv: Suv | None = None
-    warnings: tuple[StudyWarning, ...] = ()
+    warnings: tuple[PemmaWarning, ...] = ()
     candidates: tuple[Candidate, ...] = field(default=())
     study_key: str = ""
     kind: str = "dicom"

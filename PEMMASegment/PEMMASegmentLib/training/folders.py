@@ -9,11 +9,11 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from ..core import PemmaError
+from ..core import PemmaError, PemmaWarning
 from ..study import annotation, nifti
 from ..study.annotation.files import headers
 from ..study.annotation.rtstruct import clean_name, looks_like_tumour, same_name, short_name
-from ..study.types import PetCtStudy, StudyWarning
+from ..study.types import PetCtStudy
 
 _LAYOUTS = (
     "give one sub-folder a case with ct.nii.gz, pet.nii.gz and mask.nii.gz, or one sub-folder a DICOM study with "
@@ -110,7 +110,7 @@ def _patient_id(folder: Path) -> str | None:
 
 
 def _read_files(load: Callable[[], PetCtStudy], label_file: Path, roi_name: str | None,
-                values: Collection[int] | None = None, told: tuple[StudyWarning, ...] = ()) -> tuple[PetCtStudy, sitk.Image]:
+                values: Collection[int] | None = None, told: tuple[PemmaWarning, ...] = ()) -> tuple[PetCtStudy, sitk.Image]:
     study = load()
     return _labelled(replace(study, warnings=(*study.warnings, *told)), label_file, roi_name, values)
 
@@ -176,7 +176,7 @@ def _reading(labels: dict[str, frozenset[int]], roi_name: str | None) -> Callabl
         if roi_name is not None:
             sentence = f"dataset.json has no label {short_name(clean_name(roi_name))!r}"
         raise PemmaError("annotation-roi", sentence, f"name one with --annotation-roi: {names}", "dataset.json")
-    told = (StudyWarning("annotation-segments", f"of the labels {names} only {used} are taken"),)
+    told = (PemmaWarning("annotation-segments", f"of the labels {names} only {used} are taken"),)
     values = frozenset().union(*(labels[name] for name in chosen))
     all_of_them = roi_name is not None or values == frozenset().union(*labels.values())
     return partial(_read_files, roi_name=None, values=values, told=() if all_of_them else told)

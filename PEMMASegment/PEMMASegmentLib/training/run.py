@@ -14,12 +14,12 @@ import torch
 import torch.distributed as dist
 
 from .. import __version__
-from ..core import Cancelled, PemmaError, Progress, no_progress
+from ..core import Cancelled, PemmaError, PemmaWarning, Progress, no_progress
 from ..core.progress import part
 from ..network.files import ModelCard, Region, save_model
 from ..network.pemma import Pemma
 from ..network.preprocess import longest_mm
-from ..study.types import PetCtStudy, StudyWarning
+from ..study.types import PetCtStudy
 from . import stored
 from .config import GROUPS, Config, Stage, read_config
 from .folders import CaseRef
@@ -32,7 +32,7 @@ from .windows import TrainingCase, to_case
 _WAIT = timedelta(hours=24)
 
 #: Is told a case's name and the warnings of its study and annotation, once a case.
-Told = Callable[[str, tuple[StudyWarning, ...]], None]
+Told = Callable[[str, tuple[PemmaWarning, ...]], None]
 
 #: The cases of the selection patients, each with whether its annotation marks a tumour.
 Selection = list[tuple[CaseRef, bool]]
@@ -189,11 +189,11 @@ def _uses(stage: Stage, case: PetCtStudy | TrainingCase) -> bool:
     return case.ct is not None and (stage.name == "ct" or case.pet is not None)
 
 
-def _unused(study: PetCtStudy, config: Config) -> tuple[StudyWarning, ...]:
+def _unused(study: PetCtStudy, config: Config) -> tuple[PemmaWarning, ...]:
     """Says by which stages a case is passed over."""
     names = dict.fromkeys(stage.name for stage in config.stages if not _uses(stage, study))
     missing = "CT" if study.ct is None else "PET"
-    return (StudyWarning("train-unused", f"not used by stage{'s' * (len(names) > 1)} {' and '.join(names)}: the case "
+    return (PemmaWarning("train-unused", f"not used by stage{'s' * (len(names) > 1)} {' and '.join(names)}: the case "
                          f"has no {missing}", f"add the {missing} to have it trained on"),) if names else ()
 
 

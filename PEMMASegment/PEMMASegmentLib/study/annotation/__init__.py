@@ -9,11 +9,11 @@ import pydicom
 import SimpleITK as sitk
 from pydicom.dataelem import RawDataElement
 
-from ...core import PemmaError
+from ...core import PemmaError, PemmaWarning
 from ..nifti import MASK_FILE
 from ..scan import READ_ERRORS, printable
 from ..tags import VALUE_ERRORS
-from ..types import PetCtStudy, StudyWarning
+from ..types import PetCtStudy
 from . import rtstruct, seg
 from .belonging import check_belonging
 from .files import header_of, headers
@@ -53,7 +53,7 @@ def find(folder: Path, if_several: str = "choose one with --annotation FILE") ->
 
 def read(
     file: Path, study: PetCtStudy, *, roi_name: str | None = None, values: Collection[int] | None = None
-) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
+) -> tuple[sitk.Image, tuple[PemmaWarning, ...]]:
     """The annotation as a label (uint8: 0, 1) on `study.grid`, and what the user should know.
 
     roi_name: structure or segment label; without it the only one, or the only one named like GTV, tumour or lesion
@@ -78,7 +78,7 @@ def read(
         with _naming(file):
             label, notes = read_mask(file, study.grid, values)
         if roi_name is not None:
-            notes += (StudyWarning("annotation-roi", "a mask image has no named structures: --annotation-roi unused"),)
+            notes += (PemmaWarning("annotation-roi", "a mask image has no named structures: --annotation-roi unused"),)
     return label, (*notes, *_extremes(label))
 
 
@@ -118,12 +118,12 @@ def _naming(file: Path):
         raise PemmaError(error.code, error.sentence, error.way_out, error.place or file.name) from error
 
 
-def _extremes(label: sitk.Image) -> tuple[StudyWarning, ...]:
+def _extremes(label: sitk.Image) -> tuple[PemmaWarning, ...]:
     voxels = sitk.GetArrayViewFromImage(label)
     if not voxels.any():
-        return (StudyWarning("annotation-empty", "the annotation marks no voxel of the study"),)
+        return (PemmaWarning("annotation-empty", "the annotation marks no voxel of the study"),)
     if voxels.all():
-        return (StudyWarning("annotation-full", "the annotation marks every voxel of the study"),)
+        return (PemmaWarning("annotation-full", "the annotation marks every voxel of the study"),)
     return ()
 
 

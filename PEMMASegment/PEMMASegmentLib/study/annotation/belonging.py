@@ -4,15 +4,15 @@ from collections.abc import Callable
 
 from pydicom import Dataset
 
-from ...core import PemmaError
+from ...core import PemmaError, PemmaWarning
 from .. import tags, times
-from ..types import PetCtStudy, StudyWarning
+from ..types import PetCtStudy
 
 _UNKNOWN = "annotation-frame-unknown"
 _ELSEWHERE = "give the annotation drawn on this study's CT or PET"
 
 
-def check_belonging(annotation: Dataset, frames: frozenset[str], study: PetCtStudy) -> tuple[StudyWarning, ...]:
+def check_belonging(annotation: Dataset, frames: frozenset[str], study: PetCtStudy) -> tuple[PemmaWarning, ...]:
     """What is unproven about the annotation's place and patient. Raises PemmaError when it belongs elsewhere.
 
     frames: Frame of Reference UIDs that the annotation claims. A NIfTI study has none, so that nothing is checked. Another
@@ -27,21 +27,21 @@ def check_belonging(annotation: Dataset, frames: frozenset[str], study: PetCtStu
     sentence = f"the annotation states another {' and '.join(differ)} than the study"
     if any(note.code == _UNKNOWN for note in notes):
         raise PemmaError("annotation-patient", f"{sentence}, and no frame of reference ties them together", _ELSEWHERE)
-    return (*notes, StudyWarning("annotation-patient", sentence, "check that it is a contour of this patient"))
+    return (*notes, PemmaWarning("annotation-patient", sentence, "check that it is a contour of this patient"))
 
 
-def _about_frames(stated: frozenset[str], study: PetCtStudy) -> tuple[StudyWarning, ...]:
+def _about_frames(stated: frozenset[str], study: PetCtStudy) -> tuple[PemmaWarning, ...]:
     grid, all_frames = _frames(study.grid_headers), _frames(study.ct_headers) | _frames(study.pet_headers)
     if not stated or not grid:
         which = "annotation" if not stated else "study's CT" if study.ct is not None else "study's PET"
         sentence = f"the {which} names no frame of reference; the annotation's coordinates are taken as the study's"
-        return (StudyWarning(_UNKNOWN, sentence, "look at the contour on the images"),)
+        return (PemmaWarning(_UNKNOWN, sentence, "look at the contour on the images"),)
     if not stated <= all_frames:
         sentence = "the annotation belongs to another frame of reference than the study"
         raise PemmaError("annotation-frame", sentence, _ELSEWHERE)
     if not stated <= grid:
         sentence = "the annotation was drawn on the other series, whose frame of reference differs"
-        return (StudyWarning("annotation-frame-other", sentence, "check the alignment of CT and PET"),)
+        return (PemmaWarning("annotation-frame-other", sentence, "check the alignment of CT and PET"),)
     return ()
 
 

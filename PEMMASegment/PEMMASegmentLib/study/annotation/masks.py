@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from ...core import PemmaError
+from ...core import PemmaError, PemmaWarning
 from ...core.images import like, to_grid_of
 from ..nifti import read_volume
-from ..types import StudyWarning
 
 _SAME_VOXEL = 0.05  # voxels by which the corners of equal grids may differ (headers in float32)
 _TIE = 1e-3  # voxels by which a mask is moved, so that of two faces that fall onto voxel centres one counts, not both
@@ -17,7 +16,7 @@ _TIE = 1e-3  # voxels by which a mask is moved, so that of two faces that fall o
 
 def read_mask(
     file: Path, grid: sitk.Image, values: Collection[int] | None = None
-) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
+) -> tuple[sitk.Image, tuple[PemmaWarning, ...]]:
     """An image file of labels (tumour: `values`, None: above zero) or probabilities (0.5 or more) on `grid`, and warnings."""
     image, place = read_volume(file, sitk.sitkFloat32)
     voxels = sitk.GetArrayViewFromImage(image)
@@ -28,7 +27,7 @@ def read_mask(
     return label, (*place, *notes)
 
 
-def put_on(mask: sitk.Image, grid: sitk.Image) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
+def put_on(mask: sitk.Image, grid: sitk.Image) -> tuple[sitk.Image, tuple[PemmaWarning, ...]]:
     """A mask (0, 1) as uint8 on `grid`: voxel for voxel where the grids agree, else linear and 0.5 or more.
 
     Raises PemmaError when marked voxels are there but none in the grid.
@@ -44,10 +43,10 @@ def put_on(mask: sitk.Image, grid: sitk.Image) -> tuple[sitk.Image, tuple[StudyW
             "the annotation lies outside the study's volume, or is finer than its voxels",
             "give the annotation of this study",
         )
-    notes = (StudyWarning("annotation-resampled", "the annotation has another grid than the study and was resampled"),)
+    notes = (PemmaWarning("annotation-resampled", "the annotation has another grid than the study and was resampled"),)
     if _marked_ml(label) < 0.8 * marked:
         lost = f"{marked - _marked_ml(label):.1f} of {marked:.1f} ml of the annotation are lost on the study's grid"
-        notes += (StudyWarning("annotation-cut", lost, "check that annotation and study belong together"),)
+        notes += (PemmaWarning("annotation-cut", lost, "check that annotation and study belong together"),)
     return label, notes
 
 

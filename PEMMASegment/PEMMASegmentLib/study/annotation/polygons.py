@@ -3,15 +3,14 @@
 import numpy as np
 import SimpleITK as sitk
 
-from ...core import PemmaError
+from ...core import PemmaError, PemmaWarning
 from ...core.images import like, to_grid_of
-from ..types import StudyWarning
 from .stacks import BETWEEN, THICKEST_MM, counted, fill_slices, usual
 
 _OFF_PLANE_MM = 0.5  # a contour that leaves its own best plane by more is damaged
 
 
-def fill(contours: list[np.ndarray], grid: sitk.Image) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
+def fill(contours: list[np.ndarray], grid: sitk.Image) -> tuple[sitk.Image, tuple[PemmaWarning, ...]]:
     """Contours, each (n, 3) in LPS mm, as a label (uint8) on `grid`, and what the user should know.
 
     Contours in the grid's slices are filled at its voxel centres. Contours in other planes are filled on a grid of
@@ -30,7 +29,7 @@ def fill(contours: list[np.ndarray], grid: sitk.Image) -> tuple[sitk.Image, tupl
     own = _grid_of_planes(flat, grid)
     voxels, more = fill_slices([_to_index(c, own) for c in flat], own)
     inside = to_grid_of(like(voxels.astype(np.float32), own), grid, outside=0.0)
-    note = StudyWarning("contour-planes", "the contours lie in other planes than the study's slices: resampled")
+    note = PemmaWarning("contour-planes", "the contours lie in other planes than the study's slices: resampled")
     return sitk.Cast(inside >= 0.5, sitk.sitkUInt8), (*notes, *more, note)
 
 
@@ -52,7 +51,7 @@ def _thickness_mm(contour: np.ndarray) -> float:
     return _plane_of(contour)[1]
 
 
-def _inside(contours: list[np.ndarray], grid: sitk.Image) -> tuple[list[np.ndarray], tuple[StudyWarning, ...]]:
+def _inside(contours: list[np.ndarray], grid: sitk.Image) -> tuple[list[np.ndarray], tuple[PemmaWarning, ...]]:
     """The contours that may reach into the grid, and a note on those that reach or lie outside."""
     low, high = np.full(3, -0.5), np.array(grid.GetSize()) - 0.5
     index = [_to_index(c, grid) for c in contours]

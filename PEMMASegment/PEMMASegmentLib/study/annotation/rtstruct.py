@@ -11,9 +11,8 @@ import numpy as np
 import SimpleITK as sitk
 from pydicom import Dataset
 
-from ...core import PemmaError
+from ...core import PemmaError, PemmaWarning
 from ...core.images import like
-from ..types import StudyWarning
 from .polygons import fill
 
 _TUMOUR = re.compile(r"gtv|tumou?r|lesion", re.IGNORECASE)
@@ -102,9 +101,9 @@ def read_rois(dataset: Dataset) -> list[Roi]:
     return [replace(roi, name=f"{roi.name} #{roi.number}") if times[roi.name] > 1 else roi for roi in rois]
 
 
-def fill_roi(roi: Roi, grid: sitk.Image) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
+def fill_roi(roi: Roi, grid: sitk.Image) -> tuple[sitk.Image, tuple[PemmaWarning, ...]]:
     """The structure as a label on `grid`, empty (with a warning) when it has no area."""
-    notes = tuple(StudyWarning("contour-skipped", f"contours skipped ({why}): {n}") for why, n in roi.skipped.items())
+    notes = tuple(PemmaWarning("contour-skipped", f"contours skipped ({why}): {n}") for why, n in roi.skipped.items())
     if not roi.contours:
         columns, rows, slices = grid.GetSize()
         return like(np.zeros((slices, rows, columns), np.uint8), grid), notes

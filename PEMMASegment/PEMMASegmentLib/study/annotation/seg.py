@@ -10,10 +10,10 @@ from pydicom import Dataset
 from pydicom.pixels import iter_pixels
 from pydicom.uid import ExplicitVRLittleEndian
 
-from ...core import PemmaError
+from ...core import PemmaError, PemmaWarning
 from ...core.images import like
 from .. import tags
-from ..types import PetCtStudy, StudyWarning
+from ..types import PetCtStudy
 from .masks import put_on
 from .rtstruct import clean_name, looks_like_tumour, same_name, short_name
 
@@ -82,7 +82,7 @@ def understand(dataset: Dataset) -> Content:
     return Content(dataset, kind, labels, codes, frames, (rows, columns), half, apart, thick, frame_of_reference)
 
 
-def choose(content: Content, wanted: str | None) -> tuple[set[int], tuple[StudyWarning, ...]]:
+def choose(content: Content, wanted: str | None) -> tuple[set[int], tuple[PemmaWarning, ...]]:
     """Numbers of the segments to unite: those labelled `wanted`, else those named like a tumour, else coded as one, else
     all that are told apart by nothing but a number.
 
@@ -106,7 +106,7 @@ def choose(content: Content, wanted: str | None) -> tuple[set[int], tuple[StudyW
     if len(tumours) == len(labels):
         return tumours, ()
     used = ", ".join(short_name(labels[n]) for n in sorted(tumours)[:20])
-    return tumours, (StudyWarning("annotation-segments", f"of the segments {names} only {used} are taken"),)
+    return tumours, (PemmaWarning("annotation-segments", f"of the segments {names} only {used} are taken"),)
 
 
 def _alike(content: Content) -> bool:
@@ -123,7 +123,7 @@ def _codes(segment: Dataset) -> frozenset[str]:
     return frozenset(str(code.get("CodeValue") or "") for keyword in keywords for code in segment.get(keyword) or [])
 
 
-def fill(content: Content, numbers: set[int], study: PetCtStudy) -> tuple[sitk.Image, tuple[StudyWarning, ...]]:
+def fill(content: Content, numbers: set[int], study: PetCtStudy) -> tuple[sitk.Image, tuple[PemmaWarning, ...]]:
     """The segments together as a label (uint8) on the study's grid: pasted where frames are its slices, else resampled."""
     grid = study.grid
     places = [_offset(frame, grid, *content.size) for frame in content.frames]

@@ -13,7 +13,7 @@ from scipy.ndimage import binary_propagation, distance_transform_edt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from ..types import StudyWarning
+from ...core import PemmaWarning
 
 THICKEST_MM = 12.0  # planes farther apart than this are separate drawings, not thick slices
 BETWEEN = 0.1  # slices; a plane farther from its slice is said
@@ -51,7 +51,7 @@ class _Stack:
         return bool(((np.diff(np.floor(positions + 0.5)) > 1) & follows).any())
 
 
-def fill_slices(index: list[np.ndarray], grid: sitk.Image) -> tuple[np.ndarray, tuple[StudyWarning, ...]]:
+def fill_slices(index: list[np.ndarray], grid: sitk.Image) -> tuple[np.ndarray, tuple[PemmaWarning, ...]]:
     """Contours (n, 3) in voxel index, flat in the grid's slices, to voxels (z, y, x) uint8; and what the user should know."""
     columns, rows, slices = grid.GetSize()
     voxels = np.zeros((slices, rows, columns), np.uint8)
@@ -249,12 +249,12 @@ def _signed_distance(mask: np.ndarray) -> np.ndarray:
     return distance_transform_edt(mask) - distance_transform_edt(~mask)
 
 
-def counted(count: int, code: str, words: str, way_out: str = "") -> tuple[StudyWarning, ...]:
+def counted(count: int, code: str, words: str, way_out: str = "") -> tuple[PemmaWarning, ...]:
     """A warning that ends in a count; none for 0."""
-    return (StudyWarning(code, f"{words}: {count}", way_out),) if count else ()
+    return (PemmaWarning(code, f"{words}: {count}", way_out),) if count else ()
 
 
-def _notes(stacks: list[_Stack], spacing: float) -> tuple[StudyWarning, ...]:
+def _notes(stacks: list[_Stack], spacing: float) -> tuple[PemmaWarning, ...]:
     thick, fine = ([s for s in stacks if getattr(s, kind)] for kind in ("thick", "fine"))
     as_drawn = _positions([s for s in stacks if not s.thick and not s.fine])
     notes = _other_slices(thick, spacing, "blended between them") + _other_slices(fine, spacing, "the nearest taken")
@@ -274,13 +274,13 @@ def _positions(stacks: list[_Stack]) -> np.ndarray:
     return np.array(sorted({position for stack in stacks for position, _ in stack.planes}))
 
 
-def _other_slices(stacks: list[_Stack], spacing: float, words: str) -> tuple[StudyWarning, ...]:
+def _other_slices(stacks: list[_Stack], spacing: float, words: str) -> tuple[PemmaWarning, ...]:
     if not stacks:
         return ()
     least, most = (f"{end(stack.step for stack in stacks) * spacing:.2f}" for end in (min, max))
     apart = least if least == most else f"{least} to {most}"
     sentence = f"the contours are {apart} mm apart, the study's slices {spacing:.2f} mm: {words}"
-    return (StudyWarning("contour-other-slices", sentence),)
+    return (PemmaWarning("contour-other-slices", sentence),)
 
 
 def _missing(positions: np.ndarray, step: float) -> int:
