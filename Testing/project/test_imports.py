@@ -117,12 +117,14 @@ def test_imports_only_what_the_table_allows(file):
     assert not early, f"{sorted(early)} belongs inside the function that needs it"
 
 
-def test_reading_and_writing_start_without_torch():
+@pytest.mark.parametrize(("rooms", "heavy"), [
+    (("results", "study"), LAZY["results"] | {"monai"}), (("core", "cli"), LAZY["cli"]),
+])  # fmt: skip
+def test_rooms_start_without_what_is_heavy(rooms, heavy):
     """What the table says of each file, seen as a whole: nothing heavy comes in by a detour."""
-    heavy = sorted(LAZY["results"] | {"monai"})
     code = f"""import sys
-import PEMMASegmentLib.core, PEMMASegmentLib.results, PEMMASegmentLib.study
-sys.exit(" ".join(name for name in {heavy} if name in sys.modules) or 0)"""
+import {", ".join(f"PEMMASegmentLib.{room}" for room in rooms)}
+sys.exit(" ".join(name for name in {sorted(heavy)} if name in sys.modules) or 0)"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

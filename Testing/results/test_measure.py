@@ -9,7 +9,8 @@ from pydicom.uid import UID
 
 from PEMMASegmentLib.core import PemmaError
 from PEMMASegmentLib.core.components import components
-from PEMMASegmentLib.results import MTV_RULES, coverage, measure, totals
+from PEMMASegmentLib.core.types import MTV_RULES
+from PEMMASegmentLib.results import coverage, measure, totals
 from PEMMASegmentLib.results.covered import covered_voxels
 from PEMMASegmentLib.results.measure import sphere_means
 

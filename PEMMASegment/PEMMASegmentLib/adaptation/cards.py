@@ -8,11 +8,11 @@ from typing import Any
 
 from .. import __version__
 from ..core import Identity, PemmaError
+from ..core.types import INPUTS
 from ..network.files import from_json
 
 SCHEMA = 1
 KINDS = ("scratch", "corrected", "imported")
-INPUTS = ("ct+pet", "ct", "pet")
 LONGEST_TEXT = 200
 _HASH = re.compile(r"[0-9a-f]{64}")
 _ID, _PATIENT = re.compile(r"[0-9a-f]{12}"), re.compile(r"P-[0-9a-f]{12}")

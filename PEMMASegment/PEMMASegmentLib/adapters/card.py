@@ -10,6 +10,7 @@ from typing import Any, get_origin
 from .. import __version__
 from ..core import Identity, PemmaError
 from ..core.files import write_text
+from ..core.types import INPUTS
 from .methods import Method
 
 #: 2 added the fixes that need no method: parameters, intensity in its shape, threshold, min_volume_ml, flips, note.
@@ -57,7 +58,7 @@ class AdapterCard:
     note: str = ""
 
     def __post_init__(self) -> None:
-        if self.inputs not in ("ct+pet", "ct", "pet"):
+        if self.inputs not in INPUTS:
             raise ValueError(f"inputs {self.inputs!r} are not ct+pet, ct or pet")
         if bool(self.targets) != (self.method is not None) or len(set(self.targets)) != len(self.targets):
             raise ValueError("targets are empty, without a method, or named twice")

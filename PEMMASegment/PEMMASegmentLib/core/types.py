@@ -1,11 +1,18 @@
-"""What travels between the rooms: a segmentation with its history, a lesion with its figures."""
+"""What travels between the rooms: a segmentation with its history, a lesion with its figures; and the words of choices."""
 
 from dataclasses import dataclass, field
-
-import SimpleITK as sitk
+from typing import TYPE_CHECKING
 
 from .errors import PemmaWarning
 
+if TYPE_CHECKING:  # the command line has its choices from here, and starts at once
+    import SimpleITK as sitk
+
+#: What a network looks at, where it computes, and which voxels of a lesion its MTV counts (`results.measure` knows how).
+INPUTS = ("ct+pet", "ct", "pet")
+DEVICES = ("auto", "cuda", "cpu")
+MTV_RULES = ("41%", "50%", "suv2.5", "suv4", "contour")
+USUAL_RULE = "41%"
 #: A smaller component is no lesion, where neither the user nor an adapter says otherwise; a ball of 10 mm.
 SMALLEST_ML = 0.5
 
@@ -40,8 +47,8 @@ class Segmentation:
     numbers: after a user's edits the lesion of each voxel, 0 outside; None: lesions are the components of the label.
     """
 
-    probability: sitk.Image
-    label: sitk.Image
+    probability: "sitk.Image"
+    label: "sitk.Image"
     threshold: float
     model: Identity
     adapter: Identity | None
@@ -53,7 +60,7 @@ class Segmentation:
     warnings: tuple[PemmaWarning, ...] = ()
     adapter_parts: tuple[str, ...] = ()
     min_volume_ml: float | None = None
-    numbers: sitk.Image | None = None
+    numbers: "sitk.Image | None" = None
 
     @property
     def smallest_ml(self) -> float:

@@ -12,6 +12,7 @@ import torch
 from ..core import PemmaError, PemmaWarning, Progress, Segmentation, Step, no_progress
 from ..core.images import like
 from ..core.progress import part
+from ..core.types import INPUTS
 from ..network.preprocess import padding, prepare
 from . import region, windows
 from .acting import acting, parts, passes, without_small
@@ -94,7 +95,7 @@ def choose_inputs(study: PetCtStudy, known: tuple[str, ...], inputs: str) -> tup
         left = [name for name in there if name not in known]
         sentence = f"the {_words(left)} is not used: the model knows only {_words(known)}"
         return "+".join(usable), (PemmaWarning("not-used", sentence),) if left else ()
-    if inputs not in ("ct+pet", "ct", "pet"):
+    if inputs not in INPUTS:
         raise PemmaError("inputs", f"inputs '{inputs}' are not known", "choose auto, ct+pet, ct or pet")
     for owner, has in (("study", there), ("model", known)):
         missing = [name for name in inputs.split("+") if name not in has]

@@ -7,7 +7,7 @@ import slicer
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from ..core.types import SMALLEST_ML
+from ..core.types import SMALLEST_ML, USUAL_RULE
 from . import lesion_edits, logic, segments, told
 from .lesion_list import LesionList, in_words
 from .run import Run
@@ -167,7 +167,7 @@ class LesionSection(VTKObservationMixin):
             ui.thresholdSlider.value = run.threshold
             ui.thresholdSlider.blockSignals(was_blocked)
         node = slicer.mrmlScene.GetNodeByID(run.node_id) if run is not None else None  # the user may have removed it
-        shown = (run.lesions, run.mtv_rule, run.reviewed) if run is not None else ([], "41%", frozenset())
+        shown = (run.lesions, run.mtv_rule, run.reviewed) if run is not None else ([], USUAL_RULE, frozenset())
         self._list.fill(*shown, segments.colours(node) if node is not None else {})
         template = _("Kept: {number}, reviewed: {reviewed}. Contours {volume} ml, MTV {mtv} ml, TLG {tlg} g.")
         lines = [in_words(run.lesions, template, run.reviewed), *told.covered(run)] if run is not None else [self._why_none]

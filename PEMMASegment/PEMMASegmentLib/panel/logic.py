@@ -14,7 +14,7 @@ import slicer
 from .. import results
 from ..core import PemmaError
 from ..core.images import save
-from ..core.types import SMALLEST_ML
+from ..core.types import SMALLEST_ML, USUAL_RULE
 from ..study import PetCtStudy
 from ..worker.events import Result
 from . import runs, segments, studies, volumes
@@ -53,7 +53,7 @@ def show_result(study: PetCtStudy, answer: Result, ct_node, pet_node, options: M
     return runs.create(
         study, answer.fields, probability, ct_node, pet_node, min_volume_ml=smallest,
         usual_min_volume_ml=smallest if options.get("min_volume") is None else SMALLEST_ML,
-        mtv_rule=options.get("mtv_rule") or "41%", typed=typed,
+        mtv_rule=options.get("mtv_rule") or USUAL_RULE, typed=typed,
     )  # fmt: skip
 
 

@@ -6,16 +6,14 @@ from typing import Annotated, Any
 from slicer import vtkMRMLMarkupsROINode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.parameterNodeWrapper import Choice, Default, WithinRange, parameterNodeWrapper
 
-from ..core.types import SMALLEST_ML
-from ..results import MTV_RULES
+from ..core.types import DEVICES, INPUTS, MTV_RULES, SMALLEST_ML, USUAL_RULE
 from ..study.types import Typed
 from .regions import box_of
 from .view import COLOURS, WINDOWS
 
-INPUTS, DEVICES = ("auto", "ct+pet", "ct", "pet"), ("auto", "cuda", "cpu")
 #: member -> what can be chosen
 CHOICES = {
-    "petColour": list(COLOURS), "petWindow": list(WINDOWS), "inputs": list(INPUTS), "device": list(DEVICES),
+    "petColour": list(COLOURS), "petWindow": list(WINDOWS), "inputs": ["auto", *INPUTS], "device": list(DEVICES),
     "mtvRule": list(MTV_RULES),
 }  # fmt: skip
 #: member that holds for one PET -> not given
@@ -51,7 +49,7 @@ class Parameters:
     roi: vtkMRMLMarkupsROINode
     wholeStudy: bool = False
     minVolumeMl: Annotated[float, WithinRange(0, 100), Default(SMALLEST_ML)]
-    mtvRule: Annotated[str, Choice(CHOICES["mtvRule"]), Default("41%")]
+    mtvRule: Annotated[str, Choice(CHOICES["mtvRule"]), Default(USUAL_RULE)]
     result: vtkMRMLSegmentationNode
 
 

@@ -16,6 +16,7 @@ import slicer
 from .. import results
 from ..core import Lesion, PemmaError, PemmaWarning, Segmentation
 from ..core.images import like, voxels_in
+from ..core.types import SMALLEST_ML, USUAL_RULE
 from ..study import PetCtStudy
 from . import lesion_edits, segments, table, volumes
 from .drawing import VOXELS, Drawing, Packed, at_threshold, changed, decided, erased_by, packed
@@ -48,9 +49,9 @@ class Run:
     study: PetCtStudy
     segmentation: Segmentation
     node_id: str
-    min_volume_ml: float = 0.5
-    mtv_rule: str = "41%"
-    usual_min_volume_ml: float = 0.5
+    min_volume_ml: float = SMALLEST_ML
+    mtv_rule: str = USUAL_RULE
+    usual_min_volume_ml: float = SMALLEST_ML
     part_ids: tuple[str, ...] = ()
     typed: Mapping[str, Any] | None = None
     lesions: list[Lesion] = field(default_factory=list)

@@ -18,6 +18,7 @@ import slicer
 
 from ..core import Identity, PemmaError, Segmentation, Step
 from ..core.images import array, like, on_one_grid
+from ..core.types import SMALLEST_ML, USUAL_RULE
 from ..study import PetCtStudy
 from . import own_nodes, segments, sources, volumes
 from .drawing import VOXELS, Drawing, drawn_by_network, noted, unpacked
@@ -28,7 +29,7 @@ _KEPT_FIELDS = ("software", "model", "adapter", "adapter_parts", "inputs", "devi
 
 
 def create(study: PetCtStudy, fields: Mapping[str, Any], probability: sitk.Image, ct_node, pet_node, *,
-           min_volume_ml: float = 0.5, usual_min_volume_ml: float = 0.5, mtv_rule: str = "41%",
+           min_volume_ml: float = SMALLEST_ML, usual_min_volume_ml: float = SMALLEST_ML, mtv_rule: str = USUAL_RULE,
            typed: Mapping[str, Any] | None = None) -> Run:  # fmt: skip
     """Puts a result into the scene, with closed surfaces, below the study of its CT (or PET).
 
@@ -120,7 +121,7 @@ def restore(node, study: PetCtStudy, history: History | None = None) -> Run:
         sentence = "the volume that the result was made on is no longer there, or was cropped or moved"
         way_out = "bring it back and choose the result again, or segment again; the former figures are in its table (module Data)"
         raise PemmaError("reference-gone", sentence, way_out)
-    usual = record.get("usual_min_volume_ml", 0.5)
+    usual = record.get("usual_min_volume_ml", SMALLEST_ML)
     parts = tuple(part.GetID() for part in (kept, node.GetNodeReference(TABLE)) if part is not None)
     run = Run(study, segmentation, node.GetID(), record["min_volume_ml"], record["mtv_rule"], usual, parts, record.get("typed"))
     own_nodes.only_to_keep(kept)

@@ -1,7 +1,7 @@
 """Segmentation to lesions with their figures, and to the files of a result: DICOM-SEG, table, picture, record."""
 
 from .coverage import coverage
-from .measure import MTV_RULES, measure, measure_edited, rule_in_words, totals
+from .measure import measure, measure_edited, rule_in_words, totals
 from .preview import write_preview
 from .record import SCHEMA, write_json
 from .seg import write_label_nifti, write_seg
@@ -10,7 +10,6 @@ from .uids import result_key
 from .write import check_out, drop, write_all
 
 __all__ = [
-    "MTV_RULES",
     "SCHEMA",
     "as_text",
     "check_out",

@@ -18,6 +18,7 @@ from scipy import ndimage
 from ..core import Lesion, PemmaError
 from ..core.components import Box, components
 from ..core.images import voxel_ml, voxels_in
+from ..core.types import MTV_RULES, SMALLEST_ML, USUAL_RULE
 from .covered import covered_voxels, share_inside
 from .uids import uid_of
 
@@ -29,7 +30,6 @@ _RULES: dict[str, Callable[[float], float]] = {
     "suv4": lambda suv_max: 4.0,
     "contour": lambda suv_max: -np.inf,
 }
-MTV_RULES = tuple(_RULES)
 _WORDS = {"41%": "41% of SUVmax", "50%": "50% of SUVmax", "suv2.5": "SUV >= 2.5", "suv4": "SUV >= 4"}
 
 #: a sphere of 1 cm3, mm
@@ -45,7 +45,7 @@ def rule_in_words(rule: str) -> str:
 
 
 def measure(
-    label: sitk.Image, pet: sitk.Image | None, *, min_volume_ml: float = 0.5, mtv_rule: str = "41%", key: str = ""
+    label: sitk.Image, pet: sitk.Image | None, *, min_volume_ml: float = SMALLEST_ML, mtv_rule: str = USUAL_RULE, key: str = ""
 ) -> list[Lesion]:
     """The lesions of `label` (non-zero is tumour), largest first, numbered from 1 as `components` numbers them.
 
@@ -57,7 +57,9 @@ def measure(
     return _measured(numbers, boxes, label, pet, mtv_rule, key)
 
 
-def measure_edited(numbers: sitk.Image, pet: sitk.Image | None, *, mtv_rule: str = "41%", key: str = "") -> list[Lesion]:
+def measure_edited(
+    numbers: sitk.Image, pet: sitk.Image | None, *, mtv_rule: str = USUAL_RULE, key: str = ""
+) -> list[Lesion]:
     """As `measure` for lesions that a user has edited: voxels of n are lesion n, in one piece or not, however small."""
     voxels = sitk.GetArrayFromImage(numbers)
     return _measured(voxels, ndimage.find_objects(voxels), numbers, pet, mtv_rule, key)

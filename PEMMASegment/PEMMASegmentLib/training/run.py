@@ -16,6 +16,7 @@ import torch.distributed as dist
 from .. import __version__
 from ..core import Cancelled, PemmaError, PemmaWarning, Progress, no_progress
 from ..core.progress import part
+from ..core.types import INPUTS
 from ..network.files import ModelCard, Region, save_model
 from ..network.pemma import Pemma
 from ..network.preprocess import longest_mm
@@ -88,7 +89,7 @@ def _train(config: Config, out: Path, rank: int, device: torch.device, refs: lis
     torch.manual_seed(config.seed)
     net = _on(device, _ct_network(config))
     card = ModelCard(config.name, config.version, net.architecture, config.preprocessing, config.labels,
-                     Region(config.region, longest), {"ct+pet": 0.5, "ct": 0.5, "pet": 0.5})
+                     Region(config.region, longest), dict.fromkeys(INPUTS, 0.5))
     records, done = [], 0
     total = sum(stage.steps for stage in config.stages)
     for index, stage in enumerate(config.stages):
