@@ -109,6 +109,12 @@ def has_rendering() -> bool:
     return getattr(slicer.modules, "volumerendering", None) is not None
 
 
+def no_rendering() -> PemmaError:
+    """What to say where it is missing."""
+    sentence = "this Slicer has no module Volume Rendering, so there is no projection of the PET in 3D"
+    return PemmaError("no-volume-rendering", sentence, "the slice views show everything else")
+
+
 def per_suv(pet, suv: sitk.Image) -> float:
     """What the node's voxels hold for an SUV of 1: another number than 1 when they are in Bq/ml. suv: the same in SUVbw."""
     stored, meant = slicer.util.arrayFromVolume(pet).max(), sitk.GetArrayViewFromImage(suv).max()
@@ -117,8 +123,7 @@ def per_suv(pet, suv: sitk.Image) -> float:
 
 def _rendering():
     if not has_rendering():
-        sentence = "this Slicer has no module Volume Rendering, so there is no projection of the PET in 3D"
-        raise PemmaError("no-volume-rendering", sentence, "the slice views show everything else")
+        raise no_rendering()
     return slicer.modules.volumerendering.logic()
 
 

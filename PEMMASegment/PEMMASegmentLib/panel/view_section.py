@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from slicer.i18n import tr as _
 
-from ..core import PemmaError
 from ..study.types import PetCtStudy
 from . import view
 from .words import rename
@@ -115,7 +114,7 @@ class ViewSection:
         self._ui.petProjectionCheckBox.enabled = possible
         if not possible and self._ui.petProjectionCheckBox.checked and pet is not None:
             self._ui.petProjectionCheckBox.checked = False
-            raise _no_projection()
+            raise view.no_rendering()
 
     def _leave_3d(self) -> None:
         """The 3D views are the user's own again."""
@@ -135,8 +134,3 @@ class ViewSection:
         typed = self._ui.petLowestSpinBox.value, self._ui.petHighestSpinBox.value
         low, high = view.WINDOWS.get(self._ui.petWindowComboBox.currentText) or typed
         return low, max(high, low + 0.1)
-
-
-def _no_projection() -> PemmaError:
-    sentence = "this Slicer has no module Volume Rendering, so there is no projection of the PET in 3D"
-    return PemmaError("no-volume-rendering", sentence, "the slice views show everything else")

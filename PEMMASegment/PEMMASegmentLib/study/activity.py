@@ -43,7 +43,7 @@ def _check_decay_flag(work: Conversion, correction: str) -> None:
             "decay-flag-contradiction",
             f"Decay Correction (0054,1102) is {correction} and Corrected Image (0028,0051) "
             f"{'names' if flagged else 'lacks'} DECY; the first was followed",
-            "check the SUV against the scanner's console",
+            decay.CHECK_CONSOLE,
         )
 
 

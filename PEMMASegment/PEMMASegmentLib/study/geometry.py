@@ -8,7 +8,7 @@ import SimpleITK as sitk
 from pydicom import Dataset
 
 from ..core import PemmaError
-from .tags import EXPORT_AGAIN, numbers, place, title
+from .tags import EXPORT_AGAIN, differs, numbers, place, title
 
 UNIT_TOLERANCE = 1e-3  # of a direction's length and of the angle between rows and columns
 SAME_POSITION_MM = 0.01
@@ -147,12 +147,7 @@ def _refuse_mixture(planes: Sequence[Plane]) -> None:
             place("Rows"),
         )
     if any(not np.allclose(p.spacing, first.spacing, rtol=1e-3) for p in planes):
-        raise PemmaError(
-            "mixed-spacing",
-            f"{title('PixelSpacing')} differs between the slices of one series",
-            EXPORT_AGAIN,
-            place("PixelSpacing"),
-        )
+        raise differs("PixelSpacing", "mixed-spacing")
 
 
 def _refuse_gaps(along: np.ndarray, step: float) -> None:

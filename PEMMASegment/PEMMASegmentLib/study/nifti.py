@@ -89,8 +89,8 @@ def _read(
     images, problems = {}, {}
     for which, file in files.items():
         try:
-            images[which], notes = _read_ct(file) if which == "ct" else _read_pet(file)
-            told += notes
+            images[which], odd = _read_ct(file) if which == "ct" else _read_pet(file)
+            told += odd
         except PemmaError as problem:
             problems[which] = problem
     return images, problems
@@ -151,7 +151,7 @@ def _finite(image: sitk.Image, file: Path) -> np.ndarray:
 
 
 def _read_ct(file: Path) -> tuple[sitk.Image, tuple[PemmaWarning, ...]]:
-    image, notes = read_volume(file, sitk.sitkUnknown)
+    image, told = read_volume(file, sitk.sitkUnknown)
     voxels = _finite(image, file)
     low, high = float(voxels.min()), float(voxels.max())
     if high - low < 50 or low < -32768:
@@ -160,8 +160,8 @@ def _read_ct(file: Path) -> tuple[sitk.Image, tuple[PemmaWarning, ...]]:
         )
     if low > -200:
         sentence = f"no voxel of the CT is air (lowest value {low:g}); its values may not be HU"
-        notes += (PemmaWarning("ct-hu-doubtful", sentence, "check that the CT is in HU"),)
-    return as_int16(image), notes
+        told += (PemmaWarning("ct-hu-doubtful", sentence, "check that the CT is in HU"),)
+    return as_int16(image), told
 
 
 def as_int16(image: sitk.Image) -> sitk.Image:
@@ -173,10 +173,10 @@ def as_int16(image: sitk.Image) -> sitk.Image:
 
 
 def _read_pet(file: Path) -> tuple[sitk.Image, tuple[PemmaWarning, ...]]:
-    image, notes = read_volume(file, sitk.sitkFloat32)
+    image, told = read_volume(file, sitk.sitkFloat32)
     voxels = _finite(image, file)
     odd = [*plausible.check_pet(voxels, _OTHER_PET, file.name), *plausible.check_units(voxels, file.name)]
-    return image, (*notes, *odd)
+    return image, (*told, *odd)
 
 
 def _candidate(which: str, file: Path, images: dict[str, sitk.Image], problems: dict[str, PemmaError]) -> Candidate:

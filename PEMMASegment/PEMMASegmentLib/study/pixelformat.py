@@ -1,6 +1,7 @@
 """What the headers of a series must say before its pixels are decoded: format, length, compression, rescale."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pydicom
@@ -27,6 +28,7 @@ OTHER_PET = "choose another series with --pet-series, or use --inputs ct"
 def check(modality: str, slices: Sequence["Slice"]) -> list[PemmaWarning]:
     """Refuses pixel formats that can't be loaded in full truth; warns of what is doubtful. Reads no pixels."""
     found: list[PemmaWarning] = []
+    headers = [one.header for one in slices]
     for keyword in (
         "BitsAllocated",
         "BitsStored",
@@ -35,7 +37,7 @@ def check(modality: str, slices: Sequence["Slice"]) -> list[PemmaWarning]:
         "SamplesPerPixel",
         "PhotometricInterpretation",
     ):
-        _same_format(slices, keyword)
+        tags.same(headers, partial(tags.texts, keyword=keyword), keyword, "mixed-pixel-types")
     first = slices[0]
     _check_colour(modality, first, found)
     _check_bits(first.header)
@@ -64,16 +66,6 @@ def check_values(modality: str, slices: Iterable[tuple[Dataset, UID]]) -> list[P
         raise PemmaError("pet-lossy", "the PET is lossy compressed and no longer quantitative", OTHER_PET, "(0028,2110)")
     way_out = "prefer a series without lossy compression"
     return [PemmaWarning("ct-lossy", "the CT is lossy compressed", way_out)] if lossy else []
-
-
-def _same_format(slices: Sequence["Slice"], keyword: str) -> None:
-    if len({tags.texts(s.header, keyword) for s in slices}) > 1:
-        raise PemmaError(
-            "mixed-pixel-types",
-            f"{tags.title(keyword)} differs between the slices of one series",
-            EXPORT_AGAIN,
-            tags.place(keyword),
-        )
 
 
 def _check_colour(modality: str, one: "Slice", found: list[PemmaWarning]) -> None:

@@ -112,14 +112,18 @@ def items(dataset: Dataset, keyword: str) -> list[Dataset]:
         return []
 
 
-def same(headers: Sequence[Dataset], read: Callable[[Dataset], T], keyword: str) -> T:
+def same(headers: Sequence[Dataset], read: Callable[[Dataset], T], keyword: str, code: str = "value-differs") -> T:
     """The value that all slices agree on; refuses a series in which it differs."""
     values = {read(header) for header in headers}
     if len(values) > 1:
-        raise PemmaError(
-            "value-differs", f"{title(keyword)} differs between the slices of one series", EXPORT_AGAIN, place(keyword)
-        )
+        raise differs(keyword, code)
     return values.pop()
+
+
+def differs(keyword: str, code: str) -> PemmaError:
+    """The refusal of a series whose slices do not agree on a value."""
+    sentence = f"{title(keyword)} differs between the slices of one series"
+    return PemmaError(code, sentence, EXPORT_AGAIN, place(keyword))
 
 
 def private(dataset: Dataset, group: int, creator: str, element: int) -> str:

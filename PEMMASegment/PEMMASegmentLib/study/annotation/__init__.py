@@ -67,38 +67,38 @@ def read(
     header = header_of(file)
     kind = header["SOPClassUID"] if header is not None else ""
     if kind == _RTSTRUCT:
-        label, notes = _read_rtstruct(file, study, roi_name)
+        label, told = _read_rtstruct(file, study, roi_name)
     elif kind in _SEG:
-        label, notes = _read_seg(file, study, roi_name)
+        label, told = _read_seg(file, study, roi_name)
     elif kind:
         raise PemmaError(
             "annotation-kind", "the file is neither RTSTRUCT nor SEG", "give RTSTRUCT, SEG or a NIfTI mask", file.name
         )
     else:
         with _naming(file):
-            label, notes = read_mask(file, study.grid, values)
+            label, told = read_mask(file, study.grid, values)
         if roi_name is not None:
-            notes += (PemmaWarning("annotation-roi", "a mask image has no named structures: --annotation-roi unused"),)
-    return label, (*notes, *_extremes(label))
+            told += (PemmaWarning("annotation-roi", "a mask image has no named structures: --annotation-roi unused"),)
+    return label, (*told, *_extremes(label))
 
 
 def _read_rtstruct(file: Path, study: PetCtStudy, roi_name: str | None):
     dataset = _dataset(file)
     with _naming(file):
         roi = rtstruct.choose(_understood(rtstruct.read_rois, dataset, file), roi_name)
-        notes = check_belonging(dataset, _understood(lambda d: rtstruct.frames_of(d, roi), dataset, file), study)
+        told = check_belonging(dataset, _understood(lambda d: rtstruct.frames_of(d, roi), dataset, file), study)
         label, more = rtstruct.fill_roi(roi, study.grid)
-    return label, (*notes, *more)
+    return label, (*told, *more)
 
 
 def _read_seg(file: Path, study: PetCtStudy, roi_name: str | None):
     dataset = _dataset(file)
     with _naming(file):
         content = _understood(seg.understand, dataset, file)
-        notes = check_belonging(dataset, content.frames_of_reference, study)
+        told = check_belonging(dataset, content.frames_of_reference, study)
         numbers, more = seg.choose(content, roi_name)
         label, resampled = seg.fill(content, numbers, study)
-    return label, (*notes, *more, *resampled)
+    return label, (*told, *more, *resampled)
 
 
 def _understood(read: Callable[[pydicom.Dataset], T], dataset: pydicom.Dataset, file: Path) -> T:

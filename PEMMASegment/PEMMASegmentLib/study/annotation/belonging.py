@@ -20,14 +20,14 @@ def check_belonging(annotation: Dataset, frames: frozenset[str], study: PetCtStu
     """
     if study.kind == "nifti":
         return ()
-    notes = _about_frames(frames, study)
+    told = _about_frames(frames, study)
     differ = [words for words, read in _PATIENT.items() if _differs(read, annotation, study.grid_headers)]
     if not differ:
-        return notes
+        return told
     sentence = f"the annotation states another {' and '.join(differ)} than the study"
-    if any(note.code == _UNKNOWN for note in notes):
+    if any(one.code == _UNKNOWN for one in told):
         raise PemmaError("annotation-patient", f"{sentence}, and no frame of reference ties them together", _ELSEWHERE)
-    return (*notes, PemmaWarning("annotation-patient", sentence, "check that it is a contour of this patient"))
+    return (*told, PemmaWarning("annotation-patient", sentence, "check that it is a contour of this patient"))
 
 
 def _about_frames(stated: frozenset[str], study: PetCtStudy) -> tuple[PemmaWarning, ...]:

@@ -23,8 +23,8 @@ def read_mask(
     if not np.isfinite(voxels).all() or voxels.min() < 0:
         raise PemmaError("mask-values", "the mask holds negative values or NaN", "give a mask of 0 and 1", file.name)
     marked = voxels >= 0.5 if values is None else np.isin(voxels, sorted(values))
-    label, notes = put_on(like(marked.astype(np.uint8), image), grid)
-    return label, (*place, *notes)
+    label, told = put_on(like(marked.astype(np.uint8), image), grid)
+    return label, (*place, *told)
 
 
 def put_on(mask: sitk.Image, grid: sitk.Image) -> tuple[sitk.Image, tuple[PemmaWarning, ...]]:
@@ -43,11 +43,11 @@ def put_on(mask: sitk.Image, grid: sitk.Image) -> tuple[sitk.Image, tuple[PemmaW
             "the annotation lies outside the study's volume, or is finer than its voxels",
             "give the annotation of this study",
         )
-    notes = (PemmaWarning("annotation-resampled", "the annotation has another grid than the study and was resampled"),)
+    told = (PemmaWarning("annotation-resampled", "the annotation has another grid than the study and was resampled"),)
     if _marked_ml(label) < 0.8 * marked:
         lost = f"{marked - _marked_ml(label):.1f} of {marked:.1f} ml of the annotation are lost on the study's grid"
-        notes += (PemmaWarning("annotation-cut", lost, "check that annotation and study belong together"),)
-    return label, notes
+        told += (PemmaWarning("annotation-cut", lost, "check that annotation and study belong together"),)
+    return label, told
 
 
 def same_grid(a: sitk.Image, b: sitk.Image) -> bool:

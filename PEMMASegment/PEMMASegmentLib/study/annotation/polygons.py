@@ -17,20 +17,20 @@ def fill(contours: list[np.ndarray], grid: sitk.Image) -> tuple[sitk.Image, tupl
     their own and resampled. Raises PemmaError when no contour lies in the grid or their planes aren't parallel.
     """
     flat = [c for c in contours if _thickness_mm(c) <= _OFF_PLANE_MM]
-    notes = counted(len(contours) - len(flat), "contour-off-plane", "contours that are not flat, left out")
+    told = counted(len(contours) - len(flat), "contour-off-plane", "contours that are not flat, left out")
     flat, more = _inside(flat, grid)
-    notes += more
+    told += more
     index = [_to_index(c, grid) for c in flat]
     if all(np.ptp(c[:, 2]) <= 0.5 for c in index):
         voxels, more = fill_slices(index, grid)
         tilted = sum(bool(np.ptp(c[:, 2]) > BETWEEN) for c in index)
         more += counted(tilted, "contour-tilted", "contours slightly tilted against the slices, put on the nearest")
-        return like(voxels, grid), notes + more
+        return like(voxels, grid), told + more
     own = _grid_of_planes(flat, grid)
     voxels, more = fill_slices([_to_index(c, own) for c in flat], own)
     inside = to_grid_of(like(voxels.astype(np.float32), own), grid, outside=0.0)
     note = PemmaWarning("contour-planes", "the contours lie in other planes than the study's slices: resampled")
-    return sitk.Cast(inside >= 0.5, sitk.sitkUInt8), (*notes, *more, note)
+    return sitk.Cast(inside >= 0.5, sitk.sitkUInt8), (*told, *more, note)
 
 
 def _to_index(contour: np.ndarray, grid: sitk.Image) -> np.ndarray:

@@ -103,12 +103,12 @@ def read_rois(dataset: Dataset) -> list[Roi]:
 
 def fill_roi(roi: Roi, grid: sitk.Image) -> tuple[sitk.Image, tuple[PemmaWarning, ...]]:
     """The structure as a label on `grid`, empty (with a warning) when it has no area."""
-    notes = tuple(PemmaWarning("contour-skipped", f"contours skipped ({why}): {n}") for why, n in roi.skipped.items())
+    told = tuple(PemmaWarning("contour-skipped", f"contours skipped ({why}): {n}") for why, n in roi.skipped.items())
     if not roi.contours:
         columns, rows, slices = grid.GetSize()
-        return like(np.zeros((slices, rows, columns), np.uint8), grid), notes
+        return like(np.zeros((slices, rows, columns), np.uint8), grid), told
     label, more = fill(roi.contours, grid)
-    return label, notes + more
+    return label, told + more
 
 
 def _items(dataset: Dataset, keyword: str) -> list[Dataset]:

@@ -61,7 +61,7 @@ def fill_slices(index: list[np.ndarray], grid: sitk.Image) -> tuple[np.ndarray, 
             _fill_between(stack.planes, stack.step, voxels)
         else:
             _fill_nearest(stack.planes, voxels)
-    return voxels, _notes(stacks, grid.GetSpacing()[2])
+    return voxels, _odd(stacks, grid.GetSpacing()[2])
 
 
 def even_odd(polygons: list[np.ndarray], rows: int, columns: int) -> np.ndarray:
@@ -254,19 +254,19 @@ def counted(count: int, code: str, words: str, way_out: str = "") -> tuple[Pemma
     return (PemmaWarning(code, f"{words}: {count}", way_out),) if count else ()
 
 
-def _notes(stacks: list[_Stack], spacing: float) -> tuple[PemmaWarning, ...]:
+def _odd(stacks: list[_Stack], spacing: float) -> tuple[PemmaWarning, ...]:
     thick, fine = ([s for s in stacks if getattr(s, kind)] for kind in ("thick", "fine"))
     as_drawn = _positions([s for s in stacks if not s.thick and not s.fine])
-    notes = _other_slices(thick, spacing, "blended between them") + _other_slices(fine, spacing, "the nearest taken")
+    told = _other_slices(thick, spacing, "blended between them") + _other_slices(fine, spacing, "the nearest taken")
     off = int((np.abs(as_drawn - np.round(as_drawn)) > BETWEEN).sum())
-    notes += counted(off, "contour-between-slices", "contour planes between slices, put on the nearest")
+    told += counted(off, "contour-between-slices", "contour planes between slices, put on the nearest")
     if any(stack.step is None for stack in stacks):
         words = f"contours on single slices of unknown thickness, taken as the study's {spacing:.2f} mm"
         way_out = "give a DICOM-SEG if they were thicker"
-        notes += counted(len(_positions(stacks)), "contour-thickness", words, way_out)
+        told += counted(len(_positions(stacks)), "contour-thickness", words, way_out)
     missing = _missing(_positions(thick), max([s.step for s in thick], default=1))
     missing += _missing(_positions([s for s in stacks if not s.thick]), 1)
-    return notes + counted(missing, "contour-gap", "slices without a contour among slices with one, left empty")
+    return told + counted(missing, "contour-gap", "slices without a contour among slices with one, left empty")
 
 
 def _positions(stacks: list[_Stack]) -> np.ndarray:
