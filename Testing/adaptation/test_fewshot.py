@@ -24,16 +24,6 @@ LORA = WeightUpdate(method("lora"), steps=8, device="cpu")
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return hospital.model(tmp_path_factory.mktemp("model") / "tiny")
-
-
-@pytest.fixture(scope="module")
-def cases():
-    return [hospital.case(seed) for seed in range(3)]
-
-
-@pytest.fixture(scope="module")
 def fitted(model, cases):
     return LORA.fit(model, cases, "ct+pet", 0)
 

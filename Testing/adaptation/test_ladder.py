@@ -21,8 +21,6 @@ from PEMMASegmentLib.core.images import array
 from PEMMASegmentLib.core.metrics import dice
 from PEMMASegmentLib.inference import segment
 
-from . import hospital
-
 
 class Book:
     """A ledger in memory."""
@@ -38,16 +36,6 @@ class Book:
 
     def check_tries(self) -> None:
         """Memory can always be written."""
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return hospital.model(tmp_path_factory.mktemp("model") / "tiny")
-
-
-@pytest.fixture(scope="module")
-def cases():
-    return [hospital.case(seed) for seed in range(3)]
 
 
 def test_the_table_of_threshold_and_volume_is_what_counting_gives():
@@ -147,13 +135,12 @@ def test_the_ladder_runs_all_rungs_on_the_same_patients_and_each_is_a_try(model,
         ladder(model, cases[:2], rungs, "ct+pet", book)
 
 
-def test_all_weights_are_offered_and_not_a_default(model):
+def test_the_usual_rungs(model):
     names = [rung.name for rung in procedures(model, "ct+pet")]
     assert names == ["threshold", "maps+threshold", "maps+threshold+flips", "norm+out", "salt"]
-    assert procedures(model, "ct+pet", all_weights=True)[-1].name == "all weights"
     assert procedures(model, "ct+pet", steps=7)[3].steps == 7  # the effort asked for is that of all rungs
-    asked = repr(procedures(model, "ct+pet", (), all_weights=True, device="cpu"))  # no rung goes to another device than asked for
-    assert asked.count("device='cpu'") == 5 and "auto" not in asked
+    asked = repr(procedures(model, "ct+pet", (), device="cpu"))  # no rung goes to another device than asked for
+    assert asked.count("device='cpu'") == 4 and "auto" not in asked
     without = replace(model, folder=model.folder / "nowhere")
     assert not references(without, "ct+pet")
     assert [rung.name for rung in procedures(without, "ct+pet")][:3] == ["threshold", "threshold+flips", "norm+out"]

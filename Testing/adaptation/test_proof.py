@@ -50,11 +50,6 @@ class Threshold:
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return hospital.model(tmp_path_factory.mktemp("model") / "tiny")
-
-
-@pytest.fixture(scope="module")
 def five():
     return [hospital.case(seed) for seed in range(5)]
 

@@ -22,7 +22,7 @@ from PEMMASegmentLib.adapters import (
     weakened,
 )
 from PEMMASegmentLib.adapters.attaching import fold
-from PEMMASegmentLib.core import Cancelled, PemmaError
+from PEMMASegmentLib.core import PemmaError
 
 from .nets import move, put, same_bits, tiny
 
@@ -212,19 +212,6 @@ def test_a_weight_of_zeros_can_be_adapted():
         assert not layer[0].weight.any()
         layer[0].weight.sum().backward()
         assert all(p.grad.isfinite().all() for p in trained(layer).values())
-
-
-def test_preparing_can_be_cancelled_and_leaves_the_network_as_it_was():
-    net, image = tiny()
-    base = net(image)
-
-    def stop(fraction, words):
-        if fraction > 0.5:
-            raise Cancelled
-
-    with pytest.raises(Cancelled):
-        attach(net, method("lora"), choose(net), progress=stop)
-    assert not trained(net) and same_bits(net(image), base)
 
 
 def test_a_second_adapter_on_top_is_a_bug():

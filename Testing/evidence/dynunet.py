@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from PEMMASegmentLib.core.files import sha256_of
 from PEMMASegmentLib.core.resources import resources
-from PEMMASegmentLib.inference.selection import choose_threshold
+from PEMMASegmentLib.inference.selection import best_threshold, dice_by_threshold
 from PEMMASegmentLib.network.files import Model, ModelCard, Region
 from PEMMASegmentLib.training.augment import Augmentation
 from PEMMASegmentLib.training.config import Config, read_config
@@ -101,8 +101,8 @@ def main() -> None:
     config = read_config(CONFIG)
     options.out.mkdir(parents=True, exist_ok=True)
     net, steps = train(options.minutes, config, options.out / "state.safetensors")
-    select = [(c.study, c.label) for c in cases(list(config.select), cut=False)]
-    threshold, scores = choose_threshold(as_model(net, config, 0.5), select, "ct+pet")
+    model, select = as_model(net, config, 0.5), cases(list(config.select), cut=False)
+    threshold, scores = best_threshold([dice_by_threshold(model, c.study, c.label, "ct+pet") for c in select])
     save_model(net.to(memory_format=torch.contiguous_format), str(options.out / "dynunet.safetensors"))
     note = {"threshold": threshold, "select_dice": scores, "steps": steps, "cpu_minutes": options.minutes,
             "parameters": sum(p.numel() for p in net.parameters())}

@@ -5,7 +5,7 @@ base and against all rungs below it by the rule of `verdict`, and each rung is a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..core import PemmaError, Progress, no_progress
@@ -43,29 +43,27 @@ class Ladder:
 
 
 def procedures(model: Model, inputs: str, trained: Sequence[Procedure] = (WeightUpdate(),),
-               all_weights: bool = False, steps: int = EFFORTS["standard"], device: str = "auto",
-               work: Path | None = None, cases: Sequence[SiteCase] = ()) -> tuple[Procedure, ...]:
-    """The usual rungs: two numbers, maps, mirrored inputs upon them, norms and last layer, `trained`, and if asked for
-    all weights. Without reference cases of the model that are not among `cases` there is nothing to map onto, and that rung
-    is left out. steps, device, work: as for `WholeParameters`, of all but `trained`.
+               steps: int = EFFORTS["standard"], device: str = "auto", work: Path | None = None,
+               cases: Sequence[SiteCase] = ()) -> tuple[Procedure, ...]:
+    """The usual rungs: two numbers, maps, mirrored inputs upon them, norms and last layer, `trained`. Without reference
+    cases of the model that are not among `cases` there is nothing to map onto, and that rung is left out.
+    steps, device, work: as for `WholeParameters`, of all but `trained`.
     """
     maps = (Maps(),) if untrained(references(model, inputs), cases) else ()
     cheap = [Threshold(device)]
     if maps:
         cheap.append(Stack((*maps, Threshold(device))))
     cheap.append(Stack((*maps, Threshold(device), Flips())))
-    few = WholeParameters(steps=steps, device=device, work=work)
-    return (*cheap, few, *trained, *([replace(few, everything=True)] if all_weights else []))
+    return (*cheap, WholeParameters(steps=steps, device=device, work=work), *trained)
 
 
 def ladder(model: Model, cases: Sequence[SiteCase], rungs: Sequence[Procedure], inputs: str, ledger: Ledger,
-           seed: int = 0, progress: Progress = no_progress, *, folds: int | None = None, device: str = "auto",
-           whole_study: bool = False) -> Ladder:
+           seed: int = 0, progress: Progress = no_progress, *, device: str = "auto", whole_study: bool = False) -> Ladder:
     """Proves every rung on the same folds, each as a try of its own; what is said of any of them counts all of them.
 
     Raises PemmaError "ladder-cases" below three patients with contours of their own, and what `prove` raises.
     """
-    patients = [patient for fold in dealt(cases, folds) for patient in fold]
+    patients = [patient for fold in dealt(cases) for patient in fold]
     if len(patients) < FEWEST:
         raise PemmaError("ladder-cases", f"with {len(patients)} patients nothing can be told",
                          f"add cases: at least {FEWEST} patients, better {ENOUGH}")
@@ -76,7 +74,7 @@ def ladder(model: Model, cases: Sequence[SiteCase], rungs: Sequence[Procedure], 
     for n, rung in enumerate(rungs):
         span = _named(part(progress, n / len(rungs), (n + 1) / len(rungs)), rung)
         entry = ledgers.about(rung, model.identity, stated, inputs, seed, patients, choose(device).device.type, images)
-        proofs.append(prove(rung, model, cases, inputs, seed, span, folds, device=device, whole_study=whole_study,
+        proofs.append(prove(rung, model, cases, inputs, seed, span, device=device, whole_study=whole_study,
                             opening=lambda entry=entry: tries.append(ledgers.open_scores(ledger, entry).count)))
     return judged(rungs, proofs, max(tries))
 

@@ -112,12 +112,12 @@ def t_of(gains: np.ndarray) -> float:
     return float(mean / (spread / sqrt(len(gains))))
 
 
-def interval(gains: Sequence[float], level: float = 0.95) -> tuple[float, float] | None:
-    """Student's t interval of the mean gain; None below two patients. The bootstrap is too narrow for a handful."""
+def interval(gains: Sequence[float]) -> tuple[float, float] | None:
+    """Student's t interval of the mean gain, 95 %; None below two patients. The bootstrap is too narrow for a handful."""
     gains, n = np.asarray(gains, float), len(gains)
     if n < 2:
         return None
-    half = _quantile((1 + level) / 2, n - 1) * float(gains.std(ddof=1)) / sqrt(n)
+    half = _quantile(0.975, n - 1) * float(gains.std(ddof=1)) / sqrt(n)
     return float(gains.mean()) - half, float(gains.mean()) + half
 
 

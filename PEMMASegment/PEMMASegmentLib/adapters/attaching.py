@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from ..core import Progress, no_progress
 from .blocks import Block, find, from_matrix, to_matrix
 from .methods import Method, build, check_ranks
 
@@ -40,8 +39,7 @@ class Update(nn.Module):
             return from_matrix(torch.cat([*pieces, matrix[done:]]), weight, transposed)
 
 
-def attach(net: nn.Module, method: Method, targets: tuple[str, ...], seed: int = 0,
-           progress: Progress = no_progress) -> None:
+def attach(net: nn.Module, method: Method, targets: tuple[str, ...], seed: int = 0) -> None:
     """Freezes the network and puts a fresh update on each of the `targets` (names of `choose`), a no-op so far.
 
     The same seed gives the same update. Raises PemmaError "adapter-rank" for a rank that no target allows.
@@ -51,11 +49,10 @@ def attach(net: nn.Module, method: Method, targets: tuple[str, ...], seed: int =
     check_ranks(method, blocks)
     generator = torch.Generator().manual_seed(seed)
     updates = {}
-    for n, block in enumerate(blocks):
+    for block in blocks:
         matrix = to_matrix(net.get_submodule(block.module).weight.detach(), block.transposed)
         updates[block] = build(method, block)
         updates[block].start(matrix[block.start : block.start + block.rows].cpu(), generator)
-        progress((n + 1) / len(blocks), f"preparing weight {n + 1} of {len(blocks)}")
     put_on(net, updates)
 
 

@@ -17,7 +17,13 @@ FEW = 20  # below this many patients the percentile interval is too narrow, so B
 
 def dice(a: sitk.Image, b: sitk.Image) -> float:
     """2|A and B| / (|A| + |B|), 0..1; both empty 1, one empty 0. Raises ValueError when the grids differ."""
-    return _dice(*_pair(a, b))
+    return dice_of(*_pair(a, b))
+
+
+def dice_of(a: np.ndarray, b: np.ndarray) -> float:
+    """`dice` of two masks, bool."""
+    total = np.count_nonzero(a) + np.count_nonzero(b)
+    return 2 * np.count_nonzero(a & b) / total if total else 1.0
 
 
 def surface_dice(a: sitk.Image, b: sitk.Image, tolerance_mm: float) -> float:
@@ -51,11 +57,11 @@ def blind_dice(truth: sitk.Image, share: float = 0.6) -> float:
     """Dice of an ellipsoid in the middle of the image with `share` of its half extents: a guess without a look."""
     mask = array(truth) > 0
     axes = [((np.arange(n) - (n - 1) / 2) / (n / 2)) ** 2 for n in mask.shape]
-    return _dice(axes[0][:, None, None] + axes[1][:, None] + axes[2] <= share * share, mask)
+    return dice_of(axes[0][:, None, None] + axes[1][:, None] + axes[2] <= share * share, mask)
 
 
-def bootstrap_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float] | None:
-    """Interval of the mean over patients: 10,000 resamples, percentile (BCa below 20 values); None below two values.
+def bootstrap_interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """95 % interval of the mean over patients: 10,000 resamples, percentile (BCa below 20 values); None below two values.
 
     The same values give the same interval.
     """
@@ -66,9 +72,7 @@ def bootstrap_interval(values: Sequence[float], level: float = 0.95) -> tuple[fl
         return float(sample[0]), float(sample[0])
     method = "BCa" if len(sample) < FEW else "percentile"
     rng = np.random.default_rng(0)
-    found = stats.bootstrap(
-        (sample,), np.mean, n_resamples=RESAMPLES, confidence_level=level, method=method, rng=rng
-    ).confidence_interval
+    found = stats.bootstrap((sample,), np.mean, n_resamples=RESAMPLES, method=method, rng=rng).confidence_interval
     return float(found.low), float(found.high)
 
 
@@ -77,11 +81,6 @@ def _pair(a: sitk.Image, b: sitk.Image) -> tuple[np.ndarray, np.ndarray]:
     if not on_one_grid(a, b):
         raise ValueError("labels to compare must lie on one grid")
     return array(a) > 0, array(b) > 0
-
-
-def _dice(a: np.ndarray, b: np.ndarray) -> float:
-    total = np.count_nonzero(a) + np.count_nonzero(b)
-    return 2 * np.count_nonzero(a & b) / total if total else 1.0
 
 
 def _surface(mask: np.ndarray, spacing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..core import Progress, no_progress
-from ..core.progress import part
+from ..core.metrics import dice_of
 from ..network.files import Model
 from ..study.types import PetCtStudy
 from .segment import segment
@@ -14,20 +14,11 @@ from .segment import segment
 CANDIDATES = tuple(round(0.2 + 0.05 * n, 2) for n in range(13))
 
 
-def choose_threshold(model: Model, cases: list[tuple[PetCtStudy, sitk.Image]], inputs: str,
-                     progress: Progress = no_progress) -> tuple[float, list[float]]:
+def best_threshold(table: Sequence[Sequence[float]]) -> tuple[float, list[float]]:
     """The candidate with the best mean Dice over the cases (the one nearer to 0.5 on a tie), and the Dice of each case.
 
-    cases: study and expert's label on the study's grid.
+    table: what `dice_by_threshold` gave for each.
     """
-    table = []
-    for n, (study, label) in enumerate(cases):
-        table.append(dice_by_threshold(model, study, label, inputs, part(progress, n / len(cases), (n + 1) / len(cases))))
-    return best_threshold(table)
-
-
-def best_threshold(table: Sequence[Sequence[float]]) -> tuple[float, list[float]]:
-    """`choose_threshold` of what `dice_by_threshold` gave for each case."""
     means = np.mean(table, axis=0)
     best = max(range(len(CANDIDATES)), key=lambda k: (round(float(means[k]), 4), -abs(CANDIDATES[k] - 0.5)))
     return CANDIDATES[best], [float(row[best]) for row in table]
@@ -35,12 +26,9 @@ def best_threshold(table: Sequence[Sequence[float]]) -> tuple[float, list[float]
 
 def dice_by_threshold(model: Model, study: PetCtStudy, label: sitk.Image, inputs: str,
                       progress: Progress = no_progress) -> list[float]:
-    """The Dice of one case at each of CANDIDATES; 1 where nothing is marked and nothing found. Raises what `segment` raises."""
+    """The Dice of one case, with the expert's label on the study's grid, at each of CANDIDATES; 1 where nothing is marked and
+    nothing found. Raises what `segment` raises.
+    """
     found = segment(study, model, inputs=inputs, threshold=0.5, whole_study=True, progress=progress)
     probability, truth = sitk.GetArrayViewFromImage(found.probability), sitk.GetArrayViewFromImage(label) > 0
-    out = []
-    for threshold in CANDIDATES:
-        guess = probability >= threshold
-        total = int(guess.sum()) + int(truth.sum())
-        out.append(2 * int((guess & truth).sum()) / total if total else 1.0)
-    return out
+    return [dice_of(probability >= threshold, truth) for threshold in CANDIDATES]
