@@ -36,6 +36,13 @@ def unpack(shared, tmp_path_factory):
     return unpacked
 
 
+@pytest.fixture
+def home(tmp_path, monkeypatch) -> Path:
+    """The user's folder, empty; the background processes have it too."""
+    monkeypatch.setenv("PEMMA_SEGMENT_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
 @pytest.fixture(scope="session")
 def save_even_model():
     """save_even_model(folder, spacing_mm): a tiny model that says 0.5 for each voxel, so that `--threshold` decides."""

@@ -52,13 +52,6 @@ def tiny(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch) -> Path:
-    """The user's folder, empty; the background processes have it too."""
-    monkeypatch.setenv("PEMMA_SEGMENT_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
-
-
-@pytest.fixture
 def asked(monkeypatch) -> list[str]:
     """Questions, all of them answered with OK."""
     import slicer

@@ -31,13 +31,6 @@ def short(tmp_path_factory, save_even_model) -> Path:
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch) -> Path:
-    """The user's folder, empty; the background process has it too."""
-    monkeypatch.setenv("PEMMA_SEGMENT_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
-
-
-@pytest.fixture
 def ui(home, module, monkeypatch):
     import slicer
 

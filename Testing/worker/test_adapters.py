@@ -14,12 +14,6 @@ from PEMMASegmentLib.worker.commands import WarmModel, parse, segment
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setenv("PEMMA_SEGMENT_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
-
-
-@pytest.fixture
 def made(model, tmp_path) -> Path:
     """LoRA on the last layer of the fused path, far from zero, and a threshold."""
     base = load_model(model)

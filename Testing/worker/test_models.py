@@ -13,12 +13,6 @@ from PEMMASegmentLib.worker.commands import WarmModel
 from PEMMASegmentLib.worker.models import models
 
 
-@pytest.fixture
-def home(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setenv("PEMMA_SEGMENT_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
-
-
 def zipped(folder: Path, file: Path, inside: str = "") -> Path:
     with zipfile.ZipFile(file, "w") as archive:
         for one in folder.rglob("*"):
