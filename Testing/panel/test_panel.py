@@ -191,10 +191,10 @@ def test_a_fault_in_one_event_swallows_no_other():
 
     taken = []
     with pytest.raises(ZeroDivisionError):
-        take_in(SimpleNamespace(poll=lambda: [1, 0, 2]), lambda event: taken.append(1 / event))
+        take_in(SimpleNamespace(poll=lambda: [1, 0, 2], running=True), lambda event: taken.append(1 / event), None)
     assert taken == [1, 0.5]
     with pytest.raises(ExceptionGroup):
-        take_in(SimpleNamespace(poll=lambda: [0, 0]), lambda event: taken.append(1 / event))
+        take_in(SimpleNamespace(poll=lambda: [0, 0], running=True), lambda event: taken.append(1 / event), None)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a shell script as launcher")

@@ -18,7 +18,6 @@ from .cards import CaseCard
 
 _CARD, _TRIES = "case.json", "tries.json"
 _MOST_BYTES = 1 << 38  # a thousand whole-body cases
-_NEUTRAL_DATE = (1980, 1, 1, 0, 0, 0)
 
 
 def write(file: Path, cases: dict[str, tuple[Path, CaseCard]], tries: Sequence[dict]) -> None:
@@ -26,10 +25,10 @@ def write(file: Path, cases: dict[str, tuple[Path, CaseCard]], tries: Sequence[d
 
     def fill(path: Path) -> None:
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:  # the images are compressed already
-            archive.writestr(_entry(_TRIES), ledger.to_text(tries))
+            archive.writestr(zips.entry(_TRIES), ledger.to_text(tries))
             for id, (folder, card) in cases.items():
                 for name in _names(card):
-                    with open(folder / name, "rb") as source, archive.open(_entry(f"{id}/{name}"), "w") as target:
+                    with open(folder / name, "rb") as source, archive.open(zips.entry(f"{id}/{name}"), "w") as target:
                         shutil.copyfileobj(source, target)
 
     write_atomically(file, fill)
@@ -86,10 +85,6 @@ def _check_together(card: CaseCard) -> None:
 
 def _names(card: CaseCard) -> list[str]:
     return [_CARD, *(volumes.FILES[name] for name in card.volumes)]
-
-
-def _entry(name: str) -> zipfile.ZipInfo:
-    return zipfile.ZipInfo(name, _NEUTRAL_DATE)  # no date of this site
 
 
 def _not_ours(file: str, why: str) -> PemmaError:

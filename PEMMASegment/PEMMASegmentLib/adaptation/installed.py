@@ -19,7 +19,6 @@ from ..network.library import below, remove_folder
 from .identity import check_note
 
 _MOST_BYTES = 4 << 30  # of an unpacked zip; the weights of the reference network in full are 0.4 GB
-_NEUTRAL_DATE = (1980, 1, 1, 0, 0, 0)  # a zip tells no date of this site
 
 
 def adapters_folder() -> Path:
@@ -148,7 +147,7 @@ def _zip(folder: Path, file: Path) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in (WEIGHTS, CARD):
             if (folder / name).is_file():
-                entry = zipfile.ZipInfo(f"{read_card(folder).name}/{name}", _NEUTRAL_DATE)
+                entry = zips.entry(f"{read_card(folder).name}/{name}")
                 entry.compress_type = zipfile.ZIP_DEFLATED
                 with open(folder / name, "rb") as source, archive.open(entry, "w", force_zip64=True) as target:
                     shutil.copyfileobj(source, target)

@@ -1,4 +1,4 @@
-"""Zips from elsewhere: unpacked whole, or refused before anything of them is written."""
+"""Zips from elsewhere: unpacked whole, or refused before anything of them is written; and the entries of our own."""
 
 import errno
 import shutil
@@ -48,6 +48,11 @@ def opened(
     with tempfile.TemporaryDirectory(prefix="pemma-zip-") as folder:
         unpack(source, Path(folder), most_bytes, refused)
         yield inside(Path(folder))
+
+
+def entry(name: str) -> zipfile.ZipInfo:
+    """For a file to be packed under this name; it tells no date of this site."""
+    return zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
 
 
 def _objection(entries: Sequence[zipfile.ZipInfo], most_bytes: int) -> str:

@@ -120,11 +120,7 @@ class Training:
 
     def poll(self) -> None:
         """Takes in what the process has to tell."""
-        try:
-            polling.take_in(self.worker, self._take)
-        finally:
-            if not self.worker.running:
-                self._timer.stop()
+        polling.take_in(self.worker, self._take, self._timer)
 
     @property
     def _method(self) -> str:

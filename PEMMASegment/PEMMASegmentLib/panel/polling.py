@@ -7,14 +7,21 @@ import qt
 from ..worker.client import Worker
 
 
-def take_in(worker: Worker, take: Callable) -> None:
-    """Gives each event to `take`. A fault in one keeps none of the others from being taken in, and goes up afterwards."""
+def take_in(worker: Worker, take: Callable, timer) -> None:
+    """Gives each event to `take`; no process any more stops `timer`, which asks for them.
+
+    A fault in one keeps none of the others from being taken in, and goes up afterwards.
+    """
     faults = []
-    for event in worker.poll():
-        try:
-            take(event)
-        except Exception as fault:  # not understood here: a result that follows must not be lost with it
-            faults.append(fault)
+    try:
+        for event in worker.poll():
+            try:
+                take(event)
+            except Exception as fault:  # not understood here: a result that follows must not be lost with it
+                faults.append(fault)
+    finally:
+        if not worker.running:
+            timer.stop()
     if faults:
         raise faults[0] if len(faults) == 1 else ExceptionGroup("several events could not be taken in", faults)
 

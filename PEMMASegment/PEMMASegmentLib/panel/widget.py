@@ -46,9 +46,9 @@ class _Asked:
 class Panel:
     """Connects the widgets of PEMMASegment.ui. `chosen` is the parameter node, given and taken by `use`."""
 
-    def __init__(self, ui, parent, resource_path: Callable[[str], str], worker: Worker | None = None):
+    def __init__(self, ui, parent, resource_path: Callable[[str], str]):
         self.ui = ui
-        self.worker = worker or Worker(temporary=Path(slicer.app.temporaryPath))
+        self.worker = Worker(temporary=Path(slicer.app.temporaryPath))
         self.chosen: parameters.Parameters | None = None
         self._asked: _Asked | None = None
         self._bound: parameters.Parameters | None = None
@@ -127,11 +127,7 @@ class Panel:
 
     def poll(self) -> None:
         """Takes in what the background process has to tell."""
-        try:
-            polling.take_in(self.worker, self._take)
-        finally:
-            if not self.worker.running:
-                self._timer.stop()
+        polling.take_in(self.worker, self._take, self._timer)
 
     def _take(self, event) -> None:
         asked = self._asked

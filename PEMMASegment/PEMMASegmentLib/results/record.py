@@ -16,21 +16,8 @@ from .table import kept
 SCHEMA = "pemma-segment/result/1"
 
 
-def write_json(
-    path: Path,
-    study: PetCtStudy,
-    segmentation: Segmentation,
-    lesions: Sequence[Lesion],
-    files: Sequence[Path] = (),
-    warnings: Sequence[PemmaWarning] = (),
-    options: Mapping[str, Any] | None = None,
-) -> None:
-    """Writes the record.
-
-    files: the other files of this result. warnings: that writing them gave. options: `min_volume_ml`,
-    `mtv_rule` and `segments` as they acted: without them a run that threw all lesions out would look like one that found none.
-    """
-    record = as_record(study, segmentation, lesions, files, warnings, options)
+def write_json(path: Path, record: dict) -> None:
+    """Writes what `as_record` gave."""
     write_text(path, json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -42,7 +29,11 @@ def as_record(
     warnings: Sequence[PemmaWarning] = (),
     options: Mapping[str, Any] | None = None,
 ) -> dict:
-    """The record in plain values; arguments as for `write_json`."""
+    """The record in plain values.
+
+    files: the other files of this result. warnings: that writing them gave. options: `min_volume_ml`,
+    `mtv_rule` and `segments` as they acted: without them a run that threw all lesions out would look like one that found none.
+    """
     options = options or {}
     return {
         "schema": SCHEMA,

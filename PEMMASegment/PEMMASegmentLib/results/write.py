@@ -8,7 +8,7 @@ from ..core import Lesion, PemmaError, PemmaWarning, Segmentation
 from ..core.folders import can_replace, is_litter, recover_folder, replace_folder
 from ..study.types import PetCtStudy
 from .preview import write_preview
-from .record import SCHEMA, write_json
+from .record import SCHEMA, as_record, write_json
 from .seg import write_label_nifti, write_seg
 from .sources import why_no_seg
 from .table import kept, write_csv
@@ -29,7 +29,7 @@ def write_all(
 ) -> list[Path]:
     """Writes SEG (NIfTI study: label as NIfTI), table, picture and record into `out`, replacing an earlier result.
 
-    command_options: what shaped the result beyond what `segmentation` and `lesions` say; see `write_seg` and `write_json`.
+    command_options: what shaped the result beyond what `segmentation` and `lesions` say; see `write_seg` and `as_record`.
     Without a lesion, or with headers that it can't reference, there is no SEG, and the record says so. Returns the files.
     Raises PemmaError as `check_out` does, and "cannot-write" for a disk that is full or read-only; `out` is as it was then.
     """
@@ -112,4 +112,4 @@ def _files(folder: Path, study, segmentation, lesions, segments, options) -> Non
     else:
         files.append(folder / SEG)
         told = write_seg(folder / SEG, study, segmentation, lesions, segments=segments, command_options=options)
-    write_json(folder / RECORD, study, segmentation, lesions, files, told, options)
+    write_json(folder / RECORD, as_record(study, segmentation, lesions, files, told, options))
