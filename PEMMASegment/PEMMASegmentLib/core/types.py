@@ -13,6 +13,8 @@ INPUTS = ("ct+pet", "ct", "pet")
 DEVICES = ("auto", "cuda", "cpu")
 MTV_RULES = ("41%", "50%", "suv2.5", "suv4", "contour")
 USUAL_RULE = "41%"
+#: SNOMED CT codes (scheme SCT) of what a segment is said to be: Morphologically Abnormal Structure, Neoplasm.
+CATEGORY_CODE, TYPE_CODE = "49755003", "108369006"
 #: A smaller component is no lesion, where neither the user nor an adapter says otherwise; a ball of 10 mm.
 SMALLEST_ML = 0.5
 

@@ -9,13 +9,12 @@ from .. import __version__
 from ..core import Identity, PemmaError
 from ..core.files import as_utf8, sha256_of, write_atomically, write_text
 from ..core.resources import resources, user_folder
+from ..core.types import CATEGORY_CODE, TYPE_CODE
 from .architecture import Architecture, Preprocessing
 from .numbers import POSITIVE, check_numbers
 
 SCHEMA = 1
 WEIGHTS, CARD = "model.safetensors", "model.json"
-#: Category and type of every segment that `results` and `panel` write: Morphologically Abnormal Structure, Neoplasm.
-_CODES = ("49755003", "108369006")
 _WAY_OUT = "import the model folder again, or name another one with --model"
 
 
@@ -29,9 +28,9 @@ class Label:
     type_code: str
 
     def __post_init__(self) -> None:
-        if (self.category_code, self.type_code) != _CODES:
+        if (self.category_code, self.type_code) != (CATEGORY_CODE, TYPE_CODE):
             raise ValueError(f"label {self.name!r} has the SNOMED CT codes {self.category_code!r} and "
-                             f"{self.type_code!r}, this version writes {_CODES[0]!r} and {_CODES[1]!r} only")
+                             f"{self.type_code!r}, this version writes {CATEGORY_CODE!r} and {TYPE_CODE!r} only")
 
 
 @dataclass(frozen=True)

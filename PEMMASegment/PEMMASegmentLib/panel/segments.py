@@ -11,6 +11,7 @@ from scipy import ndimage
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from ..core import Identity, Lesion
+from ..core.types import CATEGORY_CODE, TYPE_CODE
 from . import volumes
 from .looks import Look
 
@@ -21,7 +22,7 @@ COLOURS = (
 )  # fmt: skip
 TERMINOLOGY = (
     "Segmentation category and type - DICOM master list"
-    "~SCT^49755003^Morphologically Abnormal Structure~SCT^108369006^Neoplasm~^^"
+    f"~SCT^{CATEGORY_CODE}^Morphologically Abnormal Structure~SCT^{TYPE_CODE}^Neoplasm~^^"
     "~Anatomic codes - DICOM master list~^^~^^"
 )
 NUMBER, KEPT = "PEMMASegment.Lesion", "PEMMASegment.Kept"

@@ -12,6 +12,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from ...core import PemmaError, PemmaWarning
 from ...core.images import like
+from ...core.types import CATEGORY_CODE, TYPE_CODE
 from .. import tags
 from ..types import PetCtStudy
 from .masks import put_on
@@ -21,8 +22,8 @@ _MOST_PIXELS = 2**32  # of all frames together; two hundred lesions over a whole
 _SAME_STEP = 0.02  # share by which two slice steps may differ; it is how they are rounded
 #: Codes (SCT, SRT) of a segment's property category and type: morphologically abnormal structure; neoplasm, also primary
 #: and secondary. An anatomical structure, by contrast, is none, whatever its label.
-_ABNORMAL = frozenset({"49755003", "M-01000"})
-_NEOPLASM = frozenset({"108369006", "M-8FFFF", "372087000", "86049000", "M-80003", "14799000", "M-80006"})
+_ABNORMAL = frozenset({CATEGORY_CODE, "M-01000"})
+_NEOPLASM = frozenset({TYPE_CODE, "M-8FFFF", "372087000", "86049000", "M-80003", "14799000", "M-80006"})
 _ANATOMICAL = frozenset({"91723000", "123037004", "T-D000A"})
 #: What programs and readers call segments that they tell apart by a number only.
 _COUNTED = re.compile(r"([^\W\d_]+)[ _-]?\d+")
