@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from PEMMASegmentLib.cli.demo import unpack
+from PEMMASegmentLib.core.resources import unpack
 
 
 @pytest.fixture(scope="session")

@@ -16,11 +16,12 @@ from PEMMASegmentLib.adaptation import fewshot
 from PEMMASegmentLib.adaptation.adapt import checked
 from PEMMASegmentLib.adaptation.library import CaseLibrary
 from PEMMASegmentLib.adapters import read_card
-from PEMMASegmentLib.cli import adapt as command
-from PEMMASegmentLib.cli import main, parser
-from PEMMASegmentLib.cli.adapt import adapt
+from PEMMASegmentLib.cli import main
 from PEMMASegmentLib.core import PemmaError
 from PEMMASegmentLib.core.images import like
+from PEMMASegmentLib.jobs import adapting
+from PEMMASegmentLib.jobs.adapting import adapt
+from PEMMASegmentLib.jobs.options import Adapting
 from PEMMASegmentLib.network.files import load_model
 from PEMMASegmentLib.study import nifti
 
@@ -93,13 +94,14 @@ def test_killed_at_any_step_the_same_command_goes_on(place, tmp_path, monkeypatc
     """The first run dies without a word in the second fold's training; a second one ends with what one run gives."""
     code = """import os, sys
 from PEMMASegmentLib.adaptation import fewshot, resuming
-from PEMMASegmentLib.cli import adapt, main
+from PEMMASegmentLib.cli import main
+from PEMMASegmentLib.jobs import adapting
 resuming.CHECKPOINT_SECONDS, fewshot.EFFORTS["quick"] = 0.0, 3
-real = adapt.adapt
+real = adapting.adapt
 def dying(model, options, out, told, **more):
     return real(model, options, out, lambda fraction, words: "fold 2" in words and "step 2" in words and os._exit(9),
                 **more)
-adapt.adapt = dying
+adapting.adapt = dying
 main(sys.argv[1:])"""
     library = next(p for p in sys.path if os.path.isdir(os.path.join(p, "PEMMASegmentLib")))
     died = subprocess.run([sys.executable, "-c", code, *arguments(place, tmp_path / "out")],
@@ -131,8 +133,8 @@ def test_what_a_study_is_loaded_with_is_told(place, tmp_path, own_home, capsys):
     assert len(nobodys) == 3 and all("--patient" in one["words"] for one in nobodys)
     assert main([*words, "--out", str(tmp_path / "again")]) == 0
     assert "Doe_Jane_1: warning: " in capsys.readouterr().err
-    order, options = [], parser().parse_args([*words, "--out", str(tmp_path / "third")])
-    adapt(load_model(place / "tiny"), options, options.out, lambda fraction, words: order.append(words),
+    order, options = [], Adapting(studies=tuple(map(Path, studies)), method="maps")
+    adapt(load_model(place / "tiny"), options, tmp_path / "third", lambda fraction, words: order.append(words),
           warn=lambda warnings, study: order.extend(f"{study} {warning.code}" for warning in warnings))
     order = [words.split(":")[0] for words in order]
     assert order.index("reading study 2 of 3") < order.index("Doe_Jane_1 annotation-cut") < order.index("training the adapter")
@@ -231,7 +233,7 @@ def test_the_way_out_of_a_missing_weight_is_not_wrong_usage(patient, even, tmp_p
 
 
 def test_a_proof_whose_adapter_is_gone_is_printed_and_the_same_command_makes_it_again(place, tmp_path, monkeypatch, capsys):
-    out, real = tmp_path / "out", command.adapt
+    out, real = tmp_path / "out", adapting.adapt
 
     def removing(model, options, out, told, **more):
         def drop(fraction, words):
@@ -240,7 +242,7 @@ def test_a_proof_whose_adapter_is_gone_is_printed_and_the_same_command_makes_it_
 
         return real(model, options, out, drop, **more)
 
-    monkeypatch.setattr(command, "adapt", removing)
+    monkeypatch.setattr(adapting, "adapt", removing)
     assert main(arguments(place, out)) == 1
     told = capsys.readouterr()
     assert "Dice before" in told.out and "could not be written onto the adapter" in told.out
@@ -248,7 +250,7 @@ def test_a_proof_whose_adapter_is_gone_is_printed_and_the_same_command_makes_it_
     assert main(arguments(place, out, "--json")) == 1
     assert (answer := json.loads(capsys.readouterr().out))["proof_unwritten"]["code"] == "adapter-missing"
     trained = []
-    monkeypatch.setattr(command, "adapt", lambda model, options, out, told, **more: real(
+    monkeypatch.setattr(adapting, "adapt", lambda model, options, out, told, **more: real(
         model, options, out, lambda fraction, words: "loss" in words and trained.append(words), **more))
     assert main(arguments(place, out, "--json")) == 0 and not trained  # what was trained is kept until it is of use
     again = json.loads(capsys.readouterr().out)
@@ -289,7 +291,7 @@ def test_the_background_process_adapts_and_tells_how_long_it_takes(place, tmp_pa
     for wrong in ({"studies": []}, {"library": "x"}, {"action": "dance"}, {}):
         with pytest.raises(PemmaError) as refused:
             adapt(asked | wrong, lambda *_: None, warm)
-        assert refused.value.code in ("bad-request", "adapt-out")
+        assert refused.value.code in ("option", "bad-request", "adapt-out")
     for wrong in ({"weight_kg": 70}, {"studies": [], "library": str(tmp_path), "pet_series": "1.2.3"}):
         for action in (None, "estimate"):  # one weight for all patients would give wrong SUVs
             with pytest.raises(PemmaError) as refused:
@@ -324,7 +326,7 @@ def test_a_case_outside_the_region_is_refused_before_the_training(place, tmp_pat
     card = json.loads((narrow / "model.json").read_text("utf-8"))
     (narrow / "model.json").write_text(json.dumps(card | {"region": {"words": "a hand", "longest_mm": 50.0}}), "utf-8")
     told = []
-    options = parser().parse_args(arguments(place, tmp_path / "out", "--model", str(narrow)))
+    options = Adapting(studies=tuple(place / f"Doe_Jane_{seed}" for seed in range(3)))
     with pytest.raises(PemmaError) as refused:
         adapt(load_model(narrow), options, tmp_path / "out", lambda fraction, words: told.append(words))
     assert refused.value.code == "adapt-region" and "96 mm" in refused.value.sentence

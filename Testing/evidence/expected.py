@@ -10,21 +10,20 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "PEMMASegment"))
 
-from PEMMASegmentLib.cli import work  # noqa: E402
-from PEMMASegmentLib.cli.demo import PATIENT, unpack  # noqa: E402
 from PEMMASegmentLib.core import no_progress  # noqa: E402
 from PEMMASegmentLib.core.files import write_text  # noqa: E402
-from PEMMASegmentLib.core.resources import resources  # noqa: E402
+from PEMMASegmentLib.core.resources import PATIENT, resources, unpack  # noqa: E402
+from PEMMASegmentLib.jobs import segmenting  # noqa: E402
+from PEMMASegmentLib.jobs.options import Segmenting  # noqa: E402
 from PEMMASegmentLib.worker.checkup import EXPECTED, figures_of  # noqa: E402
-from PEMMASegmentLib.worker.commands import parse  # noqa: E402
 
 
 def main() -> None:
-    options = parse({"device": "cpu"})
-    model = work.load_model(options)
+    options = Segmenting(device="cpu")
+    model = segmenting.load_model(options)
     with tempfile.TemporaryDirectory() as folder:
         unpack(Path(folder))
-        done = work.segment(Path(folder), model, options, no_progress)
+        done = segmenting.segment(Path(folder), model, options, no_progress)
     segmentation = done.segmentation
     stored = {
         "study": PATIENT, "model": vars(model.identity), "inputs": segmentation.inputs,

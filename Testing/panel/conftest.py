@@ -94,12 +94,13 @@ def case(scene, sts_008, expert, database, once):
 @pytest.fixture(scope="session")
 def command_line(sts_008, tmp_path_factory) -> SimpleNamespace:
     """What `pemma-segment segment` makes of the DICOM folder with the starter model: `out`, and `found` in memory."""
-    from PEMMASegmentLib.cli import main, work
+    from PEMMASegmentLib.cli import main
+    from PEMMASegmentLib.jobs import segmenting
 
     out, kept = tmp_path_factory.mktemp("command-line") / "out", []
-    segment = work.segment
+    segment = segmenting.segment
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(work, "segment", lambda *given: kept.append(segment(*given)) or kept[-1])
+        patch.setattr(segmenting, "segment", lambda *given: kept.append(segment(*given)) or kept[-1])
         assert main(["segment", str(sts_008), "--out", str(out), "--device", "cpu", "--quiet"]) == 0
     return SimpleNamespace(out=out, found=kept[0].segmentation, lesions=kept[0].lesions)
 

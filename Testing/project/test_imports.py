@@ -29,8 +29,17 @@ MAY_IMPORT = {
         "worker.client", "results", "study", "core", "pydicom", "numpy", "scipy", "SimpleITK", "qt", "ctk", "slicer", "vtk",
         "PyTorchUtils",  # the extension that brings torch
     },  # fmt: skip
-    "cli": ANY,
-    "worker": ANY,
+    "jobs": {
+        "core", "study", "results", "network", "adapters", "inference", "training", "adaptation", "SimpleITK",
+    },  # fmt: skip
+    "cli": {
+        "jobs", "core", "study", "results", "network", "adapters", "inference", "training", "adaptation", "SimpleITK", "numpy",
+        "tqdm",
+    },  # fmt: skip
+    "worker": {
+        "jobs", "worker.client", "core", "study", "results", "network", "adapters", "inference", "adaptation", "SimpleITK",
+        "pydicom", "torch",
+    },  # fmt: skip
     "worker.client": set(),  # what runs inside the application: standard library only
     "": {"cli"},  # __init__.py and __main__.py
 }
@@ -42,7 +51,7 @@ LAZY = {
     "results": {"matplotlib", "highdicom", "torch"},
     "panel": {"matplotlib", "highdicom", "torch", "monai"},
     "cli": {"torch", "monai", "highdicom", "matplotlib", "SimpleITK", "pydicom", "numpy", "scipy", "tqdm"},
-    "worker": {"torch", "monai", "highdicom", "matplotlib", "SimpleITK", "pydicom", "numpy", "scipy", "core"},
+    "worker": {"torch", "monai", "highdicom", "matplotlib", "SimpleITK", "pydicom", "numpy", "scipy"},
 }
 
 #: the files of `worker` that only the background process imports

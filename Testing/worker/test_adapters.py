@@ -10,7 +10,7 @@ from PEMMASegmentLib.adapters import AdapterCard, attach, choose, collect, metho
 from PEMMASegmentLib.core import PemmaError, no_progress
 from PEMMASegmentLib.network.files import load_model
 from PEMMASegmentLib.worker.adapters import adapters
-from PEMMASegmentLib.worker.commands import WarmModel, parse, segment
+from PEMMASegmentLib.worker.commands import WarmModel, segment
 
 
 @pytest.fixture
@@ -58,14 +58,14 @@ def test_an_adapter_is_merged_once_and_again_when_it_changed(made, model, home):
     ask("import", source=str(made))
     warm = WarmModel()
     base = warm.get(str(model))
-    first = warm.adapter(parse({"adapter": "site-a"}), base)
-    assert warm.adapter(parse({"adapter": "site-a"}), base) is first and first.merged(base.net) is not base.net
-    assert warm.adapter(parse({"adapter": str(made)}), base) is first  # the same one by its path
-    assert warm.adapter(parse({}), base) is None
+    first = warm.adapter("site-a", base)
+    assert warm.adapter("site-a", base) is first and first.merged(base.net) is not base.net
+    assert warm.adapter(str(made), base) is first  # the same one by its path
+    assert warm.adapter("none", base) is None
     changed = replace(read_card(made), threshold=0.3)
     (made / "adapter.json").unlink()
     save(made, first.tensors, changed)
-    assert warm.adapter(parse({"adapter": str(made)}), base).card.threshold == 0.3
+    assert warm.adapter(str(made), base).card.threshold == 0.3
 
 
 def test_a_segmentation_by_name_twice_gives_the_same_and_none_gives_the_base(made, model, study, home, tmp_path):

@@ -75,7 +75,7 @@ def test_the_seg_is_the_command_lines(worker, model, tmp_path):
     import pydicom
 
     from PEMMASegmentLib.cli import main
-    from PEMMASegmentLib.cli.demo import unpack
+    from PEMMASegmentLib.core.resources import unpack
 
     unpack(tmp_path / "patient")
     geometry = sitk.ReadImage(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(tmp_path / "patient"), "", False, True))

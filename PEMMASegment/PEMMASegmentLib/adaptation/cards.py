@@ -10,9 +10,9 @@ from .. import __version__
 from ..core import Identity, PemmaError
 from ..core.types import INPUTS
 from ..network.files import from_json
+from .choices import ORIGINS
 
 SCHEMA = 1
-KINDS = ("scratch", "corrected", "imported")
 LONGEST_TEXT = 200
 _HASH = re.compile(r"[0-9a-f]{64}")
 _ID, _PATIENT = re.compile(r"[0-9a-f]{12}"), re.compile(r"P-[0-9a-f]{12}")
@@ -31,8 +31,8 @@ class Origin:
     adapter: Identity | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ValueError(f"origin {self.kind!r} is not one of {', '.join(KINDS)}")
+        if self.kind not in ORIGINS:
+            raise ValueError(f"origin {self.kind!r} is not one of {', '.join(ORIGINS)}")
         if self.kind != "corrected" and (self.model or self.adapter):
             raise ValueError(f"a contour of origin {self.kind!r} has no model")
 

@@ -26,13 +26,12 @@ from ..training.config import Config, Stage
 from ..training.loop import Checkpoint, optimise
 from ..training.windows import TrainingCase, batch, draw, is_lost, to_case
 from . import keeping
+from .choices import EFFORTS
 from .fitness import LEAVE_OUT
 from .resuming import key_of, resumed
 from .types import Fitted, Procedure, SiteCase
 from .volumes import content_of
 
-#: Steps by effort. "standard": five cases within three minutes on two cores, with the starter model.
-EFFORTS = {"quick": 30, "standard": 110, "thorough": 330}
 #: The one recipe for few cases, fixed in advance: nothing is selected on the site's own cases, which are too few for it.
 RECIPE = Stage("adapter", steps=EFFORTS["standard"], batch=2, rate=4e-3, warm_up=0.1, average=0.97, whole=0.45, anywhere=0.2)
 FOREGROUND = 0.7

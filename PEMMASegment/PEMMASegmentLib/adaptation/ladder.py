@@ -13,7 +13,8 @@ from ..core.progress import part
 from ..inference.device import choose
 from ..network.files import Model
 from . import ledger as ledgers
-from .fewshot import EFFORTS, WeightUpdate, check_case
+from .choices import EFFORTS
+from .fewshot import WeightUpdate, check_case
 from .fixes import Flips, Stack, Threshold
 from .ledger import Ledger
 from .maps import Maps

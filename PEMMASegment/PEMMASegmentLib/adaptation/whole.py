@@ -16,7 +16,8 @@ from ..network.files import Model
 from ..training.config import Stage
 from ..training.loop import Checkpoint
 from ..training.windows import TrainingCase
-from .fewshot import EFFORTS, PREPARED, RECIPE, prepared, run_key, trained
+from .choices import EFFORTS
+from .fewshot import PREPARED, RECIPE, prepared, run_key, trained
 from .resuming import resumed
 from .types import Fitted, SiteCase
 

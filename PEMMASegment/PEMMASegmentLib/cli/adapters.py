@@ -30,6 +30,7 @@ def add_to(commands) -> None:
 
 def list_adapters(options: argparse.Namespace, terminal: "Terminal") -> bool:
     from ..adaptation import installed
+    from ..jobs.adapters import row_of
     from .terminal import table
 
     rows = [row_of(folder) for folder in installed.installed()]
@@ -38,22 +39,11 @@ def list_adapters(options: argparse.Namespace, terminal: "Terminal") -> bool:
     return all(row["check"] == "ok" for row in rows)
 
 
-def row_of(folder: Path) -> dict:
-    """One line of the list; an adapter that is damaged has the reason under `check`."""
-    from ..adaptation import installed
-    from ..core import PemmaError
-
-    try:
-        return {**identity(installed.check_adapter(folder)), "check": "ok"}
-    except PemmaError as error:
-        empty = dict.fromkeys(("version", "sha256", "base", "inputs", "verdict"), "")
-        return {"name": folder.name, **empty, "check": f"{error.sentence} [{error.code}]"}
-
-
 def show_adapter(options: argparse.Namespace, terminal: "Terminal") -> bool:
     from dataclasses import asdict
 
     from ..adaptation import installed
+    from ..jobs.adapters import identity
 
     card = installed.check_adapter(installed.find_adapter(options.adapter))
     terminal.result({**identity(card), "card": asdict(card)}, in_words(card))
@@ -62,6 +52,7 @@ def show_adapter(options: argparse.Namespace, terminal: "Terminal") -> bool:
 
 def import_adapter(options: argparse.Namespace, terminal: "Terminal") -> bool:
     from ..adaptation import installed
+    from ..jobs.adapters import identity
 
     card = installed.import_adapter(options.source)
     terminal.result(identity(card), f"imported {card.name} {card.version}, for {card.base.name} {card.base.version}")
@@ -70,6 +61,7 @@ def import_adapter(options: argparse.Namespace, terminal: "Terminal") -> bool:
 
 def export_adapter(options: argparse.Namespace, terminal: "Terminal") -> bool:
     from ..adaptation import installed
+    from ..jobs.adapters import identity
 
     card = installed.export_adapter(installed.find_adapter(options.adapter), options.out)
     terminal.result({**identity(card), "out": str(options.out)}, f"exported {card.name} {card.version} to {options.out}")
@@ -84,15 +76,10 @@ def remove_adapter(options: argparse.Namespace, terminal: "Terminal") -> bool:
     return True
 
 
-def identity(card: "AdapterCard") -> dict:
-    """Name, version, hash of the weights ("" without), base, inputs and verdict."""
-    base = f"{card.base.name} {card.base.version} {card.base.sha256[:12]}"
-    return {"name": card.name, "version": card.version, "sha256": card.sha256, "base": base, "inputs": card.inputs,
-            "verdict": card.verdict or "not proved"}  # fmt: skip
-
-
 def in_words(card: "AdapterCard") -> str:
     """The card for a reader."""
+    from ..jobs.adapters import identity
+
     rows = [("adapter", f"{card.name} {card.version}"), *list(identity(card).items())[2:]]
     if card.method is not None:
         rows.append(("method", f"{card.method.name} (rank {card.method.rank}, top {card.method.top}) on "

@@ -4,13 +4,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import adding
+from ..jobs.options import Adding
 from . import options as shared
 
 if TYPE_CHECKING:
     from ..adaptation.cards import CaseCard
     from ..adaptation.library import CaseLibrary
-    from ..core import PemmaError
     from .terminal import Terminal
 
 
@@ -22,7 +21,7 @@ def add_to(commands) -> None:
     added.add_argument(
         "--annotation", type=Path, metavar="FILE", help="RTSTRUCT, SEG or mask (default: the one in the study)"
     )
-    adding.add_options(added)
+    _add_options(added)
     added.set_defaults(usage_error=added.error)
     _action(actions, "list", run_list, "list the cases, checked by hash")
     shown = _action(actions, "show", run_show, "show a case's card")
@@ -42,24 +41,47 @@ def _action(actions, name: str, run, words: str) -> argparse.ArgumentParser:
     return parser
 
 
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    """What there is to say of a new case."""
+    shared.add_annotation_options(parser)
+    about = parser.add_argument_group("about the case")
+    shared.add(about, Adding, "patient", metavar="NAME", help="whose study it is (default: Patient ID); kept as a pseudonym")
+    shared.add(
+        about, Adding, "origin",
+        help="whose contour it is; corrected: begun as the output of --model and --adapter (default: what the file says)",
+    )  # fmt: skip
+    shared.add(about, Adding, "note", metavar="TEXT", help="a line about the case, nothing of the patient")
+    blind = parser.add_argument_group("blind record: model and adapter segment the case before its contour is known")
+    shared.add(blind, Adding, "no_blind", metavar="WHY", help="leave it out, and why")
+    shared.add_running_options(blind)
+    shared.add_adapter_option(blind)
+    shared.add_study_options(parser)
+
+
 def run_add(options: argparse.Namespace, terminal: "Terminal") -> bool:
     from dataclasses import asdict
-    from functools import partial
+    from functools import cache, partial
 
-    from ..adaptation.library import CaseLibrary
+    from ..adaptation.cards import as_json
+    from ..jobs import adding, segmenting
+    from ..jobs.reading import load_study
     from ..study import annotation
     from . import streams
-    from .reading import load_study
     from .terminal import base_name, for_each, name_among
 
     shared.refuse_for_several(options)
-    library, load = CaseLibrary(options.library), adding.loading(options)
-    need = None if options.inputs == "auto" else options.inputs
+    library, given = _library(options), shared.typed(Adding, options)
+
+    @cache
+    def load():
+        model = segmenting.load_model(given)
+        return model, segmenting.load_adapter(given.adapter, model)
 
     def one(folder: Path) -> dict:
         with terminal.progress(base_name(folder)) as progress:
             file = options.annotation or annotation.find(folder)
-            card, warnings = adding.add_case(library, partial(load_study, folder, options, need), file, options, load, progress)
+            read = partial(load_study, folder, given, given.need)
+            card, warnings = adding.add_case(library, read, file, given, load, progress)
         terminal.warnings(warnings, name_among(options.studies, folder))
         if not terminal.as_json:
             streams.answer(f"{base_name(folder)}: {in_words(card)}")
@@ -72,10 +94,10 @@ def run_add(options: argparse.Namespace, terminal: "Terminal") -> bool:
 
 
 def run_list(options: argparse.Namespace, terminal: "Terminal") -> bool:
-    from ..adaptation.library import CaseLibrary
+    from ..jobs import cases
     from .terminal import table
 
-    found, damaged = checked(CaseLibrary(options.library))
+    found, damaged = cases.checked(_library(options))
     cards = [card for card, _ in found]
     rows = [[card.id, card.patient, card.origin.kind, card.inputs, f"{card.volume_ml:.1f}", str(card.lesions),
              _blind_dice(card), "ok"] for card in cards]  # fmt: skip
@@ -83,115 +105,62 @@ def run_list(options: argparse.Namespace, terminal: "Terminal") -> bool:
     header = ["case", "patient", "contour", "inputs", "ml", "lesions", "blind Dice", "check"]
     counting = len({card.patient for card in cards if card.origin.independent})
     count = f"patients: {len({card.patient for card in cards})}, of these count in a proof: {counting}"
-    terminal.result(as_answer(found, damaged), f"{table(header, rows)}\n{count}" if rows else "the library holds no case")
+    words = f"{table(header, rows)}\n{count}" if rows else "the library holds no case"
+    terminal.result(cases.as_answer(found, damaged), words)
     return not damaged
-
-
-def checked(library: "CaseLibrary") -> "tuple[list[tuple[CaseCard, dict]], list[PemmaError]]":
-    """All sound cases as `show` gives them, and what is wrong with the others, by every byte of their files."""
-    from ..core import PemmaError
-
-    found, damaged = [], []
-    for id in library.ids():
-        try:
-            found.append(show(library, id))
-        except PemmaError as error:
-            if error.code != "case-unknown":  # removed by another program since
-                damaged.append(error)
-    return found, damaged
-
-
-def as_answer(found: "list[tuple[CaseCard, dict]]", damaged: "list[PemmaError]") -> dict:
-    """What `cases list --json` prints."""
-    errors = [{"case": e.place, "code": e.code, "sentence": e.sentence, "way_out": e.way_out} for e in damaged]
-    return {"cases": [shown for _, shown in found], "damaged": errors}
 
 
 def run_show(options: argparse.Namespace, terminal: "Terminal") -> bool:
     import json
 
-    from ..adaptation.library import CaseLibrary
+    from ..adaptation.cards import as_json
+    from ..jobs import cases
 
-    card, shown = show(CaseLibrary(options.library), options.case)
+    card, shown = cases.show(_library(options), options.case)
     text = json.dumps(as_json(card), indent=1, ensure_ascii=False)
     terminal.result(shown, f"{in_words(card)}\nthumbnail: {shown['thumbnail']}\n{text}")
     return True
 
 
-def show(library: "CaseLibrary", id: str) -> "tuple[CaseCard, dict]":
-    """A checked case: its card, and what `cases show --json` prints."""
-    card = library.check(id)
-    return card, {**as_json(card), "thumbnail": str(library.thumbnail(id))}
-
-
 def run_remove(options: argparse.Namespace, terminal: "Terminal") -> bool:
-    from ..adaptation.library import CaseLibrary
+    from ..jobs import cases
 
-    answer = remove(CaseLibrary(options.library), options.cases)
+    answer = cases.remove(_library(options), options.cases)
     terminal.result(answer, f"removed {', '.join(answer['removed'])}")
     return True
 
 
-def remove(library: "CaseLibrary", ids: list[str]) -> dict:
-    """Deletes cases, one after the other; none of them when one is unknown."""
-    ids = list(dict.fromkeys(ids))
-    for id in sorted(ids, key=library.ids().__contains__):  # the unknown first: the library refuses them
-        library.remove(id)
-    return {"removed": ids}
-
-
 def run_import(options: argparse.Namespace, terminal: "Terminal") -> bool:
-    from ..adaptation.library import CaseLibrary
+    from ..jobs import cases
 
-    answer = take_in(CaseLibrary(options.library), options.file)
+    answer = cases.take_in(_library(options), options.file)
     words = [f"imported {', '.join(answer['imported']) or 'nothing'}"]
     words += [f"already there: {', '.join(answer['already_there'])}"] * bool(answer["already_there"])
     terminal.result(answer, "\n".join(words))
     return True
 
 
-def take_in(library: "CaseLibrary", file: Path) -> dict:
-    """The cases of a zip, and which of them are new."""
-    before = set(library.ids()) if library.folder.is_dir() else set()
-    ids = [card.id for card in library.import_(file)]
-    return {"imported": [id for id in ids if id not in before], "already_there": [id for id in ids if id in before]}
-
-
 def run_export(options: argparse.Namespace, terminal: "Terminal") -> bool:
-    from ..adaptation.library import CaseLibrary
+    from ..jobs import cases
 
-    answer = export(CaseLibrary(options.library), options.cases, options.out)
+    answer = cases.export(_library(options), options.cases, options.out)
     terminal.result(answer, f"exported {', '.join(answer['exported'])} to {options.out}")
     return True
 
 
-def export(library: "CaseLibrary", ids: list[str], out: Path) -> dict:
-    """The named cases, or all, into a new zip."""
-    from ..core import PemmaError
+def _library(options: argparse.Namespace) -> "CaseLibrary":
+    from ..adaptation.library import CaseLibrary
 
-    chosen = ids or library.ids()
-    if not chosen:
-        raise PemmaError("no-cases", "the library holds no case", "add one first")
-    if out.exists():
-        raise PemmaError("out-exists", "there is a file of that name", "name a new one with --out", out.name)
-    if not out.parent.is_dir():
-        raise PemmaError("no-folder", "the folder for the file is not there", "make it, or name another one with --out", out.name)
-    library.export(chosen, out)
-    return {"exported": chosen, "out": str(out)}
-
-
-def as_json(card: "CaseCard") -> dict:
-    """A card in plain values."""
-    from ..adaptation import cards
-
-    return cards.as_json(card)
+    return CaseLibrary(options.library)
 
 
 def in_words(card: "CaseCard") -> str:
     """One line about a case."""
+    from ..jobs.adding import left_out_in_words
+
     lesions = f"{card.lesions} lesion{'s' * (card.lesions > 1)}"
     scores = [f"blind Dice {_by(score)} {score.dice:.3f}" for score in card.blind]
-    left_out = list(filter(None, [adding.left_out_in_words(card)]))
+    left_out = list(filter(None, [left_out_in_words(card)]))
     parts = [f"case {card.id}", f"patient {card.patient}", f"contour {_whose(card)}", f"{card.volume_ml:.1f} ml", lesions]
     return ", ".join([*parts, card.inputs.upper(), *scores, *left_out])
 

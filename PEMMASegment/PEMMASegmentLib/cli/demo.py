@@ -2,16 +2,15 @@
 
 import argparse
 import tempfile
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..core.resources import PATIENT, unpack
+from ..jobs.options import Segmenting
 from . import options as shared
 
 if TYPE_CHECKING:
     from .terminal import Terminal
-
-PATIENT = "STS_008"
 
 
 def add_to(commands) -> None:
@@ -26,32 +25,21 @@ def add_to(commands) -> None:
 def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
     from .. import results
     from ..core import metrics
-    from ..study import annotation, load
-    from . import work
-    from .segment import nothing_stale
+    from ..jobs import segmenting
+    from ..study import annotation
+    from .segment import nothing_stale, warn_of
 
+    given = shared.typed(Segmenting, options)
     results.check_out(options.out)
     with nothing_stale(options.out):
-        model = work.load_model(options)
+        model = segmenting.load_model(given)
         with tempfile.TemporaryDirectory() as folder, terminal.progress(PATIENT) as progress:
             unpack(Path(folder))
-            need = None if options.inputs == "auto" else options.inputs
-            done = work.segment_study(
-                lambda progress: load(Path(folder), need=need, progress=progress), model, work.load_adapter(options, model),
-                options, progress,
-            )  # fmt: skip
+            done = segmenting.segment(Path(folder), model, given, progress)
             truth, _ = annotation.read(annotation.find(Path(folder)), done.study)
-        record = work.write(options.out, done, options)
-    work.warn_of(terminal, record)
-    dice = metrics.dice(work.label_of_lesions(done, options), truth)
+        record = segmenting.write(options.out, done, given)
+    warn_of(terminal, record)
+    dice = metrics.dice(segmenting.label_of_lesions(done, given), truth)
     words = f"{results.as_text(done.lesions)}\nDice against the expert's contour: {dice:.2f}\nwritten to {options.out}"
     terminal.result({"study": PATIENT, "dice": dice, "out": str(options.out)}, words)
     return True
-
-
-def unpack(folder: Path) -> None:
-    """The bundled patient's DICOM files into `folder`."""
-    from ..core.resources import resources
-
-    with zipfile.ZipFile(resources() / "SampleData" / f"{PATIENT}.zip") as archive:
-        archive.extractall(folder)

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..jobs.options import Segmenting
 from . import options as shared
 
 if TYPE_CHECKING:
@@ -30,15 +31,15 @@ def add_to(commands) -> None:
     shared.add_annotation_options(parser)
     shared.add_segment_options(parser)
     shared.add_study_options(parser)
-    parser.set_defaults(usage_error=parser.error, mtv_rule=shared.USUAL_RULE)  # nothing is told that depends on the rule
+    parser.set_defaults(usage_error=parser.error)
 
 
 def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
     shared.refuse_for_several(options)
-    from . import work
+    from ..jobs import segmenting
     from .terminal import for_each
 
-    model = work.load_model(options)
+    model = segmenting.load_model(shared.typed(Segmenting, options))
     cases, failed = for_each(options.studies, lambda study: evaluate_one(study, model, options, terminal), terminal)
     if cases:
         answer = {**summary(cases), "failed": failed}
@@ -51,13 +52,13 @@ def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
 def evaluate_one(study: Path, model: "Model", options: argparse.Namespace, terminal: "Terminal") -> dict:
     """One row of the answer. Raises PemmaError "no-annotation" when there is nothing to compare with."""
     from ..core import PemmaError
+    from ..jobs import segmenting
     from ..study import annotation, nifti
     from ..study.loading import quiet
     from ..study.scan import scan
-    from . import work
     from .terminal import base_name, name_among
 
-    name = base_name(study)
+    name, given = base_name(study), shared.typed(Segmenting, options)
     file = options.annotation or annotation.find(study)
     if file is not None and not file.is_file():  # told before the study is segmented, which takes minutes
         raise PemmaError("annotation-missing", "the annotation file is not there", "check the path", file.name)
@@ -66,11 +67,11 @@ def evaluate_one(study: Path, model: "Model", options: argparse.Namespace, termi
             quiet(scan)(study, lambda *_: None)  # refuses what is no study at all
         raise PemmaError("no-annotation", "the study has no RTSTRUCT, SEG or mask", "give one with --annotation FILE")
     with terminal.progress(name) as progress:
-        done = work.segment(study, model, options, progress)
+        done = segmenting.segment(study, model, given, progress)
         truth, told = annotation.read(file, done.study, roi_name=options.annotation_roi)
-        found = work.label_of_lesions(done, options)
+        found = segmenting.label_of_lesions(done, given)
         figures = compare(found, truth)
-    warnings = [*work.warnings_of(done), *told, *_outside(truth, options.roi), *_of_a_model(file, options.annotation_roi)]
+    warnings = [*segmenting.warnings_of(done), *told, *_outside(truth, options.roi), *_of_a_model(file, options.annotation_roi)]
     if done.segmentation.adapter:
         warnings += _trained_on(options.adapter, done.study, truth)
     terminal.warnings(warnings, name_among(options.studies, study))

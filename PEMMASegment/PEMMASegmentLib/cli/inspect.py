@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..jobs.options import Reading
 from . import options as shared
 
 if TYPE_CHECKING:
-    from ..core import PemmaWarning, Progress
-    from ..study import PetCtStudy
+    from ..core import PemmaWarning
     from .terminal import Terminal
 
 
@@ -20,40 +20,12 @@ def add_to(commands) -> None:
 
 
 def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
+    from ..jobs import reading
+
     with terminal.progress("inspect") as progress:
-        seen, told = seen_of(options.study, options, progress)
+        seen, told = reading.inspect(options.study, shared.typed(Reading, options), progress)
     terminal.result(seen, in_words(seen, told))
     return True
-
-
-def seen_of(
-    folder: Path, options: argparse.Namespace, progress: "Progress"
-) -> "tuple[dict, tuple[PemmaWarning, ...]]":
-    """The answer in plain values, and its warnings with what to do about them."""
-    from ..study import describe
-
-    study = load_what_loads(folder, options, progress)
-    return describe(study), study.warnings
-
-
-def load_what_loads(folder: Path, options: argparse.Namespace, progress: "Progress") -> "PetCtStudy":
-    """The study, or what is left of it when one modality is refused, with that refusal as its first warning."""
-    from dataclasses import replace
-
-    from ..core import PemmaError, PemmaWarning
-    from .reading import load_study
-
-    try:
-        return load_study(folder, options, None, progress)
-    except PemmaError as refusal:
-        for need in ("ct", "pet"):
-            try:
-                study = load_study(folder, options, need, progress)
-            except PemmaError:
-                continue  # the first refusal is the one to tell
-            told = PemmaWarning(refusal.code, refusal.sentence, refusal.way_out)
-            return replace(study, warnings=(told, *study.warnings))
-        raise
 
 
 def in_words(seen: dict, warnings: "Sequence[PemmaWarning]") -> str:

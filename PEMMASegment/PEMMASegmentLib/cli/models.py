@@ -30,7 +30,7 @@ def list_models(options: argparse.Namespace, terminal: "Terminal") -> bool:
     rows: list[dict] = []
     for folder in files.installed():
         try:
-            row = {**_identity(folder), "check": "ok"}
+            row = {**vars(files.check(folder).identity), "check": "ok"}
         except PemmaError as error:
             row = {"name": folder.name, "version": "", "sha256": "", "check": f"{error.sentence} [{error.code}]"}
         rows.append(row)
@@ -45,7 +45,7 @@ def show_model(options: argparse.Namespace, terminal: "Terminal") -> bool:
     from ..network import files
 
     folder = files.find_model(options.model)
-    identity = _identity(folder)
+    identity = vars(files.check(folder).identity)
     card = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     readme = folder / "README.md"
     words = readme.read_text(encoding="utf-8", errors="replace") if readme.is_file() else ""
@@ -58,8 +58,7 @@ def import_model(options: argparse.Namespace, terminal: "Terminal") -> bool:
     from ..network import library
 
     card = library.take_in(options.folder)
-    identity = {"name": card.name, "version": card.version, "sha256": card.sha256}
-    terminal.result(identity, f"imported {card.name} {card.version}")
+    terminal.result(vars(card.identity), f"imported {card.name} {card.version}")
     return True
 
 
@@ -69,11 +68,3 @@ def remove_model(options: argparse.Namespace, terminal: "Terminal") -> bool:
     name = library.remove_model(options.model)
     terminal.result({"removed": name}, f"removed {name}")
     return True
-
-
-def _identity(folder: Path) -> dict:
-    """Name, version and hash of a model folder whose weights have been checked against its card."""
-    from ..network import files
-
-    identity = files.check(folder)
-    return {"name": identity.name, "version": identity.version, "sha256": identity.sha256}

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..jobs.options import Segmenting
 from . import options as shared
 
 if TYPE_CHECKING:
@@ -29,15 +30,17 @@ def add_to(commands) -> None:
 
 def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
     shared.refuse_for_several(options)
-    from . import work
-    from .terminal import for_each
+    from ..jobs import segmenting
+    from .terminal import for_each, name_among
 
-    places = places_of(options.studies, options.out)
+    given, places = shared.typed(Segmenting, options), places_of(options.studies, options.out)
     terminal.warnings(others_in(options.out, places.values()))
     with nothing_stale(*places.values()):
-        model = work.load_model(options)
+        model = segmenting.load_model(given)
     done, failed = for_each(
-        options.studies, lambda study: segment_one(study, places[study], model, options, terminal), terminal
+        options.studies,
+        lambda study: segment_one(study, places[study], model, given, terminal, name_among(options.studies, study)),
+        terminal,
     )
     if terminal.as_json:
         terminal.result({"studies": done + failed}, "")
@@ -94,21 +97,29 @@ def _check_results_in(out: Path) -> None:
         results.check_out(entry)
 
 
-def segment_one(study: Path, out: Path, model: "Model", options: argparse.Namespace, terminal: "Terminal") -> dict:
-    """Segments one study into `out`, prints its table, and gives its part of the JSON answer."""
+def segment_one(study: Path, out: Path, model: "Model", options: Segmenting, terminal: "Terminal", among: str) -> dict:
+    """Segments one study into `out`, prints its table, and gives its part of the JSON answer. among: see `name_among`."""
     from .. import results
-    from . import streams, work
-    from .terminal import base_name, name_among
+    from ..jobs import segmenting
+    from . import streams
+    from .terminal import base_name
 
     name = base_name(study)
     with terminal.progress(name) as progress, nothing_stale(out):
-        done = work.segment(study, model, options, progress)
-        record = work.write(out, done, options)
-    work.warn_of(terminal, record, name_among(options.studies, study))
+        done = segmenting.segment(study, model, options, progress)
+        record = segmenting.write(out, done, options)
+    warn_of(terminal, record, among)
     if not terminal.as_json:
         files = ", ".join(sorted([*(file["name"] for file in record["files"]), "result.json"]))
         streams.answer(f"{name}\n{results.as_text(done.lesions)}\nwritten to {out}: {files}")
     return {"study": name, "out": str(out), "result": record}
+
+
+def warn_of(terminal: "Terminal", record: dict, study: str = "") -> None:
+    """Says what the study, the run and the writing of its result have to tell."""
+    from ..core import PemmaWarning
+
+    terminal.warnings([PemmaWarning(**told) for told in record["warnings"]], study)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core import PemmaError, PemmaWarning, Progress, no_progress, system_told
+from ..jobs.words import base_name, name_among, warning_in_words
 from . import streams
 
 if TYPE_CHECKING:
@@ -102,22 +102,6 @@ def for_each(studies: Sequence[Path], do: Callable[[Path], dict], terminal: Term
 def error_as_json(error: PemmaError) -> dict[str, str]:
     """An error's parts under the names that they have in code."""
     return {"code": error.code, "sentence": error.sentence, "way_out": error.way_out, "place": error.place}
-
-
-def warning_in_words(warning: PemmaWarning) -> str:
-    """One line: `warning: sentence (way out) [code]`."""
-    way_out = f" ({warning.way_out})" if warning.way_out else ""
-    return f"warning: {warning.sentence}{way_out} [{warning.code}]"
-
-
-def base_name(study: Path) -> str:
-    """The last part of a study's path, also of `.` or `..`; of a link its own, as what it leads to may name the patient."""
-    return os.path.basename(os.path.abspath(study))
-
-
-def name_among(studies: Sequence[Path], study: Path) -> str:
-    """The name of one of several studies, for what is said of it; "" where it is the only one."""
-    return base_name(study) if len(studies) > 1 else ""
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

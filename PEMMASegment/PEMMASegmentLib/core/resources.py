@@ -1,7 +1,11 @@
 """Where the bundled models and the sample patient lie, beside the library or beside the module in Slicer, and the user's own."""
 
 import os
+import zipfile
 from pathlib import Path
+
+#: The bundled patient.
+PATIENT = "STS_008"
 
 
 def resources() -> Path:
@@ -19,3 +23,9 @@ def user_folder() -> Path:
     from platformdirs import user_data_path
 
     return user_data_path("pemma-segment", appauthor=False)
+
+
+def unpack(folder: Path) -> None:
+    """The bundled patient's DICOM files into `folder`."""
+    with zipfile.ZipFile(resources() / "SampleData" / f"{PATIENT}.zip") as archive:
+        archive.extractall(folder)

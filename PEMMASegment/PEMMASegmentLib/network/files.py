@@ -69,6 +69,10 @@ class ModelCard:
         """All modalities that the model takes, CT first."""
         return ("ct", *self.architecture.modalities)
 
+    @property
+    def identity(self) -> Identity:
+        return Identity(self.name, self.version, self.sha256)
+
 
 @dataclass(frozen=True)
 class Model:
@@ -80,7 +84,7 @@ class Model:
 
     @property
     def identity(self) -> Identity:
-        return Identity(self.card.name, self.card.version, self.card.sha256)
+        return self.card.identity
 
 
 def models_folder() -> Path:

@@ -1,9 +1,10 @@
 """The background process' side of local adaptation: what `pemma-segment adapt --json` prints, or how long it will take."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from ..cli import options as shared
+from ..core import PemmaError
+from ..jobs.options import Adapting
 from . import commands
 
 if TYPE_CHECKING:
@@ -11,9 +12,6 @@ if TYPE_CHECKING:
 
     from ..adaptation.types import SiteCase
     from ..core import Progress
-
-#: Fields of the request that are no options of `adapt`.
-_OWN = {"studies"}
 
 
 def adapt(request: dict, progress: "Progress", warm: "commands.WarmModel") -> dict:
@@ -24,26 +22,16 @@ def adapt(request: dict, progress: "Progress", warm: "commands.WarmModel") -> di
     Stopped, the same request goes on. With a private `folder` the held-out cases' labels are written there, and the result
     names them: `held_out` {case: {"before": file, "after": file}}. Raises PemmaError.
     """
-    from ..cli import adapt as command
-    from ..core import PemmaError
+    from ..jobs import adapting
 
-    options = commands.parse({key: request[key] for key in request if key not in _OWN}, command.add_options)
-    options.studies = [Path(str(study)) for study in request.get("studies") or []]
-    if bool(options.studies) == bool(options.library) or request.get("action") not in (None, "estimate"):
-        raise PemmaError("bad-request", "`adapt` takes either `library` or `studies`, and `action` only as estimate")
-    options.usage_error = _refuse_option
-    shared.refuse_for_several(options)
+    given = commands.read(Adapting, request, "action")
+    if request.get("action") not in (None, "estimate"):
+        raise PemmaError("bad-request", "`adapt` takes `action` only as estimate")
     if request.get("action") == "estimate":
-        return command.estimate(warm.get(options.model), options, progress)
+        return adapting.estimate(warm.get(given.model), given, progress)
     held_out = HeldOut(request)
-    answer = command.adapt(warm.get(options.model), options, _out(request), progress, held_out.take)
+    answer = adapting.adapt(warm.get(given.model), given, _out(request), progress, held_out.take)
     return {**answer, "held_out": held_out.files}
-
-
-def _refuse_option(words: str) -> NoReturn:
-    from ..core import PemmaError
-
-    raise PemmaError("option", words, "add each study to a case library with its own value, and adapt to that")
 
 
 class HeldOut:
@@ -64,8 +52,6 @@ class HeldOut:
 
 
 def _out(request: dict) -> Path:
-    from ..core import PemmaError
-
     if not request.get("out"):
         raise PemmaError("adapt-out", "there is no folder for the adapter", "name one")
     return Path(str(request["out"]))

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..core import PemmaError
+
 if TYPE_CHECKING:
     from ..core import Progress
 
@@ -38,7 +40,7 @@ def adapters(request: dict, progress: "Progress") -> dict:
 
 def _row(folder: Path) -> dict:
     from ..adapters import read_card
-    from ..cli.adapters import row_of
+    from ..jobs.adapters import row_of
 
     row = {**row_of(folder), "folder": str(folder)}
     if row["check"] != "ok":
@@ -48,6 +50,4 @@ def _row(folder: Path) -> dict:
 
 
 def _refuse() -> None:
-    from ..core import PemmaError
-
     raise PemmaError("bad-request", "`action` must be list, import, export, rename, note or remove")

@@ -4,6 +4,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..core import PemmaError
+from ..jobs.options import Adding
 from . import commands
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from ..study.types import PetCtStudy
 
 #: Fields of the request that are no options of `cases add`.
-_OWN = {"action", "library", "label", "made_by", "cases", "file", "headers", "suv_typed"}
+_OWN = ("action", "library", "label", "made_by", "cases", "file", "headers", "suv_typed")
 
 
 def cases(request: dict, progress: "Progress", warm: "commands.WarmModel") -> dict:
@@ -29,41 +31,40 @@ def cases(request: dict, progress: "Progress", warm: "commands.WarmModel") -> di
     `suv_typed` what a user typed. Its result: `case` and `warnings`. Raises PemmaError.
     """
     from ..adaptation.library import CaseLibrary
-    from ..cli import cases as command
-    from ..core import PemmaError
+    from ..jobs import cases as jobs
 
     library, ids = CaseLibrary(Path(str(request.get("library", "")))), list(map(str, request.get("cases") or []))
     file = Path(str(request.get("file", "")))
     match request.get("action") if request.get("library") else None:
         case "list":
-            return command.as_answer(*command.checked(library))
+            return jobs.as_answer(*jobs.checked(library))
         case "show":
-            return command.show(library, "".join(ids))[1]
+            return jobs.show(library, "".join(ids))[1]
         case "read":
             return _read(library, "".join(ids), commands.private_folder(request))
         case "remove":
-            return command.remove(library, ids)
+            return jobs.remove(library, ids)
         case "import":
-            return command.take_in(library, file)
+            return jobs.take_in(library, file)
         case "export":
-            return command.export(library, ids, file)
+            return jobs.export(library, ids, file)
         case "add":
             return _add(library, request, progress, warm)
     raise PemmaError("bad-request", "`library` is missing, or `action` is none of those")
 
 
 def _add(library: "CaseLibrary", request: dict, progress: "Progress", warm: "commands.WarmModel") -> dict:
-    from ..cli import adding
-    from ..cli.cases import show
+    from ..jobs.adding import add_case
+    from ..jobs.cases import show
 
-    options = commands.parse({key: request[key] for key in request if key not in _OWN}, adding.add_options)
+    given = commands.read(Adding, request, *_OWN)
 
     def load():
-        model = warm.get(options.model)
-        return model, warm.adapter(options, model)
+        model = warm.get(given.model)
+        return model, warm.adapter(given.adapter, model)
 
-    card, warnings = adding.add_case(
-        library, _with_headers(request, commands.loader(request, options)), _annotation(request), options, load, progress,
+    card, warnings = add_case(
+        library, _with_headers(request, commands.loader(request, given)), _annotation(request), given, load, progress,
         _made_by(request.get("made_by")),
     )  # fmt: skip
     return {"case": show(library, card.id)[1], "warnings": [asdict(warning) for warning in warnings]}
@@ -105,7 +106,7 @@ def _annotation(request: dict) -> Path | None:
 
 def _made_by(stated: dict | None) -> "Origin | None":
     from ..adaptation.cards import Origin
-    from ..core import Identity, PemmaError
+    from ..core import Identity
 
     if not stated:
         return None

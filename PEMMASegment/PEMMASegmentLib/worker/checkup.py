@@ -11,9 +11,13 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..core.progress import part
+from ..core.resources import resources, unpack
+from ..jobs.options import Segmenting
+
 if TYPE_CHECKING:
-    from ..cli.work import Segmented
     from ..core import Progress
+    from ..jobs.segmenting import Segmented
     from .commands import WarmModel
 
 PACKAGES = ("torch", "monai", "numpy", "scipy", "SimpleITK", "pydicom", "highdicom", "safetensors")
@@ -28,19 +32,17 @@ def check_system(request: dict, progress: "Progress", warm: "WarmModel") -> dict
     """`report`: rows [what, value] without anything of a patient or user; `figures`, `expected` (None for a model
     without stored figures), `agrees` (None likewise), `seconds` of the bundled patient's run; `steps`.
     """
-    from ..cli import work
-    from ..cli.demo import unpack
-    from ..core.progress import part
-    from .commands import parse
+    from ..jobs import segmenting
+    from .commands import read
 
-    options = parse(request)
+    given = read(Segmenting, request)
     progress(0.0, "looking at the computer")
     rows = computer() + packages()
-    model = warm.get(options.model)
+    model = warm.get(given.model)
     rows.append(["model", f"{model.card.name} {model.card.version}, sha256 {model.card.sha256[:12]}, weights as stated"])
     with tempfile.TemporaryDirectory(prefix="pemma-check-") as folder:
         unpack(Path(folder))
-        done = work.segment(Path(folder), model, options, part(progress, REPORTED, 1.0))
+        done = segmenting.segment(Path(folder), model, given, part(progress, REPORTED, 1.0))
     figures, stored = figures_of(done), expected(model.card.sha256)
     return {
         "report": rows + run_rows(done, figures, stored), "figures": figures, "expected": stored,
@@ -59,8 +61,6 @@ def figures_of(done: "Segmented") -> dict[str, float]:
 
 def expected(sha256: str) -> dict[str, float] | None:
     """The stored figures of the bundled patient for the model of this hash, None when there are none."""
-    from ..core.resources import resources
-
     file = resources() / "SampleData" / EXPECTED
     stored = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     return stored["figures"] if stored.get("model", {}).get("sha256") == sha256 else None

@@ -1,23 +1,28 @@
-"""What the background process can do. Requests carry the command line's options, which its own parser reads."""
+"""What the background process can do. Requests carry the command line's options by name."""
 
-import argparse
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, TypeVar
 
-from ..cli import options as shared
+from ..core import PemmaError
+from ..core.progress import part
+from ..jobs import options
+from ..jobs.options import Running, Segmenting
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
     from ..adapters.files import MergedAdapter
-    from ..cli.work import Segmented
     from ..core import Progress
+    from ..jobs.segmenting import Segmented
     from ..network.files import Model, ModelCard
     from ..study.types import PetCtStudy
 
-#: Fields of a request that are no options of the command line.
-OWN_FIELDS = {"id", "do", "folder", "study", "volumes", "out", "action", "source", "target", "text"}
+T = TypeVar("T")
+
+#: Fields of each request that are no options.
+OWN_FIELDS = {"id", "do", "folder", "study", "volumes", "out"}
 PROBABILITY = "probability.nrrd"
 MODEL_LOADED, MEASURED = 0.05, 0.9  # shares of the progress
 
@@ -62,12 +67,12 @@ class WarmModel:
             self._model, self._key = files.load_model(folder), key
         return self._model
 
-    def adapter(self, options: argparse.Namespace, model: "Model") -> "MergedAdapter | None":
-        """The adapter that --adapter names, with its weights merged once for as long as the same one is asked for."""
+    def adapter(self, name: str, model: "Model") -> "MergedAdapter | None":
+        """The adapter of this name or folder, with its weights merged once for as long as the same one is asked for."""
         from ..adapters import keep_merged
-        from ..cli import work
+        from ..jobs import segmenting
 
-        found = work.load_adapter(options, model)
+        found = segmenting.load_adapter(name, model)
         if found is None:
             return None
         if self._adapter is None or (self._adapter.card, self._adapter.base_net) != (found.card, model.net):
@@ -79,7 +84,7 @@ class WarmModel:
 def load_model(request: dict, progress: "Progress", warm: WarmModel) -> dict:
     """Loads the model that `model` names, and torch with it, so that the next segmentation starts at once."""
     progress(0.0, "loading the model")
-    card = warm.get(parse(request).model).card
+    card = warm.get(read(Segmenting, request).model).card
     return {
         "name": card.name, "version": card.version, "sha256": card.sha256, "modalities": list(card.modalities),
         "threshold": card.threshold, "region": {"words": card.region.words, "longest_mm": card.region.longest_mm},
@@ -88,13 +93,13 @@ def load_model(request: dict, progress: "Progress", warm: WarmModel) -> dict:
 
 def inspect(request: dict, progress: "Progress") -> dict:
     """What `pemma-segment inspect --json` prints."""
-    from ..cli.inspect import seen_of
+    from ..jobs import reading
     from ..study import describe
 
-    options = parse(request)
+    given = read(Segmenting, request)
     if "volumes" in request:
-        return describe(_volumes(request, options.inputs))
-    return seen_of(study_folder(request), options, progress)[0]
+        return describe(_volumes(request, given))
+    return reading.inspect(study_folder(request), given, progress)[0]
 
 
 def segment(request: dict, progress: "Progress", warm: WarmModel) -> dict:
@@ -103,78 +108,53 @@ def segment(request: dict, progress: "Progress", warm: WarmModel) -> dict:
     With `out` the files of the command line's result are written there too.
     """
     from .. import results
-    from ..cli import work
-    from ..core.progress import part
+    from ..jobs import segmenting
 
-    options, folder = parse(request), private_folder(request)
+    given, folder = read(Segmenting, request), private_folder(request)
     out = Path(request["out"]) if request.get("out") else None
     if out is not None:
         results.check_out(out)
     progress(0.0, "loading the model")
-    model = warm.get(options.model)
-    adapter = warm.adapter(options, model)
-    done = work.segment_study(loader(request, options), model, adapter, options, part(progress, MODEL_LOADED, MEASURED))
+    model = warm.get(given.model)
+    adapter = warm.adapter(given.adapter, model)
+    done = segmenting.segment_study(loader(request, given), model, adapter, given, part(progress, MODEL_LOADED, MEASURED))
     progress(MEASURED, "writing the result")
     write_image(done.segmentation.probability, folder / PROBABILITY)
-    return {**_record(done, out, options), "probability": PROBABILITY}
+    return {**_record(done, out, given), "probability": PROBABILITY}
 
 
-def _record(done: "Segmented", out: Path | None, options: argparse.Namespace) -> dict:
-    from ..cli import work
+def _record(done: "Segmented", out: Path | None, given: Segmenting) -> dict:
+    from ..jobs import segmenting
     from ..results.record import as_record
 
     if out is None:
-        return as_record(done.study, done.segmentation, done.lesions, options=work.of_result(done.segmentation, options))
-    return work.write(out, done, options)
+        return as_record(done.study, done.segmentation, done.lesions, options=segmenting.of_result(done.segmentation, given))
+    return segmenting.write(out, done, given)
 
 
-def parse(request: dict, *adding: "Callable[[argparse.ArgumentParser], None]") -> argparse.Namespace:
-    """The request's options as the command line knows them. Raises PemmaError "option"."""
-    parser = _Parser(add_help=False, allow_abbrev=False)
-    for add in adding or (shared.add_segment_options, shared.add_result_options, shared.add_study_options):
-        add(parser)
-    words = [_word(name, value) for name, value in request.items() if name not in OWN_FIELDS]
-    return parser.parse_args([word for word in words if word])
+def read(kind: type[T], request: dict, *own: str) -> T:
+    """The options in a request; own: its fields that are none, beside OWN_FIELDS. Raises PemmaError "option"."""
+    return options.read(kind, {name: value for name, value in request.items() if name not in OWN_FIELDS and name not in own})
 
 
-def _word(name: str, value: Any) -> str:
-    """`{"min_volume": 0.5}` -> `--min-volume=0.5`, `{"whole_study": true}` -> `--whole-study`."""
-    option = "--" + name.replace("_", "-")
-    if value is None or value is False:
-        return ""
-    if value is True:
-        return option
-    return f"{option}={','.join(map(str, value)) if isinstance(value, list) else value}"
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        from ..core import PemmaError
-
-        raise PemmaError("option", message)
-
-
-def loader(request: dict, options: argparse.Namespace) -> "Callable[[Progress], PetCtStudy]":
-    from ..cli.work import load
+def loader(request: dict, given: Running) -> "Callable[[Progress], PetCtStudy]":
+    """What reads the study that a request names, from a folder or as volumes in the private folder."""
+    from ..jobs.reading import load_study
 
     if "volumes" in request:
-        return lambda progress: _volumes(request, options.inputs)
-    folder = study_folder(request)
-    return lambda progress: load(folder, options, progress)
+        return lambda progress: _volumes(request, given)
+    return partial(load_study, study_folder(request), given, given.need)
 
 
 def study_folder(request: dict) -> Path:
-    from ..core import PemmaError
-
     folder = Path(str(request.get("study", "")))
     if not request.get("study") or not folder.is_dir():
         raise PemmaError("no-study", "the study's folder is not there", "load the study again", folder.name)
     return folder
 
 
-def _volumes(request: dict, inputs: str) -> "PetCtStudy":
+def _volumes(request: dict, given: Running) -> "PetCtStudy":
     """CT in HU and PET in SUVbw from the private folder."""
-    from ..core import PemmaError
     from ..study import nifti
 
     folder, volumes = private_folder(request), request["volumes"]
@@ -182,12 +162,10 @@ def _volumes(request: dict, inputs: str) -> "PetCtStudy":
     if any(name is not None and (not isinstance(name, str) or Path(name).name != name) for name in names):
         raise PemmaError("bad-request", "`volumes` must name files of the private folder as ct and pet")
     files = (folder / name if name else None for name in names)
-    return nifti.from_files(*files, need=None if inputs == "auto" else inputs)
+    return nifti.from_files(*files, need=given.need)
 
 
 def private_folder(request: dict) -> Path:
-    from ..core import PemmaError
-
     folder = Path(str(request.get("folder", "")))
     if not request.get("folder") or not folder.is_dir():
         raise PemmaError("no-folder", "the folder for temporary files is not there", "try again")
@@ -196,7 +174,6 @@ def private_folder(request: dict) -> Path:
 
 def write_image(image: "sitk.Image", path: Path, compressed: bool = False) -> None:
     """For the panel, which has it sooner when it is not compressed. Raises PemmaError "cannot-write"."""
-    from ..core import PemmaError
     from ..core.images import save
 
     try:

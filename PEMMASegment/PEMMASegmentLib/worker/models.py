@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..core import PemmaError
+
 if TYPE_CHECKING:
     from ..core import Progress
 
@@ -12,7 +14,6 @@ def models(request: dict, progress: "Progress") -> dict:
 
     Gives the model's `name`, `version` and `sha256`.
     """
-    from ..core import PemmaError
     from ..network import files, library
 
     source = Path(str(request.get("source") or ""))
@@ -28,4 +29,4 @@ def models(request: dict, progress: "Progress") -> dict:
             return {"name": library.remove_model(source), "version": "", "sha256": ""}
         case _:
             raise PemmaError("bad-request", "`action` must be check, import or remove")
-    return {"name": card.name, "version": card.version, "sha256": card.sha256}
+    return vars(card.identity)

@@ -1,68 +1,33 @@
-"""How a study becomes a case of a library, for `cases add` and the background process: whose contour it is, what is told."""
+"""How a study becomes a case of a library: whose contour it is, what is told."""
 
-import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from . import options as shared
+from ..adaptation import blind
+from ..adaptation.cards import CaseCard, Origin
+from ..adaptation.identity import patient_id
+from ..adaptation.library import CaseLibrary
+from ..adapters import Adapter
+from ..core import PemmaError, PemmaWarning, Progress
+from ..core.progress import part
+from ..network.files import Model
+from ..study import annotation
+from ..study.annotation.author import author_of_contour
+from ..study.types import PetCtStudy
+from .options import Adding
 
-if TYPE_CHECKING:
-    from ..adaptation.cards import CaseCard, Origin
-    from ..adaptation.library import CaseLibrary
-    from ..adapters import Adapter
-    from ..core import PemmaWarning, Progress
-    from ..network.files import Model
-    from ..study.types import PetCtStudy
-
-    Load = Callable[[], tuple[Model, Adapter | None]]
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """What there is to say of a new case; the worker's request has the same."""
-    shared.add_annotation_options(parser)
-    about = parser.add_argument_group("about the case")
-    about.add_argument("--patient", metavar="NAME", help="whose study it is (default: Patient ID); kept as a pseudonym")
-    about.add_argument(
-        "--origin", choices=("scratch", "corrected", "imported"),
-        help="whose contour it is; corrected: begun as the output of --model and --adapter (default: what the file says)",
-    )  # fmt: skip
-    about.add_argument("--note", default="", metavar="TEXT", help="a line about the case, nothing of the patient")
-    blind = parser.add_argument_group("blind record: model and adapter segment the case before its contour is known")
-    blind.add_argument("--no-blind", metavar="WHY", default="", help="leave it out, and why")
-    shared.add_running_options(blind)
-    shared.add_adapter_option(blind)
-    shared.add_study_options(parser)
-
-
-def loading(options: argparse.Namespace) -> "Load":
-    """What --model and --adapter name, loaded once and only when it is needed."""
-    import functools
-
-    @functools.cache
-    def load():
-        from . import work
-
-        model = work.load_model(options)
-        return model, work.load_adapter(options, model)
-
-    return load
+Load = Callable[[], tuple[Model, Adapter | None]]
 
 
 def add_case(
-    library: "CaseLibrary", read: "Callable[[Progress], PetCtStudy]", file: Path | None, options: argparse.Namespace,
-    load: "Load", progress: "Progress", origin: "Origin | None" = None,
-) -> "tuple[CaseCard, list[PemmaWarning]]":  # fmt: skip
+    library: CaseLibrary, read: Callable[[Progress], PetCtStudy], file: Path | None, options: Adding,
+    load: Load, progress: Progress, origin: Origin | None = None,
+) -> tuple[CaseCard, list[PemmaWarning]]:  # fmt: skip
     """Adds the study that `read` gives with the annotation in `file`; its card and what to tell the user.
 
     origin: where the caller knows better than file and options whose contour it is.
     """
-    from ..adaptation import blind
-    from ..adaptation.identity import patient_id
-    from ..core import PemmaError
-    from ..core.progress import part
-    from ..study import annotation
-
     study = with_inputs(read(part(progress, 0, 0.2)), options.inputs)
     if file is None:
         raise PemmaError("no-annotation", "the study has no RTSTRUCT, SEG or mask", "give one with --annotation FILE")
@@ -78,21 +43,15 @@ def add_case(
     return card, [*study.warnings, *told, *_told_of_patient(card, patient, stated), *_told(card, origin, options)]
 
 
-def with_inputs(study: "PetCtStudy", inputs: str) -> "PetCtStudy":
+def with_inputs(study: PetCtStudy, inputs: str) -> PetCtStudy:
     """The study without the image that --inputs leaves out; the case then has no such image."""
-    from dataclasses import replace
-
     if inputs == "pet":
         return replace(study, ct=None, ct_headers=())
     return replace(study, pet=None, pet_headers=(), suv=None) if inputs == "ct" else study
 
 
-def origin_of(file: Path, options: argparse.Namespace, load: "Load") -> "Origin":
+def origin_of(file: Path, options: Adding, load: Load) -> Origin:
     """Whose contour it is. A file that this software wrote says so itself, and nobody may say otherwise."""
-    from ..adaptation.cards import Origin
-    from ..core import PemmaError
-    from ..study.annotation.author import author_of_contour
-
     author = author_of_contour(file, options.annotation_roi)
     if author is None:
         return stated_origin(options, load)
@@ -102,27 +61,23 @@ def origin_of(file: Path, options: argparse.Namespace, load: "Load") -> "Origin"
     return Origin("corrected", author.model, author.adapter)
 
 
-def stated_origin(options: argparse.Namespace, load: "Load") -> "Origin":
+def stated_origin(options: Adding, load: Load) -> Origin:
     """What --origin says; a contour of which nobody says anything is imported."""
-    from ..adaptation.cards import Origin
-
     if options.origin != "corrected":
         return Origin(options.origin or "imported")
     model, adapter = load()
     return Origin("corrected", model.identity, adapter.identity if adapter else None)
 
 
-def left_out_in_words(card: "CaseCard") -> str:
+def left_out_in_words(card: CaseCard) -> str:
     """Why there is no blind record, or none of the adapter's; "" where nothing is missing."""
     if not card.blind_left_out:
         return ""
     return f"{'blind record' if card.blind else 'no blind record'}: {card.blind_left_out}"
 
 
-def _told_of_patient(card: "CaseCard", patient: str | None, stated: str | None) -> "list[PemmaWarning]":
+def _told_of_patient(card: CaseCard, patient: str | None, stated: str | None) -> list[PemmaWarning]:
     """What a user should know of whose case it is; stated: the headers' Patient ID."""
-    from ..core import PemmaWarning
-
     if patient is None:
         sentence = f"nobody says whose study case {card.id} is: it counts as a patient of its own"
         return [PemmaWarning("patient-unknown", sentence, "name studies of one patient alike with --patient")]
@@ -133,19 +88,14 @@ def _told_of_patient(card: "CaseCard", patient: str | None, stated: str | None) 
     return []
 
 
-def no_proof(case: str, why: str, else_: str) -> "PemmaWarning":
+def no_proof(case: str, why: str, else_: str) -> PemmaWarning:
     """That a case counts in no proof since its contour is like the model's output; else_: what to do if it was not."""
-    from ..core import PemmaWarning
-
     return PemmaWarning("contour-like-output", f"case {case} counts as corrected, not in a proof: {why}",
                         f"if it was drawn without the model, {else_}")
 
 
-def _told(card: "CaseCard", given: "Origin", options: argparse.Namespace) -> "list[PemmaWarning]":
+def _told(card: CaseCard, given: Origin, options: Adding) -> list[PemmaWarning]:
     """What a user should know of a new case; given: its origin as file and options have it."""
-    from ..adaptation.blind import like_output
-    from ..core import PemmaWarning
-
     told = []
     if card.blind_left_out and card.origin.independent and not options.no_blind:
         told.append(PemmaWarning("no-blind-record", left_out_in_words(card)))
@@ -154,7 +104,7 @@ def _told(card: "CaseCard", given: "Origin", options: argparse.Namespace) -> "li
         told.append(PemmaWarning("contour-unchecked", sentence, "if it did, remove the case and add it with --origin corrected"))
     if given.independent and not card.origin.independent:
         told.append(no_proof(card.id, card.blind_left_out, "remove the case and add it with --origin scratch"))
-    elif like_output(card.blind):  # typed: --origin scratch
+    elif blind.like_output(card.blind):  # typed: --origin scratch
         sentence = f"the contour of case {card.id} is almost the model's own output, and counts in a proof since you say so"
         told.append(PemmaWarning("contour-like-output", sentence, "if it began so, add it with --origin corrected"))
     return told

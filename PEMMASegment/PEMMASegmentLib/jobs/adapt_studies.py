@@ -1,45 +1,47 @@
-"""Annotated study folders as the cases of `pemma-segment adapt`: read, told of, looked at for contours that a model drew."""
+"""Annotated study folders as the cases to adapt to: read, told of, looked at for contours that a model drew."""
 
-import argparse
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from . import options as shared
+import SimpleITK as sitk
 
-if TYPE_CHECKING:
-    import SimpleITK as sitk
+from ..adaptation import blind, fitness
+from ..adaptation.adapt import Spans
+from ..adaptation.blind import Blind
+from ..adaptation.identity import patient_id
+from ..adaptation.ledger import Ledger
+from ..adaptation.library import CaseLibrary
+from ..adaptation.types import SiteCase
+from ..adaptation.volumes import contents_of
+from ..core import PemmaError, PemmaWarning, Progress
+from ..core.resources import user_folder
+from ..network.files import Model
+from ..study import annotation, scanner
+from ..study.annotation.author import author_of_contour
+from ..study.types import PetCtStudy
+from .adding import no_proof, with_inputs
+from .options import Adapting, Reading, spelled
+from .reading import load_study
+from .words import base_name, name_among, warning_in_words
 
-    from ..adaptation.blind import Blind
-    from ..adaptation.ledger import Ledger
-    from ..adaptation.types import SiteCase
-    from ..core import PemmaWarning, Progress
-    from ..network.files import Model
-    from ..study.types import PetCtStudy
+#: The options that say something of one study.
+_OF_ONE_STUDY = {spelled(field.name) for field in fields(Reading)}
 
-    Warn = Callable[[Sequence[PemmaWarning], str], None]
-    #: Cases, what their headers state, the ledger of tries, and what is to be told of each case that was read from a study.
-    Given = tuple[list[SiteCase], list[dict[str, str]], Ledger, list[dict[str, str]]]
+Warn = Callable[[Sequence[PemmaWarning], str], None]
+#: Cases, what their headers state, the ledger of tries, and what is to be told of each case that was read from a study.
+Given = tuple[list[SiteCase], list[dict[str, str]], Ledger, list[dict[str, str]]]
 
 
-def read(options: argparse.Namespace, progress: "Progress", warn: "Warn") -> "Given":
+def read(options: Adapting, progress: Progress, warn: Warn) -> Given:
     """Annotated study folders; who is told by the Patient ID, else each folder counts as a patient of its own.
 
     Their tries stand in one ledger in the user's folder, whatever is named --out: each counts for all later proofs with one
     of its patients. It knows nothing of tries by another user or on another computer, nor once that folder was deleted; a
     library keeps its own ledger with its cases.
     """
-    from ..adaptation.identity import patient_id
-    from ..adaptation.library import CaseLibrary
-    from ..adaptation.types import SiteCase
-    from ..adaptation.volumes import contents_of
-    from ..core import PemmaError, PemmaWarning
-    from ..core.resources import user_folder
-    from ..study import scanner
-    from ..study.annotation.author import author_of_contour
-    from .terminal import base_name, name_among
-
     cases, facts, ledger, told = [], [], CaseLibrary(user_folder() / "tries"), []
     whose: dict[str, str] = {}  # hash of an image -> the study that has it
     for n, folder in enumerate(options.studies):
@@ -68,28 +70,21 @@ def read(options: argparse.Namespace, progress: "Progress", warn: "Warn") -> "Gi
 def _refuse_known(others: Sequence[str]) -> None:
     """Refuses a study that has its CT or PET in common with others: as patients of their own they would pass for more people
     than there are. As a case library does."""
-    from ..core import PemmaError
-
     if others:
         raise PemmaError("case-known", f"the study has its CT or PET in common with {min(others)}: both are one study",
                          "leave one of them out")
 
 
-def tell(case: str, warnings: "Sequence[PemmaWarning]", among: str, warn: "Warn") -> list[dict[str, str]]:
+def tell(case: str, warnings: Sequence[PemmaWarning], among: str, warn: Warn) -> list[dict[str, str]]:
     """Tells it now, and gives what the answer has of it. among: the case's name where there are several."""
-    from .terminal import warning_in_words
-
     warn(warnings, among)
     return [{"case": case, "code": warning.code, "words": warning_in_words(warning)} for warning in warnings]
 
 
 def looked_at(
-    cases: "list[SiteCase]", model: "Model", options: argparse.Namespace, progress: "Progress", warn: "Warn"
-) -> "tuple[list[SiteCase], list[dict[str, str]]]":
+    cases: list[SiteCase], model: Model, options: Adapting, progress: Progress, warn: Warn
+) -> tuple[list[SiteCase], list[dict[str, str]]]:
     """The cases of studies, each segmented once by the base, and what there is to tell of their contours."""
-    from ..adaptation.adapt import Spans
-    from ..adaptation.blind import Blind
-
     base, out, told = Blind(lambda: (model, None), options.inputs, options.device, options.whole_study), [], []
     spans = Spans(progress, [1.0] * len(cases))
     for n, case in enumerate(cases):
@@ -99,14 +94,8 @@ def looked_at(
     return out, told
 
 
-def _checked(case: "SiteCase", base: "Blind", progress: "Progress") -> "tuple[SiteCase, list[PemmaWarning]]":
+def _checked(case: SiteCase, base: Blind, progress: Progress) -> tuple[SiteCase, list[PemmaWarning]]:
     """The case, which counts in no proof where its contour is almost what the base draws."""
-    from dataclasses import replace
-
-    from ..adaptation import blind
-    from ..core import PemmaWarning
-    from .adding import no_proof
-
     if not case.independent:
         return case, []
     found, why_not = blind.scores_or_why_not(case.study, case.label, base, progress)
@@ -119,15 +108,9 @@ def _checked(case: "SiteCase", base: "Blind", progress: "Progress") -> "tuple[Si
     return case, [PemmaWarning("contour-unchecked", sentence, "if it did, leave the study out")]
 
 
-def _annotated(folder: Path, options: argparse.Namespace) -> "tuple[PetCtStudy, Path, sitk.Image, list[PemmaWarning]]":
+def _annotated(folder: Path, options: Adapting) -> tuple[PetCtStudy, Path, sitk.Image, list[PemmaWarning]]:
     """A study that can be a case, the file of its annotation, the label on `study.grid` (1 inside), and what is to be told."""
-    from ..adaptation import fitness
-    from ..core import PemmaError
-    from ..study import annotation
-    from .adding import with_inputs
-    from .reading import load_study
-
-    study = load_study(folder, options, None if options.inputs == "auto" else options.inputs, progress=lambda *_: None)
+    study = load_study(folder, options, options.need, progress=lambda *_: None)
     file = annotation.find(folder, "leave one of them in the folder, or adapt from a case library "
                            "(`pemma-segment cases add` takes --annotation FILE)")
     if file is None:
@@ -138,16 +121,13 @@ def _annotated(folder: Path, options: argparse.Namespace) -> "tuple[PetCtStudy, 
 
 
 @contextmanager
-def _told_of(folder: Path, options: argparse.Namespace) -> Iterator[None]:
+def _told_of(folder: Path, options: Adapting) -> Iterator[None]:
     """Errors inside get the study's name, and with several studies a way out that there is for one of them."""
-    from ..core import PemmaError
-    from .terminal import base_name, name_among
-
     try:
         yield
     except PemmaError as error:
-        option = shared.of_one_study_in(error.way_out, options)
         way_out = error.way_out
+        option = next((word for word in re.findall(r"--[a-z-]+", way_out) if word in _OF_ONE_STUDY), "")
         if option and len(options.studies) > 1:
             way_out += (f"; {option} goes with one study: add each to a case library with its own "
                         f"(`pemma-segment cases add STUDY --library DIR {option} ...`), then adapt with --library DIR")

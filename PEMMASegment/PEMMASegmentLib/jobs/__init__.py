@@ -1,0 +1,4 @@
+"""What the command line and the background process do alike: typed options in, answers and files out.
+
+Prints nothing and parses no arguments.
+"""
