@@ -8,8 +8,8 @@ import pytest
 import SimpleITK as sitk
 
 from PEMMASegmentLib.cli import main
-from PEMMASegmentLib.cli.evaluate import compare, summary
 from PEMMASegmentLib.core.images import like, voxel_ml
+from PEMMASegmentLib.jobs.evaluating import compare, summary
 
 from ..adaptation import hospital
 

@@ -14,8 +14,8 @@ import torch
 
 from PEMMASegmentLib import inference
 from PEMMASegmentLib.cli import main
-from PEMMASegmentLib.cli.segment import nothing_stale
 from PEMMASegmentLib.core import PemmaError
+from PEMMASegmentLib.jobs.places import nothing_stale
 from PEMMASegmentLib.results import SCHEMA
 
 from ..core.test_folders import hold_open

@@ -18,8 +18,8 @@ import torch
 
 import PEMMASegmentLib
 from PEMMASegmentLib.cli import main
-from PEMMASegmentLib.cli.train import _on_selection_patients, check_out
 from PEMMASegmentLib.core import PemmaError
+from PEMMASegmentLib.jobs.training import check_out, on_selection_patients
 from PEMMASegmentLib.network.files import ModelCard, Region, read_card
 from PEMMASegmentLib.network.pemma import Pemma
 from PEMMASegmentLib.training.config import read_config
@@ -95,7 +95,7 @@ def test_selection_patients_are_in_memory_one_at_a_time(tmp_path):
         return replace(ref, read=read)
 
     selection = [(counted(ref), ref.name != "b") for ref in cases(tmp_path / "data")]
-    judged = _on_selection_patients(config_file)(*untrained(config), "ct", selection)
+    judged = on_selection_patients(config_file)(*untrained(config), "ct", selection)
     assert len(held) == 3 and max(held) <= 1
     assert [dice is None for dice in judged["dice_cut"]["ct"]] == [False, True, False] and len(judged["dice"]["ct"]) == 3
 
@@ -111,7 +111,7 @@ def test_a_cut_without_body_counts_as_nothing_found_and_a_patient_without_is_ref
         image.CopyInformation(sitk.ReadImage(file))
         sitk.WriteImage(image, file)
         config_file = write_config(tmp_path / "run", seed=2)  # cuts two voxels or more from each face
-        judge = _on_selection_patients(config_file)
+        judge = on_selection_patients(config_file)
         return judge(*untrained(read_config(config_file)), "ct", [(ref, True) for ref in cases(tmp_path / "data")])
 
     ct[2:-2, 2:-2, 2:-2] = -850

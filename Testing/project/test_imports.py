@@ -30,12 +30,9 @@ MAY_IMPORT = {
         "PyTorchUtils",  # the extension that brings torch
     },  # fmt: skip
     "jobs": {
-        "core", "study", "results", "network", "adapters", "inference", "training", "adaptation", "SimpleITK",
+        "core", "study", "results", "network", "adapters", "inference", "training", "adaptation", "SimpleITK", "numpy",
     },  # fmt: skip
-    "cli": {
-        "jobs", "core", "study", "results", "network", "adapters", "inference", "training", "adaptation", "SimpleITK", "numpy",
-        "tqdm",
-    },  # fmt: skip
+    "cli": {"jobs", "core", "study", "results", "network", "adapters", "adaptation", "training", "tqdm"},
     "worker": {
         "jobs", "worker.client", "core", "study", "results", "network", "adapters", "inference", "adaptation", "SimpleITK",
         "pydicom", "torch",

@@ -11,10 +11,10 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
-from PEMMASegmentLib.cli.segment import places_of
 from PEMMASegmentLib.core import Identity, PemmaError, PemmaWarning
 from PEMMASegmentLib.core.files import sha256_of
 from PEMMASegmentLib.core.folders import replace_folder
+from PEMMASegmentLib.jobs.places import places_of
 from PEMMASegmentLib.results import check_out, measure, write_all, write_label_nifti, write_seg
 from PEMMASegmentLib.results.sources import why_no_seg
 from PEMMASegmentLib.study.annotation.author import Author, author_of

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from .. import __version__
+from ..core import Cancelled, PemmaError, system_told
 from . import adapt, adapters, cases, demo, evaluate, inspect, models, segment, streams, train
 from .options import ending_with_values
 
@@ -48,7 +49,6 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from ..core import Cancelled, PemmaError, system_told
     from .terminal import Terminal
 
     terminal = Terminal(as_json=options.json, quiet=options.quiet)

@@ -1,6 +1,7 @@
 """`pemma-segment adapters list|show|import|export|remove`: the user's adapters, checked by hash."""
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,8 +41,6 @@ def list_adapters(options: argparse.Namespace, terminal: "Terminal") -> bool:
 
 
 def show_adapter(options: argparse.Namespace, terminal: "Terminal") -> bool:
-    from dataclasses import asdict
-
     from ..adaptation import installed
     from ..jobs.adapters import identity
 

@@ -1,6 +1,9 @@
 """`pemma-segment cases add|list|show|remove|import|export`: a site's annotated cases, without a patient's identity."""
 
 import argparse
+import json
+from dataclasses import asdict
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,9 +62,6 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run_add(options: argparse.Namespace, terminal: "Terminal") -> bool:
-    from dataclasses import asdict
-    from functools import cache, partial
-
     from ..adaptation.cards import as_json
     from ..jobs import adding, segmenting
     from ..jobs.reading import load_study
@@ -111,8 +111,6 @@ def run_list(options: argparse.Namespace, terminal: "Terminal") -> bool:
 
 
 def run_show(options: argparse.Namespace, terminal: "Terminal") -> bool:
-    import json
-
     from ..adaptation.cards import as_json
     from ..jobs import cases
 

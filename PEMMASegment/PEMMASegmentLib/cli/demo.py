@@ -26,8 +26,9 @@ def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
     from .. import results
     from ..core import metrics
     from ..jobs import segmenting
+    from ..jobs.places import nothing_stale
     from ..study import annotation
-    from .segment import nothing_stale, warn_of
+    from .segment import warn_of
 
     given = shared.typed(Segmenting, options)
     results.check_out(options.out)

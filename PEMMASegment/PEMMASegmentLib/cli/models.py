@@ -1,9 +1,11 @@
 """`pemma-segment models list|show|import|remove`: what is installed, checked by hash."""
 
 import argparse
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..core import PemmaError
 from . import options as shared
 
 if TYPE_CHECKING:
@@ -23,7 +25,6 @@ def add_to(commands) -> None:
 
 
 def list_models(options: argparse.Namespace, terminal: "Terminal") -> bool:
-    from ..core import PemmaError
     from ..network import files
     from .terminal import table
 
@@ -40,8 +41,6 @@ def list_models(options: argparse.Namespace, terminal: "Terminal") -> bool:
 
 
 def show_model(options: argparse.Namespace, terminal: "Terminal") -> bool:
-    import json
-
     from ..network import files
 
     folder = files.find_model(options.model)

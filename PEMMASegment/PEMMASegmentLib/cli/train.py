@@ -3,23 +3,14 @@
 import argparse
 import contextlib
 import os
-import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..core import Cancelled
 from . import options as shared
 
 if TYPE_CHECKING:
-    import SimpleITK as sitk
-
-    from ..network.files import Model
-    from ..study.types import PetCtStudy
-    from ..training.run import Selection
     from .terminal import Terminal
-
-#: The sets of inputs that a stage gives a model, to be judged when it ends.
-INPUTS = {"ct": ("ct",), "pet": ("ct", "ct+pet", "pet")}
 
 
 def add_to(commands) -> None:
@@ -32,6 +23,7 @@ def add_to(commands) -> None:
 
 def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
     from .. import training
+    from ..jobs.training import check_out, on_selection_patients
 
     if "WORLD_SIZE" in os.environ and os.environ.get("RANK", "0") != "0":
         return _join(options, terminal)
@@ -40,7 +32,7 @@ def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
     def told(name: str, warnings: tuple) -> None:
         terminal.warnings(warnings, name)
 
-    validate = _on_selection_patients(options.config)
+    validate = on_selection_patients(options.config)
     with terminal.progress("train") as progress:
         folder = training.train(options.config, options.data, options.out, progress, validate, options.annotation_roi,
                                 told)
@@ -51,95 +43,9 @@ def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
 def _join(options: argparse.Namespace, terminal: "Terminal") -> bool:
     """What torchrun's other processes, one a device, do: they train; the first one checks, judges, writes and speaks."""
     from .. import training
-    from ..core import Cancelled
 
     terminal.as_json = False  # one object, however many refuse
     with contextlib.suppress(Cancelled):  # the first one has ended
         training.train(options.config, options.data, options.out)
         return True
     return False
-
-
-def check_out(out: Path) -> None:
-    """Raises PemmaError when `out` is a file, or a folder with something else than a run, or can't be gone on with."""
-    from ..core import PemmaError
-    from ..core.files import as_utf8
-    from ..core.folders import is_litter
-
-    as_utf8(out)
-    if out.exists() and not out.is_dir():
-        raise PemmaError("out-is-a-file", "the place for the run is a file", "name a folder", out.name)
-    entries = [f.name for f in out.iterdir() if not (f.name.startswith(".") or is_litter(f.name))] if out.is_dir() else []
-    if entries and not any(name == "log.jsonl" or re.fullmatch(r"stage-\d+-.*", name) for name in entries):
-        sentence = f"the folder for the run holds something else ({min(entries)})"
-        raise PemmaError("out-not-empty", sentence, "name a new or an empty folder", out.name)
-
-
-def _on_selection_patients(config_file: Path):
-    """What judges a stage: thresholds and Dice on the split's selection patients; None when it names none.
-
-    Each patient counts as it is and cut at random: a threshold that suits only centred tumours suits nobody. One without
-    a tumour counts as it is alone, 1 where nothing is found, else 0: what is drawn into healthy patients has to count.
-    """
-    from ..inference.selection import best_threshold
-    from ..network.files import Model
-    from ..training.config import read_config
-
-    config = read_config(config_file)
-    if not config.select:
-        return None
-
-    def validate(net, card, stage: str, selection: "Selection") -> dict:
-        model = Model(card, net, Path())
-        tables = {inputs: list(_in_turn(model, selection, inputs, config.seed)) for inputs in INPUTS.get(stage, ())}
-        found = {inputs: best_threshold(table) for inputs, table in tables.items()}
-        dice = {inputs: _in_pairs(each, selection) for inputs, (_, each) in found.items()}
-        return {"cases": [ref.name for ref, _ in selection], "threshold": {k: t for k, (t, _) in found.items()},
-                "dice": {k: whole for k, (whole, _) in dice.items()}, "dice_cut": {k: cut for k, (_, cut) in dice.items()}}
-
-    return validate
-
-
-def _in_turn(model: "Model", selection: "Selection", inputs: str, seed: int) -> Iterator[list[float]]:
-    """Dice by threshold of each selection case as it is, then, if it has a tumour, cut at random, and so on with the next.
-
-    Read when its turn comes, one at a time: a hundred whole bodies would fill tens of gigabytes.
-    Raises PemmaError that names the case and a way out that a training can follow.
-    """
-    import numpy as np
-
-    from ..core import PemmaError
-    from ..inference.selection import dice_by_threshold
-    from ..training.windows import cut_study
-
-    for n, (ref, tumour) in enumerate(selection):
-        try:
-            pair = ref.read()
-            yield dice_by_threshold(model, *pair, inputs)
-            if tumour:
-                yield _dice_of_a_cut(model, *cut_study(*pair, np.random.default_rng([seed, n])), inputs)
-        except PemmaError as error:
-            way_out = "mend the study, or take the patient out of the split's `select`"
-            if error.code == "not-finite":
-                way_out = "begin anew with lower rates, in another --out"
-            raise PemmaError(error.code, error.sentence, way_out, ref.name) from error
-
-
-def _dice_of_a_cut(model: "Model", study: "PetCtStudy", label: "sitk.Image", inputs: str) -> list[float]:
-    """Dice by threshold of a cut that holds a tumour; nothing is found in one without a body to be seen, as around a nodule."""
-    from ..core import PemmaError
-    from ..inference.selection import CANDIDATES, dice_by_threshold
-
-    try:
-        return dice_by_threshold(model, study, label, inputs)
-    except PemmaError as error:
-        if error.code != "no-body":
-            raise
-        return [0.0] * len(CANDIDATES)
-
-
-def _in_pairs(dice: list[float], selection: "Selection") -> tuple[list[float], list[float | None]]:
-    """The Dice in the order of `_in_turn` as those of the cases as they are and those of the cut ones, None for one not cut."""
-    left = iter(dice)
-    pairs = [(next(left), next(left) if tumour else None) for _, tumour in selection]
-    return [whole for whole, _ in pairs], [cut for _, cut in pairs]
