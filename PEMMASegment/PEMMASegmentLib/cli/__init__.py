@@ -11,6 +11,7 @@ from .. import __version__
 from ..core import Cancelled, PemmaError, system_told
 from . import adapt, adapters, cases, demo, evaluate, inspect, models, segment, streams, train
 from .options import ending_with_values
+from .terminal import Terminal
 
 DONE, FAILED, CANCELLED = 0, 1, 130  # 2, wrong usage, is argparse's own
 COMMANDS = (demo, inspect, segment, evaluate, train, adapt, models, cases, adapters)
@@ -49,8 +50,6 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from .terminal import Terminal
-
     terminal = Terminal(as_json=options.json, quiet=options.quiet)
     try:
         with system_told():

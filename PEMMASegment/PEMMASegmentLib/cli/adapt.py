@@ -2,15 +2,12 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..adaptation.choices import EFFORTS
 from ..core import PemmaError
 from ..jobs.options import Adapting
 from . import options as shared
-
-if TYPE_CHECKING:
-    from .terminal import Terminal
+from .terminal import Terminal, table
 
 
 def add_to(commands) -> None:
@@ -33,7 +30,7 @@ def add_to(commands) -> None:
     parser.set_defaults(usage_error=parser.error)
 
 
-def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
+def run(options: argparse.Namespace, terminal: Terminal) -> bool:
     try:
         given = shared.typed(Adapting, options)
     except ValueError as error:
@@ -51,8 +48,6 @@ def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
 
 def in_words(answer: dict, out: Path) -> str:
     """The table before and after, the verdict, what is forgotten."""
-    from .terminal import table
-
     head = ("case", "Dice before", "after", "surface Dice 5 mm before", "after", "missed ml", "extra ml")
     rows = [(row["case"], *(f"{row[key]:.3f}" for key in ("before", "after", "surface_dice_5mm_before", "surface_dice_5mm")),
              *(f"{row[f'{key}_before']:.1f} -> {row[key]:.1f}" for key in ("missed_ml", "extra_ml"))) for row in answer["cases"]]

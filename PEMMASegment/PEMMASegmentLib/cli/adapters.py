@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from . import options as shared
 from .adapt import gain_in_words
+from .terminal import Terminal, table
 
 if TYPE_CHECKING:
     from ..adapters import AdapterCard
-    from .terminal import Terminal
 
 TITLES = ("adapter", "version", "for", "inputs", "verdict", "check")
 
@@ -29,10 +29,9 @@ def add_to(commands) -> None:
     given.add_argument("out", type=Path, metavar="DIR|ZIP", help="new folder, or new file that ends in .zip")
 
 
-def list_adapters(options: argparse.Namespace, terminal: "Terminal") -> bool:
+def list_adapters(options: argparse.Namespace, terminal: Terminal) -> bool:
     from ..adaptation import installed
     from ..jobs.adapters import row_of
-    from .terminal import table
 
     rows = [row_of(folder) for folder in installed.installed()]
     words = [[row["name"], row["version"], row["base"], row["inputs"], row["verdict"], row["check"]] for row in rows]
@@ -40,7 +39,7 @@ def list_adapters(options: argparse.Namespace, terminal: "Terminal") -> bool:
     return all(row["check"] == "ok" for row in rows)
 
 
-def show_adapter(options: argparse.Namespace, terminal: "Terminal") -> bool:
+def show_adapter(options: argparse.Namespace, terminal: Terminal) -> bool:
     from ..adaptation import installed
     from ..jobs.adapters import identity
 
@@ -49,7 +48,7 @@ def show_adapter(options: argparse.Namespace, terminal: "Terminal") -> bool:
     return True
 
 
-def import_adapter(options: argparse.Namespace, terminal: "Terminal") -> bool:
+def import_adapter(options: argparse.Namespace, terminal: Terminal) -> bool:
     from ..adaptation import installed
     from ..jobs.adapters import identity
 
@@ -58,7 +57,7 @@ def import_adapter(options: argparse.Namespace, terminal: "Terminal") -> bool:
     return True
 
 
-def export_adapter(options: argparse.Namespace, terminal: "Terminal") -> bool:
+def export_adapter(options: argparse.Namespace, terminal: Terminal) -> bool:
     from ..adaptation import installed
     from ..jobs.adapters import identity
 
@@ -67,7 +66,7 @@ def export_adapter(options: argparse.Namespace, terminal: "Terminal") -> bool:
     return True
 
 
-def remove_adapter(options: argparse.Namespace, terminal: "Terminal") -> bool:
+def remove_adapter(options: argparse.Namespace, terminal: Terminal) -> bool:
     from ..adaptation import installed
 
     name = installed.remove_adapter(options.adapter)

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from ..jobs.options import Adding
 from . import options as shared
+from . import streams
+from .terminal import Terminal, base_name, for_each, name_among, table
 
 if TYPE_CHECKING:
     from ..adaptation.cards import CaseCard
     from ..adaptation.library import CaseLibrary
-    from .terminal import Terminal
 
 
 def add_to(commands) -> None:
@@ -61,13 +62,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     shared.add_study_options(parser)
 
 
-def run_add(options: argparse.Namespace, terminal: "Terminal") -> bool:
+def run_add(options: argparse.Namespace, terminal: Terminal) -> bool:
     from ..adaptation.cards import as_json
     from ..jobs import adding, segmenting
     from ..jobs.reading import load_study
     from ..study import annotation
-    from . import streams
-    from .terminal import base_name, for_each, name_among
 
     shared.refuse_for_several(options)
     library, given = _library(options), shared.typed(Adding, options)
@@ -93,9 +92,8 @@ def run_add(options: argparse.Namespace, terminal: "Terminal") -> bool:
     return not failed
 
 
-def run_list(options: argparse.Namespace, terminal: "Terminal") -> bool:
+def run_list(options: argparse.Namespace, terminal: Terminal) -> bool:
     from ..jobs import cases
-    from .terminal import table
 
     found, damaged = cases.checked(_library(options))
     cards = [card for card, _ in found]
@@ -110,7 +108,7 @@ def run_list(options: argparse.Namespace, terminal: "Terminal") -> bool:
     return not damaged
 
 
-def run_show(options: argparse.Namespace, terminal: "Terminal") -> bool:
+def run_show(options: argparse.Namespace, terminal: Terminal) -> bool:
     from ..adaptation.cards import as_json
     from ..jobs import cases
 
@@ -120,7 +118,7 @@ def run_show(options: argparse.Namespace, terminal: "Terminal") -> bool:
     return True
 
 
-def run_remove(options: argparse.Namespace, terminal: "Terminal") -> bool:
+def run_remove(options: argparse.Namespace, terminal: Terminal) -> bool:
     from ..jobs import cases
 
     answer = cases.remove(_library(options), options.cases)
@@ -128,7 +126,7 @@ def run_remove(options: argparse.Namespace, terminal: "Terminal") -> bool:
     return True
 
 
-def run_import(options: argparse.Namespace, terminal: "Terminal") -> bool:
+def run_import(options: argparse.Namespace, terminal: Terminal) -> bool:
     from ..jobs import cases
 
     answer = cases.take_in(_library(options), options.file)
@@ -138,7 +136,7 @@ def run_import(options: argparse.Namespace, terminal: "Terminal") -> bool:
     return True
 
 
-def run_export(options: argparse.Namespace, terminal: "Terminal") -> bool:
+def run_export(options: argparse.Namespace, terminal: Terminal) -> bool:
     from ..jobs import cases
 
     answer = cases.export(_library(options), options.cases, options.out)

@@ -3,14 +3,11 @@
 import argparse
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..core.resources import PATIENT, unpack
 from ..jobs.options import Segmenting
 from . import options as shared
-
-if TYPE_CHECKING:
-    from .terminal import Terminal
+from .terminal import Terminal
 
 
 def add_to(commands) -> None:
@@ -22,7 +19,7 @@ def add_to(commands) -> None:
     shared.add_result_options(parser)
 
 
-def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
+def run(options: argparse.Namespace, terminal: Terminal) -> bool:
     from .. import results
     from ..core import metrics
     from ..jobs import segmenting

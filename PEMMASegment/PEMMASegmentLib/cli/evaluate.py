@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from ..jobs.options import Segmenting
 from . import options as shared
+from .terminal import Terminal, base_name, for_each, name_among, table
 
 if TYPE_CHECKING:
     from ..network.files import Model
-    from .terminal import Terminal
 
 TITLES = {
     "study": "study", "dice": "Dice", "surface_dice_2mm": "surface Dice 2 mm", "surface_dice_5mm": "surface Dice 5 mm",
@@ -30,10 +30,9 @@ def add_to(commands) -> None:
     parser.set_defaults(usage_error=parser.error)
 
 
-def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
+def run(options: argparse.Namespace, terminal: Terminal) -> bool:
     shared.refuse_for_several(options)
     from ..jobs import evaluating, segmenting
-    from .terminal import for_each
 
     model = segmenting.load_model(shared.typed(Segmenting, options))
     cases, failed = for_each(options.studies, lambda study: evaluate_one(study, model, options, terminal), terminal)
@@ -45,10 +44,9 @@ def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
     return not failed
 
 
-def evaluate_one(study: Path, model: "Model", options: argparse.Namespace, terminal: "Terminal") -> dict:
+def evaluate_one(study: Path, model: "Model", options: argparse.Namespace, terminal: Terminal) -> dict:
     """One row of the answer."""
     from ..jobs import evaluating
-    from .terminal import base_name, name_among
 
     file, given = evaluating.annotation_of(study, options.annotation), shared.typed(Segmenting, options)
     with terminal.progress(base_name(study)) as progress:
@@ -59,8 +57,6 @@ def evaluate_one(study: Path, model: "Model", options: argparse.Namespace, termi
 
 def in_words(answer: dict) -> str:
     """Table and mean for a reader."""
-    from .terminal import table
-
     rows = [[_cell(case[key]) for key in TITLES] for case in answer["cases"]]
     interval = answer["interval_95"]
     spread = f" (95 % bootstrap interval {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""

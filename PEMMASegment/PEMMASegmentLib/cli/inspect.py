@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from ..jobs.options import Reading
 from . import options as shared
+from .terminal import Terminal, warning_in_words
 
 if TYPE_CHECKING:
     from ..core import PemmaWarning
-    from .terminal import Terminal
 
 
 def add_to(commands) -> None:
@@ -19,7 +19,7 @@ def add_to(commands) -> None:
     shared.add_study_options(parser)
 
 
-def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
+def run(options: argparse.Namespace, terminal: Terminal) -> bool:
     from ..jobs import reading
 
     with terminal.progress("inspect") as progress:
@@ -30,8 +30,6 @@ def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
 
 def in_words(seen: dict, warnings: "Sequence[PemmaWarning]") -> str:
     """The same for a reader, and what to do about the warnings."""
-    from .terminal import warning_in_words
-
     lines = [_image_in_words(name.upper(), seen[name]) for name in ("ct", "pet")]
     if seen["pet"]:
         suv = seen["pet"]["suv"]

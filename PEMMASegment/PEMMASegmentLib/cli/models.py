@@ -3,13 +3,10 @@
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..core import PemmaError
 from . import options as shared
-
-if TYPE_CHECKING:
-    from .terminal import Terminal
+from .terminal import Terminal, table
 
 
 def add_to(commands) -> None:
@@ -24,9 +21,8 @@ def add_to(commands) -> None:
         action.add_argument("model", metavar="NAME", help="name of an installed model")
 
 
-def list_models(options: argparse.Namespace, terminal: "Terminal") -> bool:
+def list_models(options: argparse.Namespace, terminal: Terminal) -> bool:
     from ..network import files
-    from .terminal import table
 
     rows: list[dict] = []
     for folder in files.installed():
@@ -40,7 +36,7 @@ def list_models(options: argparse.Namespace, terminal: "Terminal") -> bool:
     return all(row["check"] == "ok" for row in rows)
 
 
-def show_model(options: argparse.Namespace, terminal: "Terminal") -> bool:
+def show_model(options: argparse.Namespace, terminal: Terminal) -> bool:
     from ..network import files
 
     folder = files.find_model(options.model)
@@ -53,7 +49,7 @@ def show_model(options: argparse.Namespace, terminal: "Terminal") -> bool:
     return True
 
 
-def import_model(options: argparse.Namespace, terminal: "Terminal") -> bool:
+def import_model(options: argparse.Namespace, terminal: Terminal) -> bool:
     from ..network import library
 
     card = library.take_in(options.folder)
@@ -61,7 +57,7 @@ def import_model(options: argparse.Namespace, terminal: "Terminal") -> bool:
     return True
 
 
-def remove_model(options: argparse.Namespace, terminal: "Terminal") -> bool:
+def remove_model(options: argparse.Namespace, terminal: Terminal) -> bool:
     from ..network import library
 
     name = library.remove_model(options.model)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from ..core import PemmaWarning
 from ..jobs.options import Segmenting
 from . import options as shared
+from . import streams
+from .terminal import Terminal, base_name, for_each, name_among
 
 if TYPE_CHECKING:
     from ..network.files import Model
-    from .terminal import Terminal
 
 
 def add_to(commands) -> None:
@@ -26,11 +27,10 @@ def add_to(commands) -> None:
     parser.set_defaults(usage_error=parser.error)
 
 
-def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
+def run(options: argparse.Namespace, terminal: Terminal) -> bool:
     shared.refuse_for_several(options)
     from ..jobs import segmenting
     from ..jobs.places import nothing_stale, others_in, places_of
-    from .terminal import for_each, name_among
 
     given, places = shared.typed(Segmenting, options), places_of(options.studies, options.out)
     terminal.warnings(others_in(options.out, places.values()))
@@ -46,13 +46,11 @@ def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
     return not failed
 
 
-def segment_one(study: Path, out: Path, model: "Model", options: Segmenting, terminal: "Terminal", among: str) -> dict:
+def segment_one(study: Path, out: Path, model: "Model", options: Segmenting, terminal: Terminal, among: str) -> dict:
     """Segments one study into `out`, prints its table, and gives its part of the JSON answer. among: see `name_among`."""
     from .. import results
     from ..jobs import segmenting
     from ..jobs.places import nothing_stale
-    from . import streams
-    from .terminal import base_name
 
     name = base_name(study)
     with terminal.progress(name) as progress, nothing_stale(out):
@@ -65,6 +63,6 @@ def segment_one(study: Path, out: Path, model: "Model", options: Segmenting, ter
     return {"study": name, "out": str(out), "result": record}
 
 
-def warn_of(terminal: "Terminal", record: dict, study: str = "") -> None:
+def warn_of(terminal: Terminal, record: dict, study: str = "") -> None:
     """Says what the study, the run and the writing of its result have to tell."""
     terminal.warnings([PemmaWarning(**told) for told in record["warnings"]], study)

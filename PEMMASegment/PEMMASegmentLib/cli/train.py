@@ -4,13 +4,10 @@ import argparse
 import contextlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..core import Cancelled
 from . import options as shared
-
-if TYPE_CHECKING:
-    from .terminal import Terminal
+from .terminal import Terminal
 
 
 def add_to(commands) -> None:
@@ -21,7 +18,7 @@ def add_to(commands) -> None:
     shared.add_annotation_options(parser)
 
 
-def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
+def run(options: argparse.Namespace, terminal: Terminal) -> bool:
     from .. import training
     from ..jobs.training import check_out, on_selection_patients
 
@@ -40,7 +37,7 @@ def run(options: argparse.Namespace, terminal: "Terminal") -> bool:
     return True
 
 
-def _join(options: argparse.Namespace, terminal: "Terminal") -> bool:
+def _join(options: argparse.Namespace, terminal: Terminal) -> bool:
     """What torchrun's other processes, one a device, do: they train; the first one checks, judges, writes and speaks."""
     from .. import training
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..core import PemmaError
+from ..core import PemmaError, Progress
 from ..jobs.options import Adapting
 from . import commands
 
@@ -11,10 +11,9 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
     from ..adaptation.types import SiteCase
-    from ..core import Progress
 
 
-def adapt(request: dict, progress: "Progress", warm: "commands.WarmModel") -> dict:
+def adapt(request: dict, progress: Progress, warm: "commands.WarmModel") -> dict:
     """Adapts to the cases of `library`, or to the folders in `studies`, and writes the adapter folder `out`.
 
     Words of progress hold "step 12 of 110, loss 0.412" while something is trained, and begin with "the adapter is there"

@@ -1,15 +1,11 @@
 """The background process' side of the adapters' page: list, take in, give away, rename, note, remove."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ..core import PemmaError
-
-if TYPE_CHECKING:
-    from ..core import Progress
+from ..core import PemmaError, Progress
 
 
-def adapters(request: dict, progress: "Progress") -> dict:
+def adapters(request: dict, progress: Progress) -> dict:
     """Does `action` (list, import, export, rename, note, remove) with `source`, and gives the list as it is then.
 
     source: an installed adapter's name or an adapter's folder, for import also a zip. `target`: for export the new folder

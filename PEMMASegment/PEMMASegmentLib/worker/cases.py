@@ -4,7 +4,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..core import PemmaError
+from ..core import PemmaError, Progress
 from ..jobs.options import Adding
 from . import commands
 
@@ -13,14 +13,13 @@ if TYPE_CHECKING:
 
     from ..adaptation.cards import Origin
     from ..adaptation.library import CaseLibrary
-    from ..core import Progress
     from ..study.types import PetCtStudy
 
 #: Fields of the request that are no options of `cases add`.
 _OWN = ("action", "library", "label", "made_by", "cases", "file", "headers", "suv_typed")
 
 
-def cases(request: dict, progress: "Progress", warm: "commands.WarmModel") -> dict:
+def cases(request: dict, progress: Progress, warm: "commands.WarmModel") -> dict:
     """Does `action` (list, show, read, remove, import, export, add) on the case library in the folder `library`.
 
     show, read, remove: ids in `cases`; import: `file`; export: `cases` (empty: all) and `file`. read: writes the images
@@ -53,7 +52,7 @@ def cases(request: dict, progress: "Progress", warm: "commands.WarmModel") -> di
     raise PemmaError("bad-request", "`library` is missing, or `action` is none of those")
 
 
-def _add(library: "CaseLibrary", request: dict, progress: "Progress", warm: "commands.WarmModel") -> dict:
+def _add(library: "CaseLibrary", request: dict, progress: Progress, warm: "commands.WarmModel") -> dict:
     from ..jobs.adding import add_case
     from ..jobs.cases import show
 
@@ -85,7 +84,7 @@ def _with_headers(request: dict, load: "Callable[[Progress], PetCtStudy]") -> "C
     if "volumes" not in request:
         return load
 
-    def loaded(progress: "Progress") -> "PetCtStudy":
+    def loaded(progress: Progress) -> "PetCtStudy":
         import pydicom
 
         folder, study = commands.private_folder(request), load(progress)

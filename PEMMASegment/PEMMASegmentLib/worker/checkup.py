@@ -11,12 +11,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..core import Progress
 from ..core.progress import part
 from ..core.resources import resources, unpack
 from ..jobs.options import Segmenting
 
 if TYPE_CHECKING:
-    from ..core import Progress
     from ..jobs.segmenting import Segmented
     from .commands import WarmModel
 
@@ -28,7 +28,7 @@ EXPECTED = "expected.json"
 REPORTED = 0.05  # share of the progress
 
 
-def check_system(request: dict, progress: "Progress", warm: "WarmModel") -> dict:
+def check_system(request: dict, progress: Progress, warm: "WarmModel") -> dict:
     """`report`: rows [what, value] without anything of a patient or user; `figures`, `expected` (None for a model
     without stored figures), `agrees` (None likewise), `seconds` of the bundled patient's run; `steps`.
     """

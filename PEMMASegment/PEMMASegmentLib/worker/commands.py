@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from ..core import PemmaError
+from ..core import PemmaError, Progress
 from ..core.progress import part
 from ..jobs import options
 from ..jobs.options import Running, Segmenting
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
     from ..adapters.files import MergedAdapter
-    from ..core import Progress
     from ..jobs.segmenting import Segmented
     from ..network.files import Model, ModelCard
     from ..study.types import PetCtStudy
@@ -81,7 +80,7 @@ class WarmModel:
         return self._adapter
 
 
-def load_model(request: dict, progress: "Progress", warm: WarmModel) -> dict:
+def load_model(request: dict, progress: Progress, warm: WarmModel) -> dict:
     """Loads the model that `model` names, and torch with it, so that the next segmentation starts at once."""
     progress(0.0, "loading the model")
     card = warm.get(read(Segmenting, request).model).card
@@ -91,7 +90,7 @@ def load_model(request: dict, progress: "Progress", warm: WarmModel) -> dict:
     }  # fmt: skip
 
 
-def inspect(request: dict, progress: "Progress") -> dict:
+def inspect(request: dict, progress: Progress) -> dict:
     """What `pemma-segment inspect --json` prints."""
     from ..jobs import reading
     from ..study import describe
@@ -102,7 +101,7 @@ def inspect(request: dict, progress: "Progress") -> dict:
     return reading.inspect(study_folder(request), given, progress)[0]
 
 
-def segment(request: dict, progress: "Progress", warm: WarmModel) -> dict:
+def segment(request: dict, progress: Progress, warm: WarmModel) -> dict:
     """The keys of result.json, and `probability`: a file in the private folder.
 
     With `out` the files of the command line's result are written there too.

@@ -1,15 +1,11 @@
 """The background process' side of the models page: check by hash, take in from a folder or zip, remove."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ..core import PemmaError
-
-if TYPE_CHECKING:
-    from ..core import Progress
+from ..core import PemmaError, Progress
 
 
-def models(request: dict, progress: "Progress") -> dict:
+def models(request: dict, progress: Progress) -> dict:
     """Does `action` (check, import, remove) with `source`: a model's folder, for import also a zip. Raises PemmaError.
 
     Gives the model's `name`, `version` and `sha256`.
