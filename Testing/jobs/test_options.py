@@ -4,6 +4,8 @@ from dataclasses import asdict
 
 import pytest
 
+from PEMMASegmentLib.adaptation.choices import UPDATES
+from PEMMASegmentLib.adapters.methods import METHODS
 from PEMMASegmentLib.core import PemmaError
 from PEMMASegmentLib.jobs.options import Adapting, Segmenting, read
 
@@ -46,3 +48,7 @@ def test_what_is_unknown_or_wrong_is_refused(wrong):
 def test_what_does_not_go_together_is_refused(wrong):
     with pytest.raises(PemmaError, match="option"):
         read(Adapting, wrong)
+
+
+def test_the_updates_to_choose_from_are_those_that_there_are():
+    assert UPDATES == tuple(METHODS)
