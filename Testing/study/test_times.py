@@ -8,7 +8,7 @@ import math
 import pytest
 
 from PEMMASegmentLib.core import PemmaError
-from PEMMASegmentLib.study import decay, suv, times
+from PEMMASegmentLib.study import references, suv, times
 from PEMMASegmentLib.study.types import Typed
 
 from .phantom import FACTOR, codes, plan, series, to_reference, tracer
@@ -93,7 +93,7 @@ def test_decay_correction_time_that_differs_between_slices():
 
 def test_late_series_back_computed():
     made = late(FrameReferenceTime="360000", ActualFrameDuration="120000")
-    average = decay.average_time(120, 6586.2)
+    average = references.average_time(120, 6586.2)
     assert average == pytest.approx(60, abs=0.2)
     assert made.summary.factor == pytest.approx(to_reference(3600 + average - 360))
 
@@ -195,6 +195,77 @@ def ge(scanned: str):
         header.add_new(0x0009100D, "DT", scanned)
 
     return add
+
+
+def siemens(stated: str):
+    def add(header):
+        header.add_new(0x00710010, "LO", "SIEMENS MED PT")
+        header.add_new(0x00711022, "DT", stated)
+
+    return add
+
+
+@pytest.mark.parametrize("change, tag", [
+    ({"SeriesTime": ""}, "(0008,0031)"), ({"SeriesDate": ""}, "(0008,0021)"), ({"SeriesTime": "2500"}, "(0008,0031)"),
+    ({"SeriesTime": "", "AcquisitionTime": ""}, "(0008,0031)"),
+    ({"SeriesDate": "", "SeriesTime": "", "AcquisitionDate": "", "AcquisitionTime": ""}, "(0008,0021)"),
+])  # fmt: skip
+def test_missing_series_time_is_told_with_what_was_taken_for_it(change, tag):
+    made = plan(each=siemens("20240310114500"), **change)
+    assert made.summary.factor == pytest.approx(to_reference(2700)) and codes(made) == ["series-time-missing"]
+    assert tag in made.warnings[0].sentence and "(0071,1022)" in made.warnings[0].sentence
+
+
+BACK = {"FrameReferenceTime": "60000", "ActualFrameDuration": "120000"}
+
+
+@pytest.mark.parametrize("series_time", ["000000", "010000", "095500", "105000"])  # emptied, any, of the registration
+@pytest.mark.parametrize("injected", [
+    {}, {"RadiopharmaceuticalStartDateTime": "20240310110000"}, {"RadiopharmaceuticalStartDateTime": "20240311110000"},
+])  # fmt: skip
+@pytest.mark.parametrize("change, source", [
+    ({"each": ge("20240310120000")}, "(0009,100D)"), ({"each": siemens("20240310120000")}, "(0071,1022)"),
+    (BACK, "Frame Reference Time"), ({}, "earliest Acquisition"),
+    ({"each": ge("20240310120000"), "AcquisitionTime": ""}, "(0009,100D)"),
+])  # fmt: skip
+def test_series_time_before_the_injection_is_no_reference(change, source, injected, series_time):
+    made = plan(SeriesTime=series_time, **injected, **change)
+    assert made.summary.factor == pytest.approx(to_reference(3600), rel=1e-4) and source in made.summary.route
+    assert "(0008,0031)" in next(w.sentence for w in made.warnings if w.code == "series-time-early")
+
+
+def test_series_time_before_the_injection_is_named_where_nothing_replaces_it():
+    change = {"SeriesTime": "095500", "AcquisitionTime": "150000"}  # four hours after the injection
+    with pytest.raises(PemmaError) as refusal:
+        plan(**change)
+    assert (refusal.value.code, refusal.value.place) == ("injection-after-scan", "(0008,0031)")
+    assert "export" in refusal.value.way_out and "--injection-time" in refusal.value.way_out
+    assert plan(Typed(injection_time="085500"), **change).summary.factor == pytest.approx(FACTOR)
+
+
+UNDATED = {"StudyDate": "", "SeriesDate": "", "AcquisitionDate": ""}
+
+
+@pytest.mark.parametrize("change", [
+    {}, {"AcquisitionTime": ""}, {"RadiopharmaceuticalStartDateTime": "19000101110000"}, {"each": ge("20240310120000")},
+    {"AcquisitionTime": "121000"},
+])  # fmt: skip
+def test_times_without_dates_are_read_as_of_one_day(change):
+    made = plan(**UNDATED | change)
+    assert made.summary.factor == pytest.approx(FACTOR) and codes(made)[0] == "dates-missing"
+    assert set(codes(made)) <= {"dates-missing", "acquisition-time-missing"} or "AcquisitionTime" in change
+    made = plan(**UNDATED | change | {"AcquisitionTime": "120000"}, DecayCorrection="NONE", CorrectedImage=["ATTN"])
+    assert "dates-missing" in codes(made) and "uptake 60 min" in made.summary.route
+
+
+@pytest.mark.parametrize("change", [
+    {"SeriesTime": "180000"}, {"SeriesTime": "105000"}, {"AcquisitionTime": "235900"}, {"RadiopharmaceuticalStartTime": "233000"},
+    {"SeriesTime": ""}, {"SeriesDate": "00010101"},
+])  # fmt: skip
+def test_times_without_dates_that_do_not_follow_each_other_are_refused(change):
+    with pytest.raises(PemmaError) as refusal:
+        plan(**UNDATED | change)
+    assert (refusal.value.code, refusal.value.place) == ("decay-reference-missing", "(0008,0021)")
 
 
 def test_acquisition_in_another_zone_than_the_header():
@@ -341,6 +412,23 @@ def test_injection_refused(change, code, place):
     with pytest.raises(PemmaError) as refusal:
         plan(**change)
     assert (refusal.value.code, refusal.value.place) == (code, place) and "--inj" in refusal.value.way_out
+
+
+@pytest.mark.parametrize("days", [{}, {"SeriesDate": "20201201", "AcquisitionDate": "20201201"}])
+def test_typed_date_beside_shifted_ones_is_told_how_to_be_typed(days):
+    change = {"RadiopharmaceuticalStartTime": "", **days}
+    for date in ("20240309", "20240311"):
+        with pytest.raises(PemmaError, match="HHMMSS, or with the date that the headers bear") as refusal:
+            plan(Typed(injection_time=f"{date}110000"), **change)
+        assert "--injection-time" in refusal.value.way_out
+    assert plan(Typed(injection_time="110000"), **change).summary.factor == pytest.approx(FACTOR)
+
+
+def test_injection_before_midnight_that_bears_the_date_of_the_scan():
+    night = {"SeriesTime": "002000", "AcquisitionTime": "002000", "RadiopharmaceuticalStartDateTime": "20240310232000"}
+    with pytest.raises(PemmaError, match="as HHMMSS"):
+        plan(**night)
+    assert plan(Typed(injection_time="232000"), **night).summary.factor == pytest.approx(FACTOR)
 
 
 def test_what_is_told_of_the_time_is_told_of_the_one_used():

@@ -1,13 +1,15 @@
 """From Bq/ml to SUVbw by Decay Correction ADMIN, START or NONE (DICOM 1.2 to 1.6)."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from pydicom import Dataset
 
 from ..core import PemmaError
-from . import decay, injection, quantities, tags, times
+from . import decay, injection, quantities, references, tags, times, undated
 from .conversion import NOT_SUV, USE_CT, Conversion, all_of
+from .references import Reference
 
 
 def factors(work: Conversion, words: str) -> np.ndarray:
@@ -32,6 +34,7 @@ def _growth(work: Conversion, item: Dataset, correction: str) -> float | np.ndar
     if correction == "ADMIN":
         return 1.0
     half_life = quantities.half_life(work, item)
+    work = replace(work, headers=undated.of_one_day(work.headers, item, half_life, work.warn))  # words go to the same lists
     return (_decay_of_frames if correction == "NONE" else _decay_to_reference)(work, item, half_life)
 
 
@@ -56,12 +59,19 @@ def _decay_to_reference(work: Conversion, item: Dataset, half_life: float) -> fl
             NOT_SUV,
             "(0018,9701)",
         )
-    reference = decay.corrected_to(work.headers, half_life, work.warn, work.enhanced)
+
+    def given(reference: Reference) -> times.Moment | None:
+        try:
+            return injection.injected(work.first, item, reference, half_life, work.typed, lambda *_: None).moment
+        except PemmaError:  # refused where it is needed
+            return None
+
+    reference = decay.corrected_to(work.headers, half_life, work.warn, work.enhanced, given)
     injected = _injected(work, item, reference, half_life)
     return 2 ** ((reference.moment - injected).total_seconds() / half_life)
 
 
-def _injected(work: Conversion, item: Dataset, reference: decay.Reference, half_life: float) -> times.Moment:
+def _injected(work: Conversion, item: Dataset, reference: Reference, half_life: float) -> times.Moment:
     """The injection; it and the reference go into the route."""
     found = injection.injected(work.first, item, reference, half_life, work.typed, work.warn, work.doubted)
     if found.typed:
@@ -77,10 +87,10 @@ def _decay_of_frames(work: Conversion, item: Dataset, half_life: float) -> np.nd
     durations = [tags.number(header, "ActualFrameDuration") for header in work.headers]
     if acquired is None:
         raise _frame_times_missing("FrameAcquisitionDateTime" if work.enhanced else "AcquisitionTime")
-    if not all(map(decay.possible_duration, durations)):
+    if not all(map(references.possible_duration, durations)):
         raise _frame_times_missing("FrameAcquisitionDuration" if work.enhanced else "ActualFrameDuration")
     acquired = decay.beds_apart(work.headers, acquired, half_life, work.warn)
-    first = min(acquired, key=lambda moment: moment.local)
+    first = references.earliest(acquired)
     gaps = np.array([(moment - first).total_seconds() for moment in acquired])
     if gaps.max() > decay.MOST_HALF_LIVES * half_life:
         raise PemmaError(
@@ -89,7 +99,7 @@ def _decay_of_frames(work: Conversion, item: Dataset, half_life: float) -> np.nd
             USE_CT,
             "(0008,0032)",
         )
-    reference = decay.Reference(first, "each slice's acquisition time", first)
+    reference = Reference(first, "each slice's acquisition time", first)
     gaps += (first - _injected(work, item, reference, half_life)).total_seconds()
     rate = math.log(2) / half_life
     frames = rate * np.array(durations) / 1000

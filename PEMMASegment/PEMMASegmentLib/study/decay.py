@@ -1,87 +1,77 @@
 """To which moment the decay correction of a PET refers (DICOM 1.3): never from a guess."""
 
-import math
-import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from pydicom import Dataset
 
 from ..core import PemmaError
-from . import isotopes, tags, times
+from . import isotopes, references, tags, times
 from .conversion import Warn
+from .references import DAY, DIFFERENCE_S, LONGEST_ON_TABLE, SERIES, STATED, Reference
 from .times import Moment
 
-CLOCK_TOLERANCE = timedelta(seconds=1)  # a real header has the series 5 microseconds after the acquisition
-DAY = timedelta(days=1)
-LONGEST_ON_TABLE = timedelta(minutes=5)  # from the start of a scan to an injection on the scanner's table
+USUAL_UPTAKE = (timedelta(minutes=30), timedelta(minutes=180))
 EARLY = timedelta(minutes=30)
 LONGEST_DATE_ARTEFACT_GAP = timedelta(hours=6)
-LONGEST_FRAME_MS = DAY / timedelta(milliseconds=1)
-AGREEMENT_S = 2.0
-DIFFERENCE_S = 60.0
 MOST_HALF_LIVES = 12  # between two moments of one examination
-STATED = "Decay Correction DateTime"
 CHECK_CONSOLE = "check the SUV against the scanner's console"
+#: when the injection was, if it is said and was before a reference: that tells a series time that came too early
+Given = Callable[[Reference], Moment | None]
 
 
-@dataclass(frozen=True)
-class Reference:
-    """The moment that all slices are corrected to and where it was found; began: the first acquisition, if known.
-
-    confirmed: by another time of the header, or stated by an Enhanced PET.
-    """
-
-    moment: Moment
-    source: str
-    began: Moment | None = None
-    confirmed: bool = False
-
-    @property
-    def start(self) -> Moment:
-        """Where the uptake ends: the first acquisition, else the reference."""
-        return (self.began or self.moment).assuming(self.moment.zone)
-
-    @property
-    def latest_injection(self) -> Moment:
-        """The tracer can't be given later: the reference, or minutes after it where a scan surely was corrected to its
-        start and this image acquired later: the tracer may be given on the table."""
-        late = self.start - self.moment if self.confirmed else timedelta()
-        return self.moment + min(max(late, timedelta()), LONGEST_ON_TABLE)
-
-
-def corrected_to(headers: Sequence[Dataset], half_life: float, warn: Warn, enhanced: bool = False) -> Reference:
+def corrected_to(
+    headers: Sequence[Dataset], half_life: float, warn: Warn, enhanced: bool = False, given: Given = lambda _: None
+) -> Reference:
     """The one reference of a series with Decay Correction START (order of dicom.md 1.3). half_life in s.
 
     enhanced: frames of an Enhanced PET, which by definition states it; a classic one that does is checked like others.
     """
     header = headers[0]
     acquired = acquisitions(headers, warn)
-    if enhanced and (stated := _stated(headers)):
-        reference = Reference(stated, STATED, _earliest(acquired) if acquired else None, confirmed=True)
+    if enhanced and (stated := references.stated(headers)):
+        reference = Reference(stated, STATED, references.earliest(acquired) if acquired else None, confirmed=True)
         _tell_distance(reference, half_life, warn)
         return reference
     series = times.of_pair(header, "Series")
     if acquired is None:
-        return _without_acquisition(headers, series, warn)
+        return _without_acquisition(headers, series, warn, given)
     if series is not None:
         acquired = _on_one_day(series, acquired, half_life, warn)
-    first = _earliest(acquired)
-    candidates = _candidates(headers, series, acquired, half_life)
-    if not candidates:
-        warn(
-            "decay-reference-assumed",
-            "no time in the header says what the decay correction refers to; the earliest acquisition time was taken",
-            CHECK_CONSOLE,
-        )
-        return Reference(first, "earliest Acquisition DateTime", first)
-    chosen = candidates[0]
-    if series is not None and all(one.moment is not series for one in candidates):
-        _tell_late_series(chosen, warn)
-    _tell_differences(chosen, candidates[1:], half_life, warn)
+    first = references.earliest(acquired)
+    candidates = references.candidates(headers, series, acquired, half_life)
+    injected = given(Reference(first, "", first))
+    possible = [one for one in candidates if not _too_early(one, injected)]
+    early = series is not None and any(one.source == SERIES for one in candidates if one not in possible)
+    if not possible and not (len(candidates) == 1 and early and _of_registration(series, injected, first)):
+        possible = candidates  # the times contradict each other, which is refused with the injection
+    chosen = possible[0] if possible else _assumed(first, warn)
+    if chosen.source != SERIES and (possible or early):
+        _tell_series(headers[0], series, early, chosen, warn)
+    _tell_differences(chosen, possible[1:], half_life, warn)
     _tell_distance(chosen, half_life, warn)
-    return replace(chosen, confirmed=any(_seconds(chosen, one) <= DIFFERENCE_S for one in candidates[1:]))
+    return chosen
+
+
+def _assumed(first: Moment, warn: Warn) -> Reference:
+    warn(
+        "decay-reference-assumed",
+        "no time in the header says what the decay correction refers to; the earliest acquisition time was taken",
+        CHECK_CONSOLE,
+    )
+    return Reference(first, "earliest Acquisition DateTime", first)
+
+
+def _too_early(reference: Reference, injected: Moment | None) -> bool:
+    """Whether nothing can be corrected to it: the tracer was given later."""
+    return injected is not None and reference.latest_injection - injected < timedelta()
+
+
+def _of_registration(series: Moment, injected: Moment, first: Moment) -> bool:
+    """Whether the series time looks emptied or like that of the patient's registration: well before an injection which the
+    acquisition follows as is usual."""
+    usual = USUAL_UPTAKE[0] <= first - injected <= USUAL_UPTAKE[1]
+    return usual and injected - series >= LONGEST_ON_TABLE
 
 
 def acquisitions(headers: Sequence[Dataset], warn: Warn) -> list[Moment] | None:
@@ -116,7 +106,7 @@ def _over_midnight(acquired: list[Moment], warn: Warn) -> list[Moment]:
 def beds_apart(headers: Sequence[Dataset], acquired: list[Moment], half_life: float, warn: Warn) -> list[Moment]:
     """The acquisitions where all share one time though their Frame Reference Times say that they are of several beds (so
     are whole-body series of GE): as far apart as these are, by definition offsets (s) from one reference."""
-    frame_times = _frame_reference_times(headers)
+    frame_times = references.frame_reference_times(headers)
     if frame_times is None or any(moment != acquired[0] for moment in acquired):
         return acquired
     gaps = [(one - min(frame_times)) / 1000 for one in frame_times]
@@ -136,14 +126,10 @@ def minutes(gap: timedelta) -> int:
     return round(gap.total_seconds() / 60)
 
 
-def _earliest(acquired: Sequence[Moment]) -> Moment:
-    return min(acquired, key=lambda moment: moment.local)
-
-
 def _on_one_day(series: Moment, acquired: list[Moment], half_life: float, warn: Warn) -> list[Moment]:
     """The acquisitions on the dates of the series. Dates that lie days apart were shifted unevenly or filled in; then
     the times of day must fit, since nothing else does; of an isotope that is imaged for days they tell nothing."""
-    gap = _earliest(acquired) - series
+    gap = references.earliest(acquired) - series
     if gap < DAY:
         return acquired
     late = gap % DAY
@@ -163,109 +149,45 @@ def _on_one_day(series: Moment, acquired: list[Moment], half_life: float, warn: 
     return [moment + (late - gap) for moment in acquired]
 
 
-def _without_acquisition(headers: Sequence[Dataset], series: Moment | None, warn: Warn) -> Reference:
-    """The series time; if another one says that it is late, that one."""
+def _without_acquisition(headers: Sequence[Dataset], series: Moment | None, warn: Warn, given: Given) -> Reference:
+    """The series time; if another one says that it is late or early, or if it is missing, that one."""
+    named = references.named(headers)
+    for other in named:
+        early = series is not None and _too_early(Reference(series, SERIES), given(other))
+        if series is None or early or (series - other.moment).total_seconds() > DIFFERENCE_S:
+            _tell_series(headers[0], series, early, other, warn)
+            return other
     if series is None:
         raise PemmaError(
             "decay-reference-missing",
             "neither Series Date/Time (0008,0021)/(0008,0031) nor Acquisition "
             "Date/Time (0008,0022)/(0008,0032) is complete and possible, so the decay correction has no reference",
-            "export the series with its times, or use --inputs ct",
-            "(0008,0031)",
+            "export the series with its dates and times, or use --inputs ct",
+            tags.place(_series_lacks(headers[0])[0]),
         )
-    for other in _named(headers):
-        if (series - other.moment).total_seconds() > DIFFERENCE_S:
-            _tell_late_series(other, warn)
-            return other
     warn(
         "acquisition-time-missing",
         "Acquisition Date/Time is missing; the decay correction was taken to refer to the series time",
         CHECK_CONSOLE,
     )
-    return Reference(series, "SeriesDateTime")
+    return Reference(series, SERIES)
 
 
-def _tell_late_series(chosen: Reference, warn: Warn) -> None:
-    warn(
-        "series-time-late",
-        "the series time is later than the scan, so the reference of the "
-        f"decay correction was taken from {chosen.source}",
-        "check the SUV against the console",
-    )
+def _series_lacks(header: Dataset) -> list[str]:
+    """Which of its date and time are missing or invalid."""
+    found = {"SeriesDate": times.date, "SeriesTime": times.time_of_day}
+    return [keyword for keyword, read in found.items() if read(tags.text(header, keyword)) is None]
 
 
-def _stated(headers: Sequence[Dataset]) -> Moment | None:
-    """Decay Correction DateTime, on which all slices must agree."""
-    value = tags.same(headers, lambda header: tags.text(header, "DecayCorrectionDateTime"), "DecayCorrectionDateTime")
-    return times.of_header(headers[0], value)
-
-
-def _named(headers: Sequence[Dataset], first: Moment | None = None) -> list[Reference]:
-    """What the standard's own tag and private ones of GE and Siemens state."""
-    header = headers[0]
-    ge = times.of_header(header, tags.private(header, 0x0009, "GEMS_PETD_01", 0x0D))
-    siemens = (tags.private(header, 0x0071, creator, 0x22) for creator in ("SIEMENS MED PT", "SIEMENS"))
-    named = (
-        (_stated(headers), STATED),
-        (ge, "GE scan DateTime (0009,100D)"),
-        (times.of_header(header, next(filter(None, siemens), "")), "Siemens decay correction DateTime (0071,1022)"),
-    )
-    return [Reference(moment, source, first) for moment, source in named if moment is not None]
-
-
-def _candidates(
-    headers: Sequence[Dataset], series: Moment | None, acquired: Sequence[Moment], half_life: float
-) -> list[Reference]:
-    """All references that apply, best first; a stated one is neither after the first acquisition nor on an earlier
-    day than a scan can take."""
-    first = _earliest(acquired)
-    stated = [Reference(series, "SeriesDateTime", first)] if series is not None else []
-    stated += _named(headers, first)
-    found = [r for r in stated if -CLOCK_TOLERANCE <= first - r.moment < DAY]
-    if (computed := _back_computed(headers, acquired, half_life)) is not None:
-        found.append(Reference(computed, "Frame Reference Time", first))
-    return found
-
-
-def _back_computed(headers: Sequence[Dataset], acquired: Sequence[Moment], half_life: float) -> Moment | None:
-    """t_acq + T_ave - FRT (median); None if a time is missing, unreadable or impossible, all are 0, or the slices
-    disagree by over 2 s."""
-    frame_times, durations = _frame_reference_times(headers), _of_each(headers, "ActualFrameDuration")
-    if frame_times is None or durations is None or not all(map(possible_duration, durations)):
-        return None
-    seconds = [
-        (moment - acquired[0]).total_seconds() + average_time(duration / 1000, half_life) - reference / 1000
-        for moment, duration, reference in zip(acquired, durations, frame_times, strict=True)
-    ]
-    middle = statistics.median(seconds)
-    if max(abs(s - middle) for s in seconds) > AGREEMENT_S:
-        return None
-    return acquired[0] + timedelta(seconds=middle)
-
-
-def _frame_reference_times(headers: Sequence[Dataset]) -> list[float] | None:
-    """In ms; None if one is missing, unreadable or impossible, or all are 0."""
-    found = _of_each(headers, "FrameReferenceTime")
-    possible = found is not None and any(found) and all(t is not None and abs(t) <= LONGEST_FRAME_MS for t in found)
-    return found if possible else None
-
-
-def _of_each(headers: Sequence[Dataset], keyword: str) -> list[float | None] | None:
-    try:
-        return [tags.number(header, keyword) for header in headers]
-    except PemmaError:  # other times may do
-        return None
-
-
-def possible_duration(duration_ms: float | None) -> bool:
-    """Whether a frame can take so long: Actual Frame Duration (0018,1242) in ms."""
-    return duration_ms is not None and 0 < duration_ms <= LONGEST_FRAME_MS
-
-
-def average_time(duration: float, half_life: float) -> float:
-    """Moment in a frame (s from its start) at which the activity equals the frame's mean (DICOM C.8.9.4.1.5)."""
-    decay = math.log(2) / half_life
-    return math.log(decay * duration / -math.expm1(-decay * duration)) / decay
+def _tell_series(header: Dataset, series: Moment | None, early: bool, chosen: Reference, warn: Warn) -> None:
+    """Tells why the reference isn't the series time."""
+    if series is None:
+        code, why = "series-time-missing", f"missing or invalid: {' and '.join(map(tags.title, _series_lacks(header)))}"
+    elif early:
+        code, why = "series-time-early", "the series time (0008,0031) is before the injection"
+    else:
+        code, why = "series-time-late", "the series time is later than the scan"
+    warn(code, f"{why}, so the reference of the decay correction was taken from {chosen.source}", CHECK_CONSOLE)
 
 
 def _tell_distance(reference: Reference, half_life: float, warn: Warn) -> None:
@@ -284,10 +206,6 @@ def _tell_distance(reference: Reference, half_life: float, warn: Warn) -> None:
             f"that one as reference would {effect(ahead.total_seconds() / half_life)}",
             CHECK_CONSOLE,
         )
-
-
-def _seconds(one: Reference, other: Reference) -> float:
-    return abs((other.moment - one.moment).total_seconds())
 
 
 def _tell_differences(chosen: Reference, others: Sequence[Reference], half_life: float, warn: Warn) -> None:

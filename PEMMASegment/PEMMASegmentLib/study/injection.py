@@ -8,15 +8,17 @@ from pydicom import Dataset
 from ..core import PemmaError
 from . import isotopes, tags, times
 from .conversion import ToBeTyped, Warn, stated_or_typed, type_it
-from .decay import DAY, LONGEST_DATE_ARTEFACT_GAP, MOST_HALF_LIVES, Reference, effect, minutes
+from .decay import LONGEST_DATE_ARTEFACT_GAP, MOST_HALF_LIVES, USUAL_UPTAKE, effect, minutes
+from .references import DAY, SERIES, Reference
 from .times import Moment
 from .types import Typed
 
 LONGEST_TIME_ONLY_GAP = timedelta(hours=12)
 TYPED_PLACE = "--injection-time"
 TYPE_TIME = type_it("injection time", TYPED_PLACE)
+#: where a date led astray; a typed one is measured against the headers' dates, which may be shifted
+TYPE_TIME_OF_DAY = type_it("injection time as HHMMSS, or with the date that the headers bear,", TYPED_PLACE)
 CHECK_UPTAKE = "check the uptake time"
-USUAL_UPTAKE = (timedelta(minutes=30), timedelta(minutes=180))
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,10 @@ def injected(
     """
 
     def stated(tell: Warn) -> Injection:
-        return _checked(_from_header(header, item, reference.latest_injection, half_life, tell), reference, half_life, tell)
+        return _checked(_from_header(header, item, reference, half_life, tell), reference, half_life, tell)
 
     def given(tell: Warn, instead: Injection | None) -> Injection:
-        found = _from_typed(typed.injection_time, reference.latest_injection, half_life, tell)
+        found = _from_typed(typed.injection_time, reference, half_life, tell)
         found = replace(found, instead_of=_instead_of(instead, found, half_life))
         return _checked(found, reference, half_life, tell)
 
@@ -60,25 +62,26 @@ def _instead_of(stated: Injection | None, typed: Injection, half_life: float) ->
     return f"the header's {stated.place} is {apart} and would {effect(earlier / half_life)}"
 
 
-def _from_header(header: Dataset, item: Dataset, reference: Moment, half_life: float, warn: Warn) -> Injection:
+def _from_header(header: Dataset, item: Dataset, reference: Reference, half_life: float, warn: Warn) -> Injection:
+    latest = reference.latest_injection
     day_time = times.time_of_day(tags.text(item, "RadiopharmaceuticalStartTime"))
     if moment := times.of_header(header, tags.text(item, "RadiopharmaceuticalStartDateTime")):
         found = Injection(moment, "(0018,1078)")
     elif day_time is not None:
-        day = Moment(reference.local.replace(hour=0, minute=0, second=0, microsecond=0), times.zone(header))
+        day = Moment(latest.local.replace(hour=0, minute=0, second=0, microsecond=0), times.zone(header))
         found = Injection(day + day_time, "(0018,1072)")
     else:
         found = Injection(_of_ge(header, warn), "(0009,103B)")
     differ = _differ(found.moment, day_time)
     if found.moment.local.time() == time(0) and half_life < isotopes.DAY_NEEDED[1]:  # phantoms that last are told by their day
-        _refuse_emptied(found, differ, reference)
+        _refuse_emptied(found, differ, latest)
     if differ:
         warn(
             "injection-times-differ",
             "Radiopharmaceutical Start DateTime (0018,1078) and Start Time (0018,1072) differ; the first was used",
             CHECK_UPTAKE,
         )
-    if (found.moment.zone is None) != (reference.zone is None):
+    if (found.moment.zone is None) != (latest.zone is None):
         warn(
             "time-zone-one-sided",
             f"of the injection time {found.place} and the time that the PET is corrected to only one has a time zone; "
@@ -87,7 +90,7 @@ def _from_header(header: Dataset, item: Dataset, reference: Moment, half_life: f
         )
     if found.place == "(0018,1072)":
         return _before_midnight(found, reference, half_life, warn)
-    return _after_date_shift(found, reference, half_life, warn)
+    return _after_date_shift(found, latest, half_life, warn)
 
 
 def _of_ge(header: Dataset, warn: Warn) -> Moment:
@@ -146,8 +149,9 @@ def _after_date_shift(found: Injection, reference: Moment, half_life: float, war
     return replace(found, moment=reference + -(gap % DAY))
 
 
-def _before_midnight(found: Injection, reference: Moment, half_life: float, warn: Warn) -> Injection:
-    """A time of day on the day of the scan, or on the day before if it would be after the scan."""
+def _before_midnight(found: Injection, reference: Reference, half_life: float, warn: Warn) -> Injection:
+    """A time of day on the day of the reference, or on the day before if it would be after that and the scan as well."""
+    latest = reference.latest_injection
     if isotopes.needs_day(half_life):
         warn(
             "injection-date-assumed",
@@ -155,14 +159,14 @@ def _before_midnight(found: Injection, reference: Moment, half_life: float, warn
             f"{half_life / 3600:.0f} h the tracer may have been given days before, and SUV would then be too low",
             "check it; if it was another day, give it as YYYYMMDDHHMMSS with --injection-time",
         )
-    if reference - found.moment < timedelta(0):
+    if latest - found.moment < timedelta(0) and reference.start - found.moment < timedelta(0):
         found = replace(found, moment=found.moment + -DAY)
         warn(
             "injection-before-midnight",
             "the injection's time has no date; the day before the scan was assumed",
             CHECK_UPTAKE,
         )
-    if reference - found.moment > LONGEST_TIME_ONLY_GAP:
+    if latest - found.moment > LONGEST_TIME_ONLY_GAP:
         raise ToBeTyped(
             "injection-date-unknown",
             "the injection's time has no date, and on the day of the scan or the "
@@ -173,10 +177,11 @@ def _before_midnight(found: Injection, reference: Moment, half_life: float, warn
     return found
 
 
-def _from_typed(value: str, reference: Moment, half_life: float, warn: Warn) -> Injection:
+def _from_typed(value: str, reference: Reference, half_life: float, warn: Warn) -> Injection:
+    latest = reference.latest_injection
     moment, day_time = times.date_time(value), times.time_of_day(value)
     if len(value) == 14 and moment:
-        return Injection(Moment(moment.local, reference.zone), TYPED_PLACE, typed=True)
+        return Injection(Moment(moment.local, latest.zone), TYPED_PLACE, typed=True)
     if len(value) != 6 or day_time is None:
         raise PemmaError(
             "typed-time-invalid",
@@ -184,8 +189,8 @@ def _from_typed(value: str, reference: Moment, half_life: float, warn: Warn) -> 
             "type it as HHMMSS",
             TYPED_PLACE,
         )
-    midnight = reference.local.replace(hour=0, minute=0, second=0, microsecond=0)
-    found = Injection(Moment(midnight + day_time, reference.zone), TYPED_PLACE, typed=True)
+    midnight = latest.local.replace(hour=0, minute=0, second=0, microsecond=0)
+    found = Injection(Moment(midnight + day_time, latest.zone), TYPED_PLACE, typed=True)
     return _before_midnight(found, reference, half_life, warn)
 
 
@@ -204,12 +209,7 @@ def _checked(found: Injection, reference: Reference, half_life: float, warn: War
 def _check_gap(found: Injection, reference: Reference, half_life: float, warn: Warn) -> None:
     gap = reference.moment - found.moment
     if reference.latest_injection - found.moment < timedelta(0):
-        raise ToBeTyped(
-            "injection-after-scan",
-            f"the injection is {minutes(-gap)} min after the moment that the PET is corrected to",
-            TYPE_TIME,
-            found.place,
-        )
+        raise _after_scan(found, reference)
     if gap < timedelta(0):
         warn(
             "injection-after-reference",
@@ -220,6 +220,19 @@ def _check_gap(found: Injection, reference: Reference, half_life: float, warn: W
         raise ToBeTyped(
             "injection-too-early",
             f"the injection is more than {MOST_HALF_LIVES} half-lives before the scan",
-            TYPE_TIME,
+            TYPE_TIME_OF_DAY,
             found.place,
         )
+
+
+def _after_scan(found: Injection, reference: Reference) -> ToBeTyped:
+    sentence = f"the injection is {minutes(found.moment - reference.moment)} min after the moment that the PET is corrected to"
+    if reference.source != SERIES or reference.began is None or reference.start - found.moment < timedelta(0):
+        return ToBeTyped("injection-after-scan", sentence, TYPE_TIME_OF_DAY, found.place)
+    return ToBeTyped(
+        "injection-after-scan",
+        f"{sentence}, the series time (0008,0031), but before the first acquisition: the injection {found.place} or the "
+        "series time is wrong",
+        f"export the series with its own Series Time, or {TYPE_TIME_OF_DAY}",
+        "(0008,0031)",
+    )
