@@ -164,6 +164,8 @@ def test_a_reference_case_among_the_cases_tells_nothing_of_what_is_forgotten(mod
     own = [case.study for case in references(model, "ct+pet")]
     [alone, both] = [fit_maps(site, one, "ct+pet") for one in (own[1:], own)]
     assert Maps().fit(model, [*five[:2], trained_on], "ct+pet").card.intensity == alone != both
+    with pytest.raises(PemmaError, match="among the cases"):  # also of the fold that holds the one case of them out
+        prove(Maps(), model, [*five[:2], *(replace(one, patient="P9") for one in references(model, "ct+pet"))], "ct+pet")
     with pytest.raises(PemmaError, match="among the cases"):
         Maps().fit(model, references(model, "ct+pet"), "ct+pet")
     rungs = procedures(model, "ct+pet", cases=references(model, "ct+pet"))

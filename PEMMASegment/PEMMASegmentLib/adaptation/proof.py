@@ -5,7 +5,7 @@ delivered is trained on all cases. Scores are opened once, at the end, after the
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -92,7 +92,7 @@ def prove(procedure: Procedure, model: Model, cases: Sequence[SiteCase], inputs:
     the first score; it writes the ledger. seen: given what was segmented, once the scores are open. Raises what
     `procedure.fit`, `inference.segment` and `progress` raise.
     """
-    parts = dealt(cases, folds)
+    parts, model = dealt(cases, folds), _blinded(model, cases, inputs)
     found = []
     for n, held_out in enumerate(parts):
         span = part(progress, n / len(parts), (n + 1) / len(parts))
@@ -126,11 +126,18 @@ def references(model: Model, inputs: str) -> list[SiteCase]:
     folder = Path(model.folder) / "reference"
     out = []
     for one in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if (one / nifti.MASK_FILE).is_file():
+        if (one / nifti.MASK_FILE).is_file() and one.name not in model.left_out:
             study = nifti.load(one)
             label, _ = annotation.read(one / nifti.MASK_FILE, study)
             out.append(SiteCase(one.name, one.name, study, label))
     return [case for case in out if all(getattr(case.study, name) is not None for name in inputs.split("+"))]
+
+
+def _blinded(model: Model, cases: Sequence[SiteCase], inputs: str) -> Model:
+    """The model without the reference cases that are among the cases: in the fold that holds one out, it would be what the
+    others are fitted to."""
+    known = references(model, inputs)
+    return replace(model, left_out=frozenset({one.id for one in known} - {one.id for one in untrained(known, cases)}))
 
 
 def labels(model: Model, fitted: Fitted, cases: Sequence[SiteCase], inputs: str, progress: Progress = no_progress,

@@ -76,11 +76,12 @@ class ModelCard:
 
 @dataclass(frozen=True)
 class Model:
-    """A network in evaluation mode with its card."""
+    """A network in evaluation mode with its card. left_out: names of its reference cases that nothing may look at."""
 
     card: ModelCard
     net: Any  # network.pemma.Pemma; Any, so that reading a card needs no torch
     folder: Path
+    left_out: frozenset[str] = frozenset()
 
     @property
     def identity(self) -> Identity:
