@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from contextlib import nullcontext
 from dataclasses import replace
@@ -14,12 +15,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from PEMMASegmentLib.adaptation import blind, cards, keys
+from PEMMASegmentLib.adaptation import blind, cards, keys, volumes
 from PEMMASegmentLib.adaptation.ledger import Tries, open_scores
 from PEMMASegmentLib.adaptation.library import CaseLibrary, Origin, Score
 from PEMMASegmentLib.core import Identity, PemmaError
 from PEMMASegmentLib.core.images import like
+from PEMMASegmentLib.study import nifti
 
 from . import small
 
@@ -129,6 +133,36 @@ def test_the_same_study_twice_is_refused_and_told_which_it_is(library):
     alone = replace(study, ct=None)  # another id, but the same PET
     error = refused("case-known", library.add, alone, small.contour(alone), patient="Anna", origin=Origin("scratch"))
     assert first.id in error.sentence
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 999), origin=st.tuples(*[st.floats(-600, 600)] * 3), side=st.floats(3.0, 5.0))
+def test_the_same_study_saved_as_nifti_is_the_same_study(seed, origin, side):
+    """NIfTI holds the geometry in float32, and whatever it is rounded to, some geometry lies between two such numbers."""
+    study = small.study(seed, spacing=side)
+    study.ct.SetOrigin(origin)
+    study.pet.SetOrigin(origin)
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("ct", "pet"):
+            sitk.WriteImage(getattr(study, name), f"{folder}/{name}.nii.gz")
+        other = nifti.load(Path(folder))
+        assert not volumes.contents_of(study).isdisjoint(volumes.contents_of(other))
+        libraries = [CaseLibrary(Path(folder) / name) for name in "ab"]
+        for library, one, same in zip(libraries, (study, other), (other, study), strict=True):
+            library.add(one, small.contour(one), patient="Anna", origin=Origin("scratch"))
+            known = replace(same, ct=None)  # the one image is enough
+            refused("case-known", library.check_new, known, small.contour(known))
+        libraries[0].export(libraries[0].ids(), Path(folder) / "cases.zip")
+        assert len(libraries[0].import_(Path(folder) / "cases.zip")) == 1
+        refused("case-known", libraries[1].import_, Path(folder) / "cases.zip")
+
+
+def test_empty_images_tell_nobody_and_another_patients_are_other_images(library):
+    pets = [like(np.zeros_like(sitk.GetArrayFromImage(small.study(n).pet)), moved(small.study(n).pet, n)) for n in (0, 1)]
+    first, second = (replace(small.study(n), pet=pet) for n, pet in enumerate(pets))
+    assert volumes.contents_of(first).isdisjoint(volumes.contents_of(second))
+    for study in (first, second):
+        library.add(study, small.contour(study), patient=None, origin=Origin("scratch"))
 
 
 @pytest.mark.parametrize("note", ["seen on 2004-05-19", "19.05.2004", "20040519", "1.2.840.113619.2.55", "as Anna says"])

@@ -68,7 +68,7 @@ def stated(cases: Sequence[SiteCase]) -> list[Stated]:
 
 
 def images_of(cases: Sequence[SiteCase], patients: Sequence[str]) -> list[str]:
-    """12 digits of the hash of each CT and PET of these patients."""
+    """12 digits of each of the hashes of these patients' images (`volumes.contents_of`)."""
     return sorted({content[:12] for case in cases if case.patient in patients for content in contents_of(case.study)})
 
 

@@ -87,12 +87,7 @@ class CaseLibrary:
         as_utf8(self.folder)  # ITK will write its images
         fitness.check(study, label)
         refuse_identity(texts, study, patient)
-        contents = volumes.contents_of(study)
-        for card in self.cards() if self._cases.is_dir() else ():
-            if contents & {volume.content for volume in card.volumes.values()}:
-                raise _known(card.id)
-        if (self._cases / id_of(study)).exists():  # one that is damaged
-            raise _known(id_of(study))
+        self._refuse_known(study)
 
     def ids(self) -> list[str]:
         """All cases, damaged ones too. Raises PemmaError "no-library"."""
@@ -169,7 +164,9 @@ class CaseLibrary:
         """
         with writing(file):
             cases = {id: (self._folder(id), self.check(id)) for id in dict.fromkeys(ids)}
-            exchange.write(file, cases, self._tries.of_cases([card for _, card in cases.values()]))
+            patients = {card.patient for _, card in cases.values()}
+            images = {content[:12] for id in cases for content in volumes.contents_of(self.read(id).study)} if self._tries else ()
+            exchange.write(file, cases, self._tries.of_cases(patients, images))
 
     def import_(self, file: Path) -> list[CaseCard]:
         """Takes in all cases of a zip that `export` wrote, or none; cases that are here already stay as they are.
@@ -182,9 +179,7 @@ class CaseLibrary:
         self._check_ours()
         with self._temporary() as folder:
             found, tries = exchange.unpack(file, folder)
-            new = [card for card in found if not self._is_here(card)]
-            for card in new:
-                thumbnail.write(folder / card.id / THUMBNAIL, *_shown(folder / card.id, card))
+            new = [card for card in found if self._takes(card, folder / card.id)]
             self._make()
             self._tries.take_in(tries)
             self._place_all(folder, new)
@@ -296,17 +291,22 @@ class CaseLibrary:
                 self.remove(id)
             raise
 
-    def _is_here(self, card: CaseCard) -> bool:
-        """Whether this very case is here; raises PemmaError "case-known" when another one of the same study is."""
-        contents = {volume.content for name, volume in card.volumes.items() if name != "mask"}
-        for here in self.cards() if self._cases.is_dir() else ():
-            if here.sha256 == card.sha256:
-                return True
-            if contents & {volume.content for volume in here.volumes.values()}:
-                raise _known(here.id)
-        if (self._cases / card.id).exists():
-            raise _known(card.id)
-        return False
+    def _takes(self, card: CaseCard, folder: Path) -> bool:
+        """Draws the thumbnail of an unpacked case, unless this very one is here. Raises PemmaError as `_refuse_known`."""
+        if self._cases.is_dir() and any(here.sha256 == card.sha256 for here in self.cards()):
+            return False
+        study, label = _shown(folder, card)
+        self._refuse_known(study)
+        thumbnail.write(folder / THUMBNAIL, study, label)
+        return True
+
+    def _refuse_known(self, study: PetCtStudy) -> None:
+        """Raises PemmaError "case-known" when a case of this study is here, whatever its contour."""
+        for card in self.cards() if self._cases.is_dir() else ():
+            if volumes.are_of(card.volumes, study):
+                raise _known(card.id)
+        if (self._cases / id_of(study)).exists():  # one that is damaged
+            raise _known(id_of(study))
 
     def _key(self) -> bytes:
         """The key of the pseudonyms, made with the library.

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.files import write_text
-from .cards import CaseCard, is_id, is_pseudonym
+from .cards import is_id, is_pseudonym
 
 _NAME = "try-"
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -51,10 +51,9 @@ class TryFolder:
             with tempfile.TemporaryFile(dir=there):
                 pass
 
-    def of_cases(self, cards: Collection[CaseCard]) -> list[dict]:
-        """What another library has to know of: tries on the patients or the images of any of these cases, and lost ones,
-        which may be on any."""
-        patients, images = {card.patient for card in cards}, {v.content[:12] for card in cards for v in card.volumes.values()}
+    def of_cases(self, patients: Collection[str], images: Collection[str]) -> list[dict]:
+        """What another library has to know of: tries on the patients or the images of any of its cases (as in `meets`), and
+        lost ones, which may be on any."""
         found = self.all()
         shared = [one for one in found if "lost" not in one and meets(one, patients, images)]
         return [_without_words(one) for one in shared] + [one for one in found if "lost" in one]

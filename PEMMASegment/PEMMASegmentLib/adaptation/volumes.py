@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,16 +22,43 @@ _ROUNDED = 1e-3  # by which NIfTI's float32 may differ, mm
 
 
 def content_of(image: sitk.Image) -> str:
-    """sha256 of voxels and geometry: the same for the same image, however it was stored. Geometry to 0.1 um."""
-    geometry = [*image.GetSize(), *image.GetSpacing(), *image.GetOrigin(), *image.GetDirection()]
+    """sha256 of voxels and geometry to 0.1 um: the same for an image that was stored with its geometry in float64."""
+    return _hash((*image.GetSize(), *image.GetSpacing(), *image.GetOrigin(), *image.GetDirection()), image)
+
+
+def are_of(stored: Mapping[str, Volume], study: PetCtStudy) -> bool:
+    """Whether a case's images, by "ct" and "pet", are a study's: one of them has the same voxels, as in `contents_of`."""
+    pairs = ((stored.get("ct"), study.ct), (stored.get("pet"), study.pet))
+    return any(_is_of(volume, image) for volume, image in pairs if volume and image is not None)
+
+
+def contents_of(study: PetCtStudy) -> set[str]:
+    """Hashes of its CT and PET: a study that has one of them in common is the same study, whatever its contour.
+
+    Of each `content_of`, which cards, adapters and ledgers of earlier versions state, and that of its voxels alone, which
+    NIfTI leaves as they are.
+    """
+    images = [image for image in (study.ct, study.pet) if image is not None]
+    return {content_of(image) for image in images} | {_hash(image.GetSize(), image) for image in images if _tells(image)}
+
+
+def _is_of(volume: Volume, image: sitk.Image) -> bool:
+    """Without reading the file: the card's hash is that of these voxels with the card's geometry."""
+    geometry = (*volume.size, *volume.spacing_mm, *volume.origin_mm, *volume.direction)
+    same = volume.size == image.GetSize() and volume.content == _hash(geometry, image)
+    return same and (_tells(image) or volume.content == content_of(image))
+
+
+def _hash(geometry: Sequence[float], image: sitk.Image) -> str:
     digest = hashlib.sha256((np.round(geometry, 4) + 0.0).tobytes())  # + 0.0: no negative zeros
     digest.update(sitk.GetArrayViewFromImage(image))
     return digest.hexdigest()
 
 
-def contents_of(study: PetCtStudy) -> set[str]:
-    """`content_of` its CT and PET: a study that has one of them in common is the same study, whatever its contour."""
-    return {content_of(image) for image in (study.ct, study.pet) if image is not None}
+def _tells(image: sitk.Image) -> bool:
+    """Whether the voxels tell whose image it is: empty ones are all alike."""
+    voxels = sitk.GetArrayViewFromImage(image)
+    return bool(voxels.min() != voxels.max())
 
 
 def write(name: str, image: sitk.Image, folder: Path) -> Volume:
