@@ -436,3 +436,37 @@ def test_typed_values_reach_the_study(tmp_path):
     assert loaded.suv.typed == ("weight",)
     alone = study.load(folder, need="ct")
     assert alone.pet is None and alone.suv is None and [w.code for w in alone.warnings] == ["pet-left-out"]
+
+
+def wrong(header, **changes):
+    for keyword, value in changes.items():
+        setattr(tracer(header) if keyword.startswith("Radio") else header, keyword, value)
+
+
+@pytest.mark.parametrize("change, typed, told", [
+    ({"RadionuclideTotalDose": "2"}, Typed(dose_bq=350e6), "taken as MBq"),
+    ({"RadionuclideTotalDose": "2000000"}, Typed(dose_bq=350e6), ""),  # nothing in it is doubtful in itself
+    ({"RadiopharmaceuticalStartTime": "010000"}, Typed(injection_time="110000"), "uptake time is 660 min"),
+])  # fmt: skip
+def test_suv_that_no_body_has_is_put_right_by_what_is_typed(change, typed, told, tmp_path):
+    pair = Pair(ct=[])
+    for header in pair.pet:
+        header.RescaleSlope = str(float(header.RescaleSlope) * 5)
+        wrong(header, **change)
+    folder = pair.write(tmp_path)
+    with pytest.raises(PemmaError) as refusal:
+        study.load(folder)
+    assert refusal.value.code == "suv-implausible" and told in refusal.value.sentence
+    assert all(option in refusal.value.way_out for option in ("--dose-bq", "--weight-kg", "--injection-time"))
+    loaded = study.load(folder, typed=typed)
+    assert loaded.suv.factor == pytest.approx(FACTOR) and "typed-value" in [w.code for w in loaded.warnings]
+    assert "typed-value-unused" not in [w.code for w in loaded.warnings]
+
+
+def test_suv_that_no_body_has_names_only_what_its_route_needs(tmp_path):
+    pair = Pair(ct=[])
+    for header in pair.pet:
+        wrong(header, Units="GML")
+    with pytest.raises(PemmaError) as refusal:
+        study.load(pair.write(tmp_path), typed=Typed(dose_bq=350e6))
+    assert refusal.value.code == "suv-implausible" and "--dose-bq" not in refusal.value.way_out

@@ -73,6 +73,7 @@ def _decay_to_reference(work: Conversion, item: Dataset, half_life: float) -> fl
 
 def _injected(work: Conversion, item: Dataset, reference: Reference, half_life: float) -> times.Moment:
     """The injection; it and the reference go into the route."""
+    work.options.append(injection.TYPED_PLACE)
     found = injection.injected(work.first, item, reference, half_life, work.typed, work.warn, work.doubted)
     if found.typed:
         work.flag_typed("injection time", found.instead_of)

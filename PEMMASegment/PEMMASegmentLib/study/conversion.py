@@ -77,7 +77,8 @@ def stated_or_typed(
 class Conversion:
     """One series on its way to SUVbw: its slices' headers, typed values, and what was found so far.
 
-    doubted: whether typed values go before the header's; words: the route; used: names of the typed values that were needed.
+    doubted: whether typed values go before the header's; words: the route; used: names of the typed values that were needed;
+    options: of the command line, for the values that this route needs.
     """
 
     headers: Sequence[Dataset]
@@ -87,6 +88,7 @@ class Conversion:
     words: list[str] = field(default_factory=list)
     warnings: list[PemmaWarning] = field(default_factory=list)
     used: list[str] = field(default_factory=list)
+    options: list[str] = field(default_factory=list)
 
     @property
     def first(self) -> Dataset:

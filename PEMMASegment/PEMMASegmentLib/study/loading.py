@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+import numpy as np
 import SimpleITK as sitk
 from pydicom import Dataset
 
@@ -87,7 +88,7 @@ def _load_dicom(
     choice = choosing.choose(found, ct_series, pet_series, need)
     told = [*scanned.warnings, *choice.warnings]
     _pair(choice, need, told)
-    ct, pet = (_image(choice, which, need, progress, told) for which in ("ct", "pet"))
+    ct, pet = (_image(choice, which, need, typed, progress, told) for which in ("ct", "pet"))
     if ct is not None and pet is not None:
         told += registration.check(ct, pet)
     chosen = [s for s in (choice.ct, choice.pet) if s is not None]
@@ -151,7 +152,7 @@ def _leave_out(choice: choosing.Choice, which: str, problem: PemmaError, told: l
 
 
 def _image(
-    choice: choosing.Choice, which: str, need: str | None, progress: Progress, told: list[PemmaWarning]
+    choice: choosing.Choice, which: str, need: str | None, typed: Typed, progress: Progress, told: list[PemmaWarning]
 ) -> sitk.Image | None:
     """The chosen CT or PET with its pixels, None if there is none or if it can't be read and `need` does without."""
     series = getattr(choice, which)
@@ -159,8 +160,7 @@ def _image(
         return None
     span = (0.4, 0.8) if which == "ct" else (0.8, 1.0)
     try:
-        voxels = pixels.volume(series, part(progress, *span))
-        odd = plausible.check_ct(voxels) if which == "ct" else plausible.check_pet(voxels, OTHER_PET, "(0018,1074)")
+        voxels, odd = (_hounsfield if which == "ct" else _suv)(series, typed, part(progress, *span))
         told += [*series.warnings, *odd]
     except PemmaError as problem:
         if need is None or which in need.split("+"):
@@ -168,6 +168,28 @@ def _image(
         _leave_out(choice, which, problem, told)
         return None
     return series.grid.image(voxels)
+
+
+def _hounsfield(series: Series, _: Typed, progress: Progress) -> tuple[np.ndarray, list[PemmaWarning]]:
+    voxels = pixels.volume(series, progress)
+    return voxels, plausible.check_ct(voxels)
+
+
+def _suv(
+    series: Series, typed: Typed, progress: Progress, doubted: bool = False
+) -> tuple[np.ndarray, list[PemmaWarning]]:
+    """SUVbw and what is odd about it. Where no body has it the header must be wrong, and what was typed goes before it."""
+    voxels = pixels.volume(series, progress)
+    try:
+        return voxels, plausible.check_pet(voxels, OTHER_PET, "(0054,1001)")
+    except PemmaError as problem:
+        if not doubted and series.doubt(typed):
+            return _suv(series, typed, progress, doubted=True)
+        if not series.plan.options:
+            raise
+        sentence = "; ".join([problem.sentence, *(told.sentence for told in series.plan.warnings)])
+        way_out = f"check them, type what is wrong with {', '.join(series.plan.options)}, or {OTHER_PET}"
+        raise PemmaError(problem.code, sentence, way_out) from None
 
 
 def _about_dates(chosen: Sequence[Series]) -> list[PemmaWarning]:

@@ -72,6 +72,8 @@ def _or_typed(
     power: that of this value in SUV, of one that may be doubted.
     """
 
+    work.options.append(option)
+
     def checked(_: Warn, instead: float | None) -> float:
         if not (math.isfinite(typed) and limits[0] <= typed <= limits[1]):
             raise PemmaError(
@@ -115,7 +117,7 @@ def _stated_dose(work: Conversion, item: Dataset, warn: Warn) -> float:
         warn(
             "dose-unit",
             f"Radionuclide Total Dose (0018,1074) was taken as {taken}, since it is no possible dose in {usual}",
-            "check the dose",
+            "check the dose; one that is typed (--dose-bq) is used instead",
         )
     return stated * 1e6 if in_mbq else stated
 
@@ -134,7 +136,7 @@ def _stated_weight(work: Conversion, warn: Warn) -> float:
         warn(
             "weight-unit",
             "Patient's Weight (0010,1030) was taken as grams, since it is over 1000",
-            "check the weight",
+            "check the weight; one that is typed (--weight-kg) is used instead",
         )
     return kilograms
 

@@ -67,6 +67,16 @@ class Series:
     def warn(self, code: str, sentence: str, way_out: str = "") -> None:
         self.warnings.append(PemmaWarning(code, sentence, way_out))
 
+    def doubt(self, typed: Typed) -> bool:
+        """Lets typed values go before the header's in the PET's plan; whether that changed anything."""
+        before, self.plan = self.plan, self._plan(typed, doubted=True)
+        self.warnings = [told for told in self.warnings if told not in before.warnings] + [*self.plan.warnings]
+        return self.plan.summary.typed != before.summary.typed
+
+    def _plan(self, typed: Typed, doubted: bool = False) -> suv.Plan:
+        _, multiframe, legacy = CLASSES[self.files[0].header.SOPClassUID]
+        return suv.plan([s.header for s in self.slices], typed, multiframe and not legacy, doubted)
+
     @property
     def header(self) -> Dataset:
         return self.slices[0].header if self.slices else self.files[0].header
@@ -152,8 +162,7 @@ def _complete(series: Series, typed: Typed) -> None:
         series.grid = geometry.grid([s.plane for s in series.slices])
         series.warnings += pixelformat.check(series.modality, series.slices)
         if series.modality == "PT":
-            _, multiframe, legacy = CLASSES[series.files[0].header.SOPClassUID]
-            series.plan = suv.plan([s.header for s in series.slices], typed, multiframe and not legacy)
+            series.plan = series._plan(typed)
             series.warnings += series.plan.warnings
     except PemmaError as problem:
         series.problem = problem

@@ -21,19 +21,22 @@ AGREEMENT = 0.05  # of the two Philips routes to SUV: doses and times in them ar
 
 @dataclass(frozen=True)
 class Plan:
-    """factors: SUVbw per rescaled unit, one for each slice (n,); summary: what the study keeps of it."""
+    """factors: SUVbw per rescaled unit, one for each slice (n,); summary: what the study keeps of it; options: of the
+    command line, for the values that it needs."""
 
     factors: np.ndarray
     summary: Suv
     warnings: tuple[PemmaWarning, ...]
+    options: tuple[str, ...] = ()
 
 
-def plan(headers: Sequence[Dataset], typed: Typed = Typed(), enhanced: bool = False) -> Plan:
-    """How this PET series becomes SUVbw. headers: of all its slices, in order; enhanced: frames of an Enhanced PET.
+def plan(headers: Sequence[Dataset], typed: Typed = Typed(), enhanced: bool = False, doubted: bool = False) -> Plan:
+    """How this PET series becomes SUVbw. headers: of all its slices, in order; enhanced: frames of an Enhanced PET; doubted:
+    whether typed values go before the header's.
 
     Refuses with the tag that stands in the way.
     """
-    work = Conversion(headers, typed, enhanced)
+    work = Conversion(headers, typed, enhanced, doubted)
     _check_acquisition(work)
     _check_corrections(work)
     try:
@@ -50,7 +53,8 @@ def plan(headers: Sequence[Dataset], typed: Typed = Typed(), enhanced: bool = Fa
     _tell_unused(work)
     factor = float(factors[0]) if np.allclose(factors, factors[0], rtol=1e-9) else None
     words = work.words + [f"{name} typed" for name in work.used]
-    return Plan(factors, Suv(", ".join(words), factor, tuple(work.used)), tuple(work.warnings))
+    summary = Suv(", ".join(words), factor, tuple(work.used))
+    return Plan(factors, summary, tuple(work.warnings), tuple(work.options))
 
 
 def _check_acquisition(work: Conversion) -> None:
@@ -183,6 +187,7 @@ def _of_philips_suv(work: Conversion, to_suv: np.ndarray) -> np.ndarray:
     factors = _by_philips_activity(by_typed) if differ else None
     if by_typed.used:
         work.words, work.used, work.warnings = by_typed.words, by_typed.used, work.warnings + by_typed.warnings
+        work.options = by_typed.options
         work.warn(
             "philips-factors-differ",
             "typed values were used with the Philips activity concentration factor (7053,1009), since the header's lead "
