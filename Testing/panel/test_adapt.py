@@ -571,6 +571,9 @@ def test_what_is_said_of_the_proof_and_of_how_long_it_takes(app):
     assert "need three patients" in adapt_training._in_words(few, "ladder")
     card = {"name": "a", "check": "ok", "verdict": "", "training": {"case_ids": ["0a1b", "2c3d"]}, "scores": {}, "origin": {}}
     assert "Cases: 0a1b, 2c3d" in adapt_adapters._card(card) and "Cases:" not in adapt_adapters._card(card | {"training": {}})
+    rows = [{"case": f"case {n}", "before": 0.5, "after": 0.6} | whose for n, whose in enumerate(({"patient": "patient 1"}, {}))]
+    shown = adapt_adapters._card(card | {"scores": {"cases": rows}})
+    assert "| case 0, patient 1 | 0.500 |" in shown and "| case 1 | 0.500 |" in shown  # older cards name no patients
     for odd in ({"sentence": 5}, {"cases": [{"case": "1"}]}, {"cases": 5}, {"reference": {"sentence": []}}, {"reference": [1]}):
         assert "figures can't be read" in adapt_adapters._card(card | {"scores": odd, "training": {"case_ids": 5}})
 

@@ -62,8 +62,13 @@ def nothing_recommended(found: Ladder, lost: int, inputs: str, seconds: float) -
 
 
 def without_cases(record: dict) -> dict:
-    """What the adapter's card keeps: the cases by number, since a folder's name may tell a patient."""
-    numbered = [row | {"case": f"case {n + 1}", "patient": ""} for n, row in enumerate(record["cases"])]
+    """What the adapter's card keeps: cases and patients by number, since a folder's name may tell a patient.
+
+    Which cases are one patient's stays known: without that nobody could reckon the verdict from the card's scores.
+    """
+    patients = list(dict.fromkeys(row["patient"] for row in record["cases"]))
+    numbered = [row | {"case": f"case {n + 1}", "patient": f"patient {patients.index(row['patient']) + 1}"}
+                for n, row in enumerate(record["cases"])]
     return {key: value for key, value in record.items() if key != "seconds"} | {"cases": numbered}
 
 

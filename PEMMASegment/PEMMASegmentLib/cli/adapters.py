@@ -103,7 +103,9 @@ def _proved(scores: dict) -> list[tuple[str, str]]:
         return []
     try:
         rows = [("proof", str(scores["sentence"])), ("mean gain", gain_in_words(scores))]
-        rows += [(row["case"], f"Dice {row['before']:.3f} -> {row['after']:.3f}") for row in scores["cases"]]
+        names = [", ".join(filter(None, (row["case"], row.get("patient")))) for row in scores["cases"]]  # older: no patients
+        rows += [(name, f"Dice {row['before']:.3f} -> {row['after']:.3f}")
+                 for name, row in zip(names, scores["cases"], strict=True)]  # fmt: skip
         rows += [("reference", scores["reference"]["sentence"]), ("tries", str(scores["tries"]))]
     except (KeyError, TypeError, ValueError, IndexError):
         return [("proof", "its figures can't be read")]

@@ -157,4 +157,6 @@ def _proved(verdict: str, scores: dict) -> list[str]:
 
 def _figures(cases: list[dict]) -> str:
     lines = [f"| {_('Case')} | {_('Dice before')} | {_('after')} |", "|---|---|---|"]
-    return "\n".join(lines + [f"| {case['case']} | {case['before']:.3f} | {case['after']:.3f} |" for case in cases])
+    names = [", ".join(filter(None, (case["case"], case.get("patient")))) for case in cases]  # older cards know no patients
+    return "\n".join(lines + [f"| {name} | {case['before']:.3f} | {case['after']:.3f} |"
+                              for name, case in zip(names, cases, strict=True)])  # fmt: skip
