@@ -16,7 +16,7 @@ from PEMMASegmentLib.adaptation.blind import scores as blind_scores
 from PEMMASegmentLib.adaptation.ladder import procedures
 from PEMMASegmentLib.adaptation.library import CaseLibrary
 from PEMMASegmentLib.adaptation.maps import Maps, fit_maps
-from PEMMASegmentLib.adaptation.proof import dealt, labels, lesions, pair, prove, references, scores
+from PEMMASegmentLib.adaptation.proof import Proof, Scores, dealt, labels, lesions, pair, prove, references, scores
 from PEMMASegmentLib.adaptation.types import label_of_lesions
 from PEMMASegmentLib.adaptation.verdict import verdict
 from PEMMASegmentLib.adapters import AdapterCard, load, read_card, write_card
@@ -213,6 +213,31 @@ def test_the_adapter_is_there_before_its_proof_and_the_card_is_written_again(mod
     assert read_card(out).threshold == 0.3
     renamed = [replace(case, patient=f"Q{n}") for n, case in enumerate(five)]  # taken out and added again with --patient
     assert adapt(model, renamed, Threshold(0.3), out, book)["tries"] == 3
+
+
+def test_from_the_scores_on_the_card_anybody_can_reckon_the_verdict(model, five, tmp_path):
+    """The mean of the rows is not that of the patients where one of them has two studies."""
+    cases = [*five, hospital.case(5, patient="P0")]
+    record = adapt(model, cases, Threshold(0.3), tmp_path / "out", CaseLibrary(tmp_path / "book"))
+    scores = read_card(tmp_path / "out").scores
+    assert [row["patient"] for row in scores["cases"]] == [f"patient {n}" for n in (1, 2, 3, 4, 5, 1)]
+    gains = {}
+    for row in scores["cases"]:
+        gains.setdefault(row["patient"], []).append(row["after"] - row["before"])
+    means, worst = [np.mean(of) for of in gains.values()], [min(of) for of in gains.values()]
+    assert np.mean(means) == pytest.approx(scores["mean_gain"])
+    again = verdict([0.0] * 5, means, scores["tries"], sum(row["newly_missed"] for row in scores["cases"]), worst)
+    assert (again.word, again.sentence) == (record["verdict"], record["sentence"])
+
+
+def test_a_patient_is_harmed_who_is_harmed_in_one_study(model, five):
+    found = prove(Threshold(0.45), model, [*five[:4], hospital.case(5, patient="P0")], "ct+pet")
+    score = lambda dice: Scores(dice, dice, 0.0, 0.0)  # noqa: E731
+    gains = dict(zip(found.pairs, (0.3, 0.05, 0.052, 0.05, -0.2), strict=True))  # P0: +0.3 and -0.2
+    pairs = tuple(replace(one, before=score(0.5), after=score(0.5 + gain)) for one, gain in gains.items())
+    said = Proof(pairs, 4).judged(1)
+    assert said.mean_gain == pytest.approx(0.0505) and said.word == "harm seen" and "in a study" in said.sentence
+    assert Proof(pairs[:4], 4).judged(1).word == "not shown"
 
 
 def test_a_stopped_proof_leaves_the_adapter_and_opens_no_score(model, five, tmp_path):

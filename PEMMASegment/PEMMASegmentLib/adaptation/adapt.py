@@ -26,7 +26,7 @@ from .fitness import LEAVE_OUT
 from .proof import Proof, Seen, dealt, labels, pair, prove, references, untrained
 from .record import as_record, nothing_recommended, of_ladder, without_cases
 from .types import Fitted, Procedure, SiteCase
-from .verdict import FEWEST, Verdict, too_few, verdict
+from .verdict import FEWEST, Verdict, too_few
 from .volumes import contents_of
 
 #: A segmentation as a share of a training, for the progress.
@@ -273,5 +273,4 @@ def _judged(procedure: Procedure, model: Model, cases: Sequence[SiteCase], input
     opened: list[ledgers.Tries] = []
     proof = prove(procedure, model, cases, inputs, seed, progress, seen=seen, device=device, whole_study=whole_study,
                   opening=lambda: opened.append(ledgers.open_scores(ledger, entry)))
-    said = verdict(*proof.by_patient(), tries=opened[0].count, newly_missed=proof.newly_missed)
-    return proof, opened[0], said
+    return proof, opened[0], proof.judged(opened[0].count)

@@ -5,7 +5,7 @@ base and against all rungs below it by the rule of `verdict`, and each rung is a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..core import PemmaError, Progress, no_progress
@@ -20,7 +20,7 @@ from .ledger import Ledger
 from .maps import Maps
 from .proof import Proof, dealt, prove, references, untrained
 from .types import Procedure, SiteCase
-from .verdict import ACCEPTED, ENOUGH, FEWEST, HARM, Verdict, verdict
+from .verdict import ACCEPTED, ENOUGH, FEWEST, HARM, Verdict
 from .whole import WholeParameters
 
 
@@ -85,8 +85,7 @@ def judged(rungs: Sequence[Procedure], proofs: Sequence[Proof], tries: int) -> L
     done = []
     for rung, proof in zip(rungs, proofs, strict=True):
         steps = tuple(_step(below.proof, proof, tries) for below in done)
-        told = verdict(*proof.by_patient(), tries=tries, newly_missed=proof.newly_missed)
-        done.append(Rung(rung, proof, told, steps))
+        done.append(Rung(rung, proof, proof.judged(tries), steps))
     best = recommended(done)
     return Ladder(tuple(done), best, _sentence(done, best))
 
@@ -108,8 +107,9 @@ def recommended(rungs: Sequence[Rung]) -> int | None:
 
 def _step(below: Proof, above: Proof, tries: int) -> Verdict:
     """What the upper rung adds to the lower one, patient by patient; a lesion it finds makes up for none that it loses."""
-    lost = sum(len(up.missed_after - low.missed_after) for low, up in zip(below.pairs, above.pairs, strict=True))
-    return verdict(below.by_patient()[1], above.by_patient()[1], tries=tries, newly_missed=lost)
+    pairs = (replace(up, before=low.after, missed_before=low.missed_after)
+             for low, up in zip(below.pairs, above.pairs, strict=True))
+    return Proof(tuple(pairs), above.folds).judged(tries)
 
 
 def _sentence(rungs: Sequence[Rung], at: int | None) -> str:

@@ -23,7 +23,7 @@ from ..inference import segment
 from ..network.files import Model
 from ..study import annotation, nifti
 from .types import Fitted, Procedure, SiteCase, label_of_lesions
-from .verdict import ONE_FINDING_MM, ONE_LESION_MM
+from .verdict import ONE_FINDING_MM, ONE_LESION_MM, Verdict, verdict
 from .volumes import contents_of
 
 #: Up to this many patients each is a fold of its own; more are dealt into five.
@@ -74,13 +74,22 @@ class Proof:
 
     def by_patient(self) -> tuple[list[float], list[float]]:
         """Dice before and after, one a patient: the mean of the patient's cases."""
-        patients = sorted({pair.patient for pair in self.pairs})
-        mean = lambda when, patient: float(np.mean([getattr(p, when).dice for p in self.pairs if p.patient == patient]))  # noqa: E731
-        return [mean("before", p) for p in patients], [mean("after", p) for p in patients]
+        mean = lambda when, own: float(np.mean([getattr(pair, when).dice for pair in own]))  # noqa: E731
+        return [mean("before", own) for own in self._of_each()], [mean("after", own) for own in self._of_each()]
+
+    def judged(self, tries: int) -> Verdict:
+        """The verdict at the `tries`-th try: on the patients' means, and nobody worse in any case."""
+        worst = [min(pair.after.dice - pair.before.dice for pair in own) for own in self._of_each()]
+        return verdict(*self.by_patient(), tries, self.newly_missed, worst)
 
     @property
     def newly_missed(self) -> int:
         return sum(pair.newly_missed for pair in self.pairs)
+
+    def _of_each(self) -> list[list[Pair]]:
+        """The pairs of each patient."""
+        patients = sorted({pair.patient for pair in self.pairs})
+        return [[pair for pair in self.pairs if pair.patient == patient] for patient in patients]
 
 
 def prove(procedure: Procedure, model: Model, cases: Sequence[SiteCase], inputs: str, seed: int = 0,

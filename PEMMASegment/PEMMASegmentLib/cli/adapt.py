@@ -72,4 +72,4 @@ def gain_in_words(record: dict) -> str:
     gain, interval = record.get("mean_gain"), record.get("interval_95")
     if gain is None:
         return ""
-    return f"{gain:+.3f}" + (f" (95 % {interval[0]:+.3f} to {interval[1]:+.3f})" if interval else "")
+    return f"{gain:+z.3f}" + (f" (95 % {interval[0]:+z.3f} to {interval[1]:+z.3f})" if interval else "")

@@ -151,9 +151,9 @@ def in_words(record: dict) -> str:
         low, high = record["interval_95"]
         words = _("Mean gain in Dice {gain} (95 % interval {low} to {high}), {number} held-out patient(s).")
         lines.append(words.format(
-            gain=f"{record['mean_gain']:+.3f}", low=f"{low:+.3f}", high=f"{high:+.3f}", number=len(_patients(record["cases"]))
+            gain=f"{record['mean_gain']:+z.3f}", low=f"{low:+z.3f}", high=f"{high:+z.3f}", number=len(_patients(record["cases"]))
         ))  # fmt: skip
-    lines += [f"{rung['procedure']}: {rung['mean_gain']:+.3f}, {rung['verdict']}" for rung in record.get("ladder", ())]
+    lines += [f"{rung['procedure']}: {rung['mean_gain']:+z.3f}, {rung['verdict']}" for rung in record.get("ladder", ())]
     lines += [_sentence(record["reference"]["sentence"]), _sentence(record["note"])]
     return "\n".join(line for line in lines if line)
 
@@ -181,7 +181,7 @@ def _mean(rows: Sequence[dict]) -> tuple[float, float]:
 
 def _cells(row: dict) -> list[str]:
     case = _("{case} (model's)").format(case=row["case"]) if row.get("reference") else row["case"]
-    dice = [f"{row['before']:.3f}", f"{row['after']:.3f}", f"{row['after'] - row['before']:+.3f}"]
+    dice = [f"{row['before']:.3f}", f"{row['after']:.3f}", f"{row['after'] - row['before']:+z.3f}"]
     return [case, *dice, *(f"{row[f'{key}_before']:.{n}f} → {row[key]:.{n}f}" for key, n in _DIGITS.items())]
 
 
