@@ -2,7 +2,8 @@
 
     python Testing/evidence/false_proof.py flips [--scores FILE]   labels "base" and "adapted" of recorded scores flipped
                                                                    at random, 10,000 draws; also with a shared effect
-    python Testing/evidence/false_proof.py power [--scores FILE]   true gains of known size over the recorded spread
+    python Testing/evidence/false_proof.py power [--scores FILE]   true gains of known size over the recorded spread; then no
+                                                                   true gain, but a large loss that few patients have
     python Testing/evidence/false_proof.py runs --out DIR [--seeds 0 60]    real quick runs on annotations of other
                                                                    patients, pasted in; goes on where it was stopped
     python Testing/evidence/false_proof.py record --out DIR [--proofs ...]  the product's proof where there is something to
@@ -34,6 +35,7 @@ SCORES = Path(__file__).with_name("held_out_scores.jsonl")
 PATIENTS = (5, 6, 8, 10)
 SHARED = (0.0, 0.05, 0.1)
 GAINS = (0.03, 0.05, 0.08, 0.10, 0.15)
+LOSING = (0.05, 0.1, 0.2)
 DRAWS = 10_000
 SECOND, CONVENTION = "second", "41 % of SUVmax"
 #: What `record` proves: shift, procedure, and how many patients: five are the site group, ten the select group and five of
@@ -69,6 +71,12 @@ def shifted(runs: list[np.ndarray], patients: int, gain: float, rng: np.random.G
     return gain + rng.choice(own - own.mean(), patients, replace=patients > len(own)) * rng.choice((-1, 1), patients)
 
 
+def lopsided(patients: int, losing: float, rng: np.random.Generator) -> np.ndarray:
+    """Gains of about 0.03, but for the share `losing` of all patients, who lose so much that the true mean is 0."""
+    lost = rng.random(patients) < losing
+    return np.where(lost, -0.03 * (1 - losing) / losing, 0.03) + rng.normal(0, 0.003, patients)
+
+
 def flips(runs: list[np.ndarray], draws: int = DRAWS) -> dict[tuple[int, float], float]:
     """Share accepted by number of patients and shared share of the variance."""
     rng = np.random.default_rng(0)
@@ -81,6 +89,13 @@ def power(runs: list[np.ndarray], draws: int = 2000) -> dict[tuple[int, float], 
     rng = np.random.default_rng(0)
     return {(n, gain): float(np.mean([accepted(shifted(runs, n, gain, rng)) for _ in range(draws)]))
             for n in (5, 10) for gain in GAINS}
+
+
+def rare(draws: int = DRAWS) -> dict[tuple[int, float], float]:
+    """Share accepted by number of patients and share of those who lose."""
+    rng = np.random.default_rng(0)
+    return {(n, losing): float(np.mean([accepted(lopsided(n, losing, rng)) for _ in range(draws)]))
+            for n in PATIENTS for losing in LOSING}
 
 
 def table(found: dict[tuple[int, float], float], title: str) -> str:
@@ -229,7 +244,7 @@ def main() -> int:
         return 0
     runs = recorded(options.scores)
     if options.what == "power":
-        print(table(power(runs), "gain"))
+        print(f"{table(power(runs), 'gain')}\n\n{table(rare(), 'losing')}")
         return 0
     found = flips(runs)
     print(table(found, "shared"))
