@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from pydicom import Dataset
 
 from PEMMASegmentLib.adaptation import ledger, proof
-from PEMMASegmentLib.adaptation.adapt import adapt, check_out, climb, common_inputs, in_words, seconds_left
+from PEMMASegmentLib.adaptation.adapt import adapt, check_out, checked, climb, common_inputs, in_words, seconds_left
 from PEMMASegmentLib.adaptation.blind import Blind
 from PEMMASegmentLib.adaptation.blind import scores as blind_scores
 from PEMMASegmentLib.adaptation.ladder import procedures
@@ -362,6 +363,16 @@ def test_what_cannot_be_done_is_refused_with_a_way_out(model, five, tmp_path):
     assert "pemma-segment cases export" in refused.value.way_out  # all cases of a library are taken
     assert (foreign / "thesis.txt").read_text() == "mine"
     assert common_inputs(model, [*five, mixed[0]], "auto") == "ct"
+
+
+def test_a_name_that_the_headers_of_a_case_state_names_no_adapter(model, five, tmp_path):
+    header = Dataset()
+    header.PatientName, header.PatientID, header.PatientBirthDate = "Doe^Jane", "4711-0815", "19331122"
+    cases = [*five[:2], replace(five[2], study=replace(five[2].study, pet_headers=(header,)))]
+    for name in ("doe-1", "ward_47110815", "salt-22111933"):
+        with pytest.raises(PemmaError, match="adapter-identity"):
+            checked(model, cases, tmp_path / "o", "auto", name)
+    checked(model, cases, tmp_path / "o", "auto", "doable-4711")
 
 
 def _well_segmented(model, cases):

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from ..inference.device import choose as choose_device
 from ..inference.segment import choose_inputs
 from ..network.files import Model
 from ..study import scanner
+from ..study.identifying import words_of
 from . import installed
 from . import ladder as ladders
 from . import ledger as ledgers
@@ -100,7 +101,7 @@ def checked(model: Model, cases: Sequence[SiteCase], out: Path, inputs: str, nam
             whole_study: bool = False) -> tuple[list[SiteCase], str]:
     """The cases in their order and the inputs to use; refuses `out`, `name` and cases that won't do before any training."""
     check_out(out)
-    check_given_name(name)
+    check_given_name(name, {word for case in cases for word in words_of(case.study)})
     inputs = common_inputs(model, cases, inputs)
     for case in cases:
         check_case(case, inputs, model)
@@ -109,11 +110,11 @@ def checked(model: Model, cases: Sequence[SiteCase], out: Path, inputs: str, nam
     return sorted(cases, key=lambda case: case.id), inputs
 
 
-def check_given_name(name: str) -> None:
+def check_given_name(name: str, words: Collection[str] = ()) -> None:
     """Refuses what could not be imported under this name, or tells a patient; "" is the default one. Raises PemmaError as
     `installed.check_given_name` does."""
     if name:
-        installed.check_given_name(name)
+        installed.check_given_name(name, words)
 
 
 def _check_region(model: Model, case: SiteCase, inputs: str) -> None:

@@ -31,7 +31,7 @@ def refuse_identity(texts: Iterable[str], study: PetCtStudy, patient: str | None
 def check_note(text: str, of: str, words: Collection[str] = (), what: str = "note") -> None:
     """Raises PemmaError "<of>-text" for a text that is not one short line, "<of>-identity" for one that tells a patient.
 
-    of: "case" or "adapter", whose note it is; what: "note" or "name". Looked for are dates, UIDs and `words` (case-folded).
+    of: "case" or "adapter", whose note it is; what: "note" or "name". Looked for are dates, UIDs and `words` (of `words_of`).
     What is not known to be a name can't be found: the user is told to write none.
     """
     try:

@@ -3,7 +3,7 @@
 import os
 import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -116,10 +116,11 @@ def check_name(name: str) -> None:
                          "use letters, digits, dot, dash, plus and underscore, not the word none")
 
 
-def check_given_name(name: str) -> None:
-    """For a name that a person gives. Raises PemmaError as `check_name`, and "adapter-identity" as for a note."""
+def check_given_name(name: str, words: Collection[str] = ()) -> None:
+    """For a name that a person gives. Raises PemmaError as `check_name`, and "adapter-identity" as for a note; words: of its
+    cases' studies."""
     check_name(name)
-    check_note(name.replace("_", " "), "adapter", what="name")
+    check_note(name, "adapter", words, "name")
 
 
 def _free(name: str) -> Path:
