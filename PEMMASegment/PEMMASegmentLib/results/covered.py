@@ -1,16 +1,19 @@
-"""Which share of each PET voxel a lesion covers: exact where the grids are parallel, sampled where they are rotated."""
+"""Which share of each PET voxel a lesion covers: exact where the grids are parallel, sampled where they are rotated.
+
+Parallel are also grids whose axes stand in another order: an axial and a coronal series of one patient.
+"""
 
 from collections.abc import Iterator
 
 import numpy as np
 import SimpleITK as sitk
-from scipy import sparse
+from scipy import ndimage, sparse
 
 from ..core.components import Box
 
 #: parallel means: going through the whole lesion, no voxel drifts sideways by more than this share of a PET voxel
 _DRIFT = 0.02
-_SAMPLES = (4, 10)  # points a PET voxel and axis: at least, at most
+_SAMPLES = 9  # log2 of the points in a PET voxel: the share that they find is true to 0.02
 
 
 def covered_voxels(lesion: np.ndarray, box: Box, label: sitk.Image, pet: sitk.Image) -> np.ndarray:
@@ -19,6 +22,9 @@ def covered_voxels(lesion: np.ndarray, box: Box, label: sitk.Image, pet: sitk.Im
     lesion: bool (z, y, x), the part of the label's grid that `box` cuts out. label, pet: for their grids.
     """
     matrix, shift = label_to_pet(label, pet, box)
+    order = np.abs(matrix).argmax(axis=1)  # the lesion's axis along each of the PET's
+    if len(set(order)) == 3:
+        lesion, matrix = lesion.transpose(order), matrix[:, order]
     low, high = _pet_box(matrix, shift, lesion.shape, pet)
     if np.any(low >= high):
         return np.empty((0, 3), int)
@@ -92,22 +98,27 @@ def _overlaps(step: float, start: float, count: int, low: int, high: int) -> spa
 
 
 def _sampled(lesion, matrix, shift, low, high) -> Iterator[np.ndarray]:
-    """As `_exact`, by counting points of a regular lattice in each PET voxel that fall into the lesion."""
+    """As `_exact`, by counting points that fall into the lesion in the PET voxels that its surface may cross."""
+    from scipy.stats import qmc  # takes a second, which parallel grids are spared
+
+    points = qmc.Sobol(3, scramble=False).random_base2(_SAMPLES) + 0.5 ** (_SAMPLES + 1) - 0.5  # no two level, as in a lattice
     back = np.linalg.inv(matrix)
-    per_axis = np.clip(np.ceil(2 * np.abs(back).max(0)), *_SAMPLES).astype(int)
-    offsets = [(np.arange(n) + 0.5) / n - 0.5 for n in per_axis]
-    rows, columns = np.arange(low[1], high[1]), np.arange(low[2], high[2])
+    reach = np.ceil(np.abs(back).sum(axis=1) / 2).astype(int)  # of a PET voxel, in label voxels from the one at its centre
+    lesion = np.pad(lesion, [(r, r) for r in reach]).view(np.uint8)
+    whole, some = (extreme(lesion, 2 * reach + 1) for extreme in (ndimage.minimum_filter, ndimage.maximum_filter))
     for k in range(low[0], high[0]):
-        share = np.zeros((len(rows), len(columns)))
-        for z, y, x in np.array(np.meshgrid(*offsets, indexing="ij")).reshape(3, -1).T:
-            points = np.array(np.meshgrid([k + z], rows + y, columns + x, indexing="ij")).reshape(3, -1)
-            share += _hits(lesion, back @ (points - shift[:, None])).reshape(share.shape)
-        yield share / np.prod(per_axis)
+        plane = np.array(np.meshgrid([k], np.arange(low[1], high[1]), np.arange(low[2], high[2]), indexing="ij"))
+        centres = back @ (plane.reshape(3, -1) - shift[:, None]) + reach[:, None]
+        share = _hits(whole, centres).astype(float)
+        crossed = _hits(some, centres) > share
+        near = (_hits(lesion, centres[:, crossed] + (back @ point)[:, None]) for point in points)
+        share[crossed] = sum(near, 0.0) / len(points)
+        yield share.reshape(plane.shape[2:])
 
 
-def _hits(lesion: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Whether the voxel nearest to each index of `at` (3, n) belongs to the lesion."""
-    index = np.rint(at).astype(int)
-    inside = np.all((index >= 0) & (index < np.array(lesion.shape)[:, None]), axis=0)
+def _hits(marked: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """1 where the voxel in which each index of `at` (3, n) lies is marked, else 0."""
+    index = np.floor(at + 0.5).astype(int)
+    inside = np.all((index >= 0) & (index < np.array(marked.shape)[:, None]), axis=0)
     index[:, ~inside] = 0
-    return lesion[tuple(index)] & inside
+    return marked[tuple(index)] * inside
