@@ -147,8 +147,8 @@ def test_tracking_uids_stay_with_the_users_lesions_and_are_no_others(run):
     grid = run.segmentation.probability
     added = run.add(at(grid, ONLY_PET))[0]
     uid = {index: lesion_at(run, index).tracking_uid for index in (ONLY_PET, BLADDER)}
-    run.redraw(threshold=0.8)  # the bladder is gone, the metastasis has its number
-    assert lesion_at(run, METASTASIS).number == 2 and lesion_at(run, ONLY_PET).tracking_uid == uid[ONLY_PET]
+    run.redraw(threshold=0.8)  # the bladder is gone, the metastasis keeps its number after an edit
+    assert lesion_at(run, METASTASIS).number == 3 and lesion_at(run, ONLY_PET).tracking_uid == uid[ONLY_PET]
     uid[METASTASIS] = lesion_at(run, METASTASIS).tracking_uid
     paint(run, METASTASIS)
     run.redraw(threshold=0.55)
@@ -215,14 +215,17 @@ def test_a_lesion_that_was_gone_has_its_name_and_colour_again(run, case):
 
 
 def test_a_look_goes_to_the_lesion_at_its_place_that_has_none_of_several_that_of_the_largest():
-    bladder, colon, own = (looks.Look(name, None, None) for name in ("Bladder", "Colon", "mine"))
-    gone = looks.Gone(bladder, np.arange(2, 5)), looks.Gone(colon, np.arange(8, 14))
-    before, numbers = drawing.Drawing(np.zeros((1, 1, 40), np.uint16), 0.99), np.zeros((1, 1, 40), np.uint16)
+    bladder, colon, own = (looks.Look(name) for name in ("Bladder", "Colon", "mine"))
+    gone = looks.Place(bladder, np.arange(2, 5)), looks.Place(colon, np.arange(8, 14))
+    numbers = np.zeros((1, 1, 40), np.uint16)
     numbers[:, :, 1:15], numbers[:, :, 20:30] = 1, 2
-    after = drawing.replace(before, numbers=numbers)
-    assert looks.carried(before, after, {}, gone) == ({1: colon}, gone[:1])
-    drawn = drawing.replace(after, touched=frozenset({1}))  # the user drew it and named it at once
-    assert {look.name for look, _ in looks.carried(before, drawn, {1: own}, gone)[1]} == {"Bladder", "Colon"}
+    after = drawing.Drawing(numbers, 0.5)
+    found = looks.placed(gone, after)
+    assert looks.looks_of(gone, found) == {1: colon}
+    named = looks.seen(gone, found, after, {1: colon})
+    assert [place.look.name for place in named if any(place.look)] == ["Colon", "Bladder"]
+    drawn = looks.seen(gone, {}, after, {1: own})  # the user drew it and named it at once
+    assert [place.look.name for place in drawn if any(place.look)] == ["mine", "Bladder", "Colon"]
 
 
 def test_a_segment_over_another_takes_its_voxels_and_is_drawn_as_it_is_measured(run, case, three):
@@ -332,3 +335,77 @@ def test_more_lesions_than_segments_are_told(panel, tmp_path, monkeypatch):
     click(panel.ui.exportButton)
     assert "in one segment" in panel.ui.messageLabel.text and "in one segment" in panel.ui.exportLabel.text
     assert len(pydicom.dcmread(tmp_path / "PEMMASegment.dcm").SegmentSequence) == 1
+
+
+def state_of(run) -> list[tuple]:
+    return [
+        (lesion.number, lesion.volume_ml, lesion.kept, lesion.tracking_uid, lesion.algorithm_type, lesion.number in run.reviewed)
+        for lesion in run.lesions
+    ]
+
+
+def test_choosing_a_result_again_changes_nothing_of_it_also_later(run, case):
+    run.node.GetSegmentation().RemoveSegment(segments.ids(run.node)[3])
+    run.take_edits()
+    run.review([1])
+    at_half = state_of(run)
+    run.redraw(threshold=0.3)  # what grows around the deleted one gives way: no component is as it was
+    again = runs.restore(run.node, case.study)
+    assert state_of(again) == state_of(run) and not again.take_edits()
+    again.redraw(threshold=0.5)
+    assert state_of(again) == at_half and [lesion.algorithm_type for lesion in again.lesions] == ["AUTOMATIC"] * 2
+    paint(again, BLADDER)
+    segment_id = segments.ids(again.node)[1]
+    array = voxels(again.node, segment_id, again.reference)
+    array[: TUMOUR[0]] = False
+    import slicer
+
+    slicer.util.updateSegmentBinaryLabelmapFromArray(array.astype(np.uint8), again.node, segment_id, again.reference)
+    edited = runs.restore(again.node, case.study)  # while it was not shown
+    assert [lesion.algorithm_type for lesion in edited.lesions] == ["SEMIAUTOMATIC"] * 2 and edited.reviewed == set()
+
+
+def test_a_part_cut_off_again_has_a_tracking_uid_of_its_own(run):
+    run.merge([1, 2])
+    run.cut(at(run.segmentation.probability, TUMOUR))  # the piece that was lesion 1, whose UID the other has
+    uids = [lesion.tracking_uid for lesion in run.lesions]
+    assert len(set(uids)) == len(uids) == 3
+
+
+def test_after_an_edit_numbers_and_reviews_stay_wherever_the_sliders_pass(run):
+    run.node.GetSegmentation().RemoveSegment(segments.ids(run.node)[2])
+    run.review([1, 3])
+    before = state_of(run)
+    for away in ({"threshold": 0.97}, {"min_volume_ml": 30.0}, {"threshold": 0.3}):
+        back = {"threshold": run.threshold, "min_volume_ml": run.min_volume_ml}
+        run.redraw(**away)
+        run.redraw(**back)
+        assert state_of(run) == before and [row[0] for row in before] == [1, 3]
+    assert run.reviewed == {1, 3}
+
+
+def test_a_name_stays_where_it_is_when_the_slider_passed_where_nothing_is(run):
+    values = sitk.GetArrayFromImage(run.segmentation.probability)
+    run.node.GetSegmentation().GetSegment(segments.ids(run.node)[2]).SetName("Bladder")
+    run.take_edits()
+    run.redraw(threshold=1.1)
+    run.review([])
+    run.redraw(threshold=float(values.min()))  # all is one
+    assert [look for look in segments.looks(run.node).values() if look.name] == []
+    run.undo()
+    run.redraw(threshold=0.5)
+    name = {n: run.node.GetSegmentation().GetSegment(i).GetName() for n, i in segments.ids(run.node).items()}
+    assert name == {1: "Tumour 1", 2: "Bladder", 3: "Tumour 3"}
+
+
+def test_a_ticked_lesion_that_holds_an_unticked_one_is_told_under_the_table(panel):
+    from PyQt5 import QtCore
+
+    ui, least = panel.ui, float(sitk.GetArrayFromImage(panel.run.segmentation.probability).min())
+    ui.lesionTable.item(1, 0).setCheckState(QtCore.Qt.Unchecked)
+    assert "unticked" not in ui.totalsLabel.text
+    panel.run.redraw(threshold=least)
+    panel._lesions._refresh()
+    assert [lesion.kept for lesion in panel.run.lesions] == [True] and "what you unticked in it: lesion 1" in ui.totalsLabel.text
+    ui.lesionTable.item(0, 0).setCheckState(QtCore.Qt.Unchecked)
+    assert "what you unticked" not in ui.totalsLabel.text

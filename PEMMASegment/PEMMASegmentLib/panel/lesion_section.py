@@ -170,7 +170,9 @@ class LesionSection(VTKObservationMixin):
         shown = (run.lesions, run.mtv_rule, run.reviewed) if run is not None else ([], USUAL_RULE, frozenset())
         self._list.fill(*shown, segments.colours(node) if node is not None else {})
         template = _("Kept: {number}, reviewed: {reviewed}. Contours {volume} ml, MTV {mtv} ml, TLG {tlg} g.")
-        lines = [in_words(run.lesions, template, run.reviewed), *told.covered(run)] if run is not None else [self._why_none]
+        lines = [self._why_none]
+        if run is not None:
+            lines = [in_words(run.lesions, template, run.reviewed), *told.holding(run), *told.covered(run)]
         ui.totalsLabel.text = "\n".join(lines)
         act = run.last_act if run is not None else ""
         ui.undoButton.enabled = bool(act)

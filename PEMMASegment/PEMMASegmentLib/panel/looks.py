@@ -3,79 +3,73 @@
 They are no act: an undo leaves them as they are. No Slicer in here.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .drawing import Drawing, packed, unpacked
+from .drawing import MARK, Drawing, continued, packed, unpacked
 
 
 class Look(NamedTuple):
     """What the user gave to a segment: name, colour (RGB in 0..1), terminology; None for what is ours."""
 
-    name: str | None
-    colour: tuple[float, float, float] | None
-    terminology: str | None
+    name: str | None = None
+    colour: tuple[float, float, float] | None = None
+    terminology: str | None = None
 
 
-class Gone(NamedTuple):
-    """The look of a lesion that is gone, and the voxels (flat indices, rising) that it had at last."""
+class Place(NamedTuple):
+    """The look of a lesion, maybe none, and the voxels (flat indices, rising) that it had when the user last did anything.
+
+    number: of the lesion then; 0 when it was gone.
+    """
 
     look: Look
     voxels: np.ndarray
+    number: int = 0
 
 
-def carried(before: Drawing, after: Drawing, looks: Mapping[int, Look],
-            gone: Iterable[Gone]) -> tuple[dict[int, Look], tuple[Gone, ...]]:  # fmt: skip
-    """Lesion of `after` -> its look, and the looks that no lesion has then.
+def placed(places: Sequence[Place], drawing: Drawing, touched: Iterable[int] = ()) -> dict[int, int]:
+    """Lesion -> index of the place that is its own: the user's (`touched` too) by number, the others by their voxels."""
+    by_number = {place.number: n for n, place in enumerate(places) if place.number}
+    found = {number: by_number[number] for number in {*drawing.touched, *touched} & by_number.keys()}
+    at = [np.asarray(place.voxels) | n << MARK for n, place in enumerate(places) if n not in found.values()]
+    numbers = np.where(np.isin(drawing.numbers, list(found)), 0, drawing.numbers)
+    return found | continued(numbers, np.concatenate([np.empty(0, np.int64), *at]))
 
-    looks: of the lesions of `before`. A lesion that goes on from none of these takes a look that is gone, by its voxels.
+
+def looks_of(places: Sequence[Place], found: Mapping[int, int]) -> dict[int, Look]:
+    """Lesion -> its look, where that is anything. found: as of `placed`."""
+    return {number: places[n].look for number, n in found.items() if any(places[n].look)}
+
+
+def seen(places: Sequence[Place], found: Mapping[int, int], drawing: Drawing, looks: Mapping[int, Look]) -> tuple[Place, ...]:
+    """The places after an act: of the lesions that are drawn, with these looks, and of those that wait for theirs.
+
+    found: the places of the lesions that were drawn. Empty as long as nothing was given.
     """
-    if not looks and not gone:
-        return {}, ()
-    former, were, there = continued(before, after), _lesions(before), _lesions(after)
-    found = {new: looks[former[new]] for new in there if former.get(new) in looks}
-    lost = looks.keys() - {former.get(new) for new in there}
-    gone = (*gone, *(Gone(looks[old], np.flatnonzero(before.numbers == old)) for old in sorted(lost)))
-    free = {new for new in there - found.keys() if former.get(new) not in were}
-    left = []
-    # where several ran into one it has the look of the largest
-    for one in sorted(gone, key=lambda one: -len(one.voxels)):
-        shared = np.bincount(after.numbers.ravel()[one.voxels], minlength=2**16)
-        new = max(free, key=lambda number: shared[number], default=0)
-        if new and shared[new]:
-            found[new] = one.look
-            free.remove(new)
-        else:
-            left.append(one)
-    return found, tuple(left)
+    at = np.flatnonzero(drawing.numbers)
+    of = drawing.numbers.ravel()[at]
+    here = [Place(looks.get(n, Look()), at[of == n], n) for n in np.unique(of).tolist()]
+    there = {place.number for place in here}
+    taken = {n for number, n in found.items() if number in there}
+    every = (*here, *(place._replace(number=0) for n, place in enumerate(places) if n not in taken))
+    return every if any(any(place.look) for place in every) else ()
 
 
-def continued(before: Drawing, after: Drawing) -> dict[int, int]:
-    """Lesion -> the one of `before` that it goes on from, if any: the user's by number, the others by most shared voxels."""
-    found = {number: number for number in before.touched | after.touched}
-    both = (before.numbers > 0) & (after.numbers > 0)
-    pairs, shared = np.unique(after.numbers[both].astype(np.int64) << 16 | before.numbers[both], return_counts=True)
-    for pair in pairs[np.argsort(-shared, kind="stable")].tolist():
-        new, old = divmod(pair, 1 << 16)
-        if new not in found and old not in found.values():
-            found[new] = old
-    return found
-
-
-def as_text(gone: Iterable[Gone]) -> list[dict[str, Any]]:
+def as_text(places: Iterable[Place]) -> list[dict[str, Any]]:
     """For the scene (JSON); back with `of_text`."""
-    return [one.look._asdict() | {"voxels": packed(one.voxels)} for one in gone]
+    return [place.look._asdict() | {"voxels": packed(place.voxels), "number": place.number} for place in places]
 
 
-def of_text(kept: Iterable[Mapping[str, Any]]) -> tuple[Gone, ...]:
-    """What was kept with `as_text`."""
+def of_text(kept: Iterable[Mapping[str, Any]]) -> tuple[Place, ...]:
+    """What was kept with `as_text`; earlier scenes tell only of lesions that are gone."""
     return tuple(
-        Gone(Look(one["name"], one["colour"] and tuple(one["colour"]), one["terminology"]), unpacked(one["voxels"]))
+        Place(
+            Look(one["name"], one["colour"] and tuple(one["colour"]), one["terminology"]),
+            unpacked(one["voxels"]),
+            one.get("number", 0),
+        )
         for one in kept
     )
-
-
-def _lesions(drawing: Drawing) -> set[int]:
-    return set(np.unique(drawing.numbers[drawing.numbers > 0]).tolist())

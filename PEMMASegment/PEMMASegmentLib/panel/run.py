@@ -17,10 +17,11 @@ from .. import results
 from ..core import Lesion, PemmaError, PemmaWarning, Segmentation
 from ..core.images import like, voxels_in
 from ..core.types import SMALLEST_ML, USUAL_RULE
+from ..results.uids import uid_of
 from ..study import PetCtStudy
 from . import lesion_edits, segments, table, volumes
-from .drawing import VOXELS, Drawing, Packed, at_threshold, changed, decided, erased_by, packed
-from .looks import Gone, as_text, carried
+from .drawing import VOXELS, Drawing, Packed, at_threshold, changed, decided, drawn, holding, outlines, packed, settled
+from .looks import Place, as_text, looks_of, placed, seen
 
 RECORD = "PEMMASegment.Record"
 PROBABILITY, TABLE, CT, PET = (f"PEMMASegment.{name}" for name in ("Probability", "Table", "CT", "PET"))
@@ -29,9 +30,9 @@ MOST_UNDO = 50
 
 @dataclass(frozen=True)
 class History:
-    """What `undo` goes back to, while another result is shown. left: the lesions then; for others it does not hold."""
+    """What `undo` goes back to, while another result is shown. left: outlines then; for others it does not hold."""
 
-    left: Packed
+    left: Mapping[int, str]
     acts: tuple[tuple[str, Packed], ...]
 
 
@@ -57,7 +58,10 @@ class Run:
     lesions: list[Lesion] = field(default_factory=list)
     coverage: tuple[PemmaWarning, ...] = ()
     _drawing: Drawing | None = None
-    _gone: tuple[Gone, ...] = ()  # names and colours that wait for their lesions
+    _outlines: Mapping[int, str] = field(default_factory=dict)  # of the lesions that are drawn
+    _looked_at: frozenset[str] = frozenset()  # outlines that the physician has looked at, also of lesions that are gone
+    _places: tuple[Place, ...] = ()  # names and colours, and where
+    _placed: Mapping[int, int] = field(default_factory=dict)  # lesion that is drawn -> index of its place
     _undo: list[tuple[str, Packed]] = field(default_factory=list)
     _sliding: str = ""  # the act that goes on while a slider moves
     _in_3d: bool = True
@@ -90,8 +94,13 @@ class Run:
 
     @property
     def reviewed(self) -> frozenset[int]:
-        """Lesions that the physician has looked at."""
-        return self._drawing.reviewed
+        """Lesions that the physician has looked at, as they are drawn now."""
+        return frozenset(number for number, outline in self._outlines.items() if outline in self._looked_at)
+
+    @property
+    def holding_unticked(self) -> list[int]:
+        """Kept lesions in which one lies that the user unticked."""
+        return holding(self._drawing)
 
     @property
     def last_act(self) -> str:
@@ -102,7 +111,7 @@ class Run:
     def history(self) -> History:
         """For `runs.restore`, when it comes back after another result."""
         self.take_edits()
-        return History(Packed.of(self._drawing), tuple(self._undo))
+        return History(self._outlines, tuple(self._undo))
 
     @property
     def drawn(self) -> Segmentation:
@@ -121,7 +130,8 @@ class Run:
         """Draws the network's lesions from the kept probability, and their figures by another rule.
 
         Lesions that the user touched stay as they are, and what was erased stays away; a lesion made of dropped ones
-        stays dropped. A slider wants to be quick: the surfaces for the 3D view are left to `make_surfaces`.
+        stays dropped. A slider that moves wants to be quick, and leaves no trace: the surfaces for the 3D view are left to
+        `make_surfaces`, and what the lesions go on from is the last act.
         """
         self.take_edits()
         self.mtv_rule = mtv_rule or self.mtv_rule
@@ -134,7 +144,7 @@ class Run:
         if before is not None and self._sliding != act:  # a slider that moves on is one act
             self._remember(act)
             self._sliding = act
-        self._draw(replace(after, min_volume_ml=least))
+        self._draw(replace(after, min_volume_ml=least), act=False)
 
     def make_surfaces(self) -> None:
         """Makes the surfaces that are missing, unless the user has switched them off."""
@@ -147,13 +157,15 @@ class Run:
         self.take_edits()
         if number in {lesion.number for lesion in self.lesions}:
             self._remember("keep")
+            self._settle()
             self._show(decided(self._drawing, number, kept))
 
     def review(self, numbers: Sequence[int], done: bool = True) -> None:
-        """Marks lesions as looked at by the physician, or as flagged again. Stays with them until they change."""
+        """Marks lesions as looked at by the physician, or as flagged again: these outlines, whatever comes between."""
         self.rest()
-        now, chosen = self._drawing.reviewed, {lesion.number for lesion in self.lesions} & set(numbers)
-        self._show(replace(self._drawing, reviewed=now | chosen if done else now - chosen))
+        chosen = {self._outlines[number] for number in numbers if number in self._outlines}
+        self._looked_at = self._looked_at | chosen if done else self._looked_at - chosen
+        self._show(self._drawing)
 
     def add(self, at_lps: tuple[float, float, float]) -> tuple[int, lesion_edits.Grown]:
         """Adds the lesion at a point (`lesion_edits.grow`); returns its number and how it was found. Raises PemmaError."""
@@ -186,47 +198,54 @@ class Run:
         if len(chosen) < 2:
             raise PemmaError("merge-one", "fewer than two lesions are selected", "select them in the table (Ctrl+click)")
         numbers = np.where(np.isin(self._drawing.numbers, chosen), np.uint16(chosen[0]), self._drawing.numbers)
-        self._change("merge", numbers, dropped=self._drawing.dropped - set(chosen))
+        self._change("merge", numbers, kept=chosen[0])
         return chosen[0]
 
     def rest(self) -> None:
         """The lesions are looked at or written as they are now: edits are taken over, a slider that moves on is another act."""
         self.take_edits()
         self._sliding = ""
+        self._settle()
+        self._record()
 
     def take_edits(self) -> bool:
         """Takes over what was done to the segments in the Segment Editor; False when nothing was."""
         if self._drawing is None or not self._in_place:
             return False
+        if segments.looks(self.node) != looks_of(self._places, self._placed):
+            self._settle()
         drawing = self._drawing
         numbers, overlap = segments.read(
             self.node, self.segmentation.probability, drawing.free_number, drawing.numbers
         )
-        differ = changed(drawing.numbers, numbers)
-        reviewed = segments.reviewed(self.node) & {lesion.number for lesion in self.lesions}
-        if not differ and reviewed == drawing.reviewed:
+        differ, marked = changed(drawing.numbers, numbers), segments.reviewed(self.node)
+        if not differ and marked & self._outlines.keys() == self.reviewed:
             return False
+        for number in self._outlines.keys() - differ:
+            outline = {self._outlines[number]}
+            self._looked_at = self._looked_at | outline if number in marked else self._looked_at - outline
         if differ:
-            self._change("edit", numbers, redraw=overlap, reviewed=reviewed)
+            self._change("edit", numbers, redraw=overlap)
         else:
-            self._show(replace(drawing, reviewed=reviewed))
+            self._settle()
+            self._show(self._drawing)
         return True
 
     def undo(self) -> str:
-        """Takes the last act back, see `last_act`, which is returned. Lesions that it did not change stay reviewed or not."""
+        """Takes the last act back, see `last_act`, which is returned; reviews, names and colours are none."""
         self.take_edits()
         if not self._undo:
             return ""
         act, packed = self._undo.pop()
-        self._sliding, now, before = "", self._drawing, packed.unpacked()
-        differ = changed(now.numbers, before.numbers)
-        self._draw(replace(before, reviewed=(now.reviewed - differ) | (before.reviewed & differ)))
+        self._sliding = ""
+        self._notice()
+        self._draw(packed.unpacked())
         self.make_surfaces()
         return act
 
     def take_up(self, history: History) -> None:
         """Goes on with what was done before, unless the lesions are others by now."""
-        if history.left.has_voxels_of(self._drawing):
+        if history.left == self._outlines:
             self._undo = list(history.acts)
 
     def remove(self) -> None:
@@ -245,34 +264,37 @@ class Run:
         self._sliding = ""
         self._undo = [*self._undo[1 - MOST_UNDO :], (act, Packed.of(self._drawing))]
 
-    def _change(self, act: str, numbers: np.ndarray, *, redraw: bool = True, **decided) -> None:
-        """Other voxels: the lesions concerned are the user's from now on, and want to be reviewed again."""
-        before = self._drawing
-        differ = changed(before.numbers, numbers)
-        there = frozenset(np.unique(numbers[numbers > 0]).tolist())
-        decided = {"reviewed": before.reviewed, "dropped": before.dropped} | decided
-        after = replace(
-            before,
-            numbers=numbers,
-            touched=(before.touched | differ) & there,
-            uids={lesion.number: lesion.tracking_uid for lesion in self.lesions},
-            dropped=decided["dropped"] & there,
-            reviewed=(decided["reviewed"] & there) - differ,
-            highest=max(before.highest, int(before.numbers.max(initial=0)), int(numbers.max(initial=0))),
-            erased=erased_by(before, numbers),
-        )
+    def _change(self, act: str, numbers: np.ndarray, *, redraw: bool = True, dropped: frozenset[int] | None = None,
+                kept: int = 0) -> None:  # fmt: skip
+        """Other voxels: the lesions concerned are the user's from now on. kept: a lesion that is ticked by this act."""
         self._remember(act)
-        (self._draw if redraw else self._show)(after)
+        self._settle()
+        before, uids = self._drawing, {lesion.number: lesion.tracking_uid for lesion in self.lesions}
+        after = drawn(before, numbers, uids, before.dropped if dropped is None else dropped)
+        (self._draw if redraw else self._show)(decided(after, kept, True) if kept else after)
         self.make_surfaces()
 
-    def _draw(self, drawing: Drawing) -> None:
-        """Segments, table and record of this drawing; the surfaces wait."""
+    def _settle(self) -> None:
+        """What is drawn now is what the user saw: sliders start from here."""
+        self._drawing = settled(self._drawing)
+        self._notice()
+
+    def _notice(self) -> None:
+        """Names and colours as they are in the segments, and where; a segment that is gone had what it was given at last."""
+        there, last = segments.ids(self.node), looks_of(self._places, self._placed)
+        looks = {number: look for number, look in last.items() if number not in there} | segments.looks(self.node)
+        self._places = seen(self._places, self._placed, self._drawing, looks)
+        self._placed = {place.number: n for n, place in enumerate(self._places) if place.number}
+
+    def _draw(self, drawing: Drawing, act: bool = True) -> None:
+        """Segments, table and record of this drawing; the surfaces wait. act: by the user, not by a slider that moves."""
         lesions = self._measured(drawing)
         grid, model = self.segmentation.probability, self.segmentation.model
         self._keep_surfaces(drawing)
-        looks, self._gone = carried(self._drawing, drawing, segments.looks(self.node), self._gone)
-        segments.draw(self.node, drawing.numbers, grid, lesions, model, drawing.reviewed, looks)
-        self._become(drawing, lesions)
+        self._placed = placed(self._places, drawing, self._drawing.touched if self._drawing is not None else ())
+        looks = looks_of(self._places, self._placed)
+        segments.draw(self.node, drawing.numbers, grid, lesions, model, self.reviewed, looks)
+        self._become(drawing, lesions, act)
 
     def _keep_surfaces(self, drawing: Drawing) -> None:
         """Surfaces of lesions that have the same voxels in the new drawing."""
@@ -283,13 +305,13 @@ class Run:
         known = {n: surface for n, surface in (known | (self._surfaces or {})).items() if n not in differ}
         self._surfaces = known if self._in_3d else None
 
-    def _show(self, drawing: Drawing) -> None:
+    def _show(self, drawing: Drawing, act: bool = True) -> None:
         """As `_draw` when the segments have these voxels already."""
         lesions = self._measured(drawing)
-        segments.describe(self.node, lesions, self.segmentation.model, drawing.reviewed)
-        self._become(drawing, lesions)
+        segments.describe(self.node, lesions, self.segmentation.model, self.reviewed)
+        self._become(drawing, lesions, act)
 
-    def _become(self, drawing: Drawing, lesions: list[Lesion]) -> None:
+    def _become(self, drawing: Drawing, lesions: list[Lesion], act: bool) -> None:
         """Keeps them, and brings record and table up to date."""
         uids = {lesion.number: lesion.tracking_uid for lesion in lesions if lesion.number in drawing.touched}
         drawing = replace(drawing, uids=uids)  # also of a new one: it keeps what it was given first
@@ -298,19 +320,27 @@ class Run:
         self.coverage = results.coverage(
             [lesion for lesion in lesions if lesion.kept], replace(self.segmentation, numbers=numbers), self.study.pet
         )
-        node = self.node
+        if act:
+            self._notice()
+        self._record()
+        if self.node.GetNodeReference(TABLE) is not None:
+            table.fill(self.node.GetNodeReference(TABLE), lesions, self.mtv_rule)
+
+    def _record(self) -> None:
+        """Brings up to date what the scene keeps."""
+        node, drawing = self.node, self._drawing
         record = json.loads(node.GetAttribute(RECORD))
         record |= {
             "threshold": drawing.threshold, "min_volume_ml": self.min_volume_ml, "mtv_rule": self.mtv_rule,
             "highest": drawing.highest, "usual_min_volume_ml": self.usual_min_volume_ml,
-            "gone_looks": as_text(self._gone),
+            "gone_looks": as_text(self._places), "touched": sorted(drawing.touched), "outlines": self._outlines,
+            "looked_at": sorted(self._looked_at),
             **{name: packed(getattr(drawing, name)) for name in VOXELS},
         }  # fmt: skip
         node.SetAttribute(RECORD, json.dumps(record))
-        if node.GetNodeReference(TABLE) is not None:
-            table.fill(node.GetNodeReference(TABLE), lesions, self.mtv_rule)
 
     def _measured(self, drawing: Drawing) -> list[Lesion]:
+        self._outlines = outlines(drawing.numbers)
         numbers = like(drawing.numbers, self.segmentation.probability)
         key = results.result_key(self.study.study_key, replace(self.segmentation, threshold=drawing.threshold))
         lesions = results.measure_edited(numbers, self.study.pet, mtv_rule=self.mtv_rule, key=key)
@@ -318,5 +348,7 @@ class Run:
             lesion.kept = lesion.number not in drawing.dropped
             if lesion.number in drawing.touched:
                 lesion.algorithm_type = "SEMIAUTOMATIC"
-                lesion.tracking_uid = drawing.uids.get(lesion.number, lesion.tracking_uid)
+                # a new one may have the voxels of a lesion that went on with others: its number makes it another
+                uid = uid_of(lesion.tracking_uid, str(lesion.number))
+                lesion.tracking_uid = drawing.uids.get(lesion.number, uid)
         return lesions

@@ -5,7 +5,7 @@
       +-- TABLE         table node with the figures
       +-- CT, PET       the volumes it was made of
 All of it is saved with the scene; `restore` picks it up again: edited lesions from their segments. Records of earlier
-versions lack "images", "series", "notes", "unticked" and "gone_looks".
+versions lack "images", "series", "notes", "unticked", "gone_looks", "known", "touched", "outlines" and "looked_at".
 """
 
 import json
@@ -21,8 +21,8 @@ from ..core.images import array, like, on_one_grid
 from ..core.types import SMALLEST_ML, USUAL_RULE
 from ..study import PetCtStudy
 from . import own_nodes, segments, sources, volumes
-from .drawing import VOXELS, Drawing, drawn_by_network, noted, unpacked
-from .looks import of_text
+from .drawing import MARK, VOXELS, Drawing, drawn_by_network, noted, outlines, settled, unpacked
+from .looks import of_text, placed
 from .run import CT, PET, PROBABILITY, RECORD, TABLE, History, Run
 
 _KEPT_FIELDS = ("software", "model", "adapter", "adapter_parts", "inputs", "device", "precision", "threshold", "roi_mm", "steps")
@@ -125,9 +125,12 @@ def restore(node, study: PetCtStudy, history: History | None = None) -> Run:
     parts = tuple(part.GetID() for part in (kept, node.GetNodeReference(TABLE)) if part is not None)
     run = Run(study, segmentation, node.GetID(), record["min_volume_ml"], record["mtv_rule"], usual, parts, record.get("typed"))
     own_nodes.only_to_keep(kept)
-    drawing, overlap = _drawing_of(run, record)
-    run._gone = of_text(record.get("gone_looks", ()))
-    run._show(drawing)
+    drawing, overlap, edited = _drawing_of(run, record)
+    marked, found = segments.reviewed(node) - edited, outlines(drawing.numbers)
+    run._looked_at = frozenset(record.get("looked_at", ())) - set(found.values()) | {found[n] for n in marked & found.keys()}
+    run._places = of_text(record.get("gone_looks", ()))
+    run._placed = placed(run._places, drawing) if "touched" in record else {}
+    run._show(drawing, act=False)
     if overlap:  # edited while it was not shown: what is drawn is what is measured
         run._draw(drawing)
     if history is not None:
@@ -139,25 +142,36 @@ def _record(node) -> dict[str, Any]:
     return json.loads(node.GetAttribute(RECORD))
 
 
-def _drawing_of(run: Run, record: Mapping[str, Any]) -> tuple[Drawing, bool]:
-    """What the segments show, and whether they overlap. Lesions that are no component of the network's label are the user's."""
+def _drawing_of(run: Run, record: Mapping[str, Any]) -> tuple[Drawing, bool, frozenset[int]]:
+    """What the segments show, whether they overlap, and which lesions were edited while the result was not shown.
+
+    Those are the user's; in a record that does not tell, all that are no component of the network's label.
+    """
     node, highest = run.node, record.get("highest", 0)
     numbers, overlap = segments.read(node, run.segmentation.probability, max([highest, *segments.ids(node)]) + 1)
     there = frozenset(np.unique(numbers[numbers > 0]).tolist())
-    touched = there - drawn_by_network(numbers, run.segmentation.label)
-    touched |= segments.with_tag(node, segments.ALGORITHM_TYPE, "SEMIAUTOMATIC") & there
+    if "touched" in record:
+        edited = frozenset(n for n, outline in outlines(numbers).items() if outline != record["outlines"].get(str(n)))
+        touched = edited | frozenset(record["touched"]) & there
+    else:
+        edited = frozenset()
+        touched = there - drawn_by_network(numbers, run.segmentation.label)
+        touched |= segments.with_tag(node, segments.ALGORITHM_TYPE, "SEMIAUTOMATIC") & there
+    voxels = {name: unpacked(record.get(name) or "") for name in VOXELS}
+    voxels["known"] = voxels["known"][~np.isin(voxels["known"] >> MARK, list(touched))]
     drawing = Drawing(
         numbers,
         run.segmentation.threshold,
         touched=touched,
         uids={n: uid for n, uid in segments.tags(node, segments.TRACKING_UID).items() if uid},
         dropped=segments.with_tag(node, segments.KEPT, "0") & there,
-        reviewed=segments.reviewed(node) & there,
         highest=highest,
         min_volume_ml=record["min_volume_ml"],
-        **{name: unpacked(record.get(name) or "") for name in VOXELS},
+        **voxels,
     )
-    return (drawing if "unticked" in record else noted(drawing)), overlap
+    if "unticked" not in record:
+        drawing = noted(drawing)
+    return drawing if "touched" in record and not edited else settled(drawing), overlap, edited
 
 
 def _segmentation(fields: Mapping[str, Any], probability: sitk.Image) -> Segmentation:

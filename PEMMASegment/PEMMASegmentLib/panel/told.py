@@ -38,6 +38,13 @@ def covered(run: Run) -> list[str]:
     return [words.warning(told.sentence, told.way_out) for told in run.coverage]
 
 
+def holding(run: Run) -> list[str]:
+    """Which lesions are ticked and hold one that is not."""
+    template = _("ticked, with what you unticked in it: lesion {numbers}")
+    numbers, way_out = ", ".join(map(str, run.holding_unticked)), _("untick it too, or raise the threshold until they part")
+    return [words.warning(template.format(numbers=numbers), way_out)] if numbers else []
+
+
 def put_away(kinds: Sequence[str], fits: bool) -> str:
     """Why a result is not shown beside images that changed ("ct", "pet"). fits: it can be, when asked for."""
     template = {
