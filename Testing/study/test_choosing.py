@@ -51,6 +51,25 @@ def test_choice_of_pet(change, wanted, tmp_path):
     assert all(c.reason for c in loaded.candidates)
 
 
+@pytest.mark.parametrize("description", ["WB PET NAC", "PET_NAC_3mm", "pet no AC", "Non-AC", "WB Uncorrected"])
+def test_pet_called_uncorrected_is_not_preferred_and_told_where_it_is_the_only_one(description, tmp_path):
+    pair = Pair()
+    pair.pet += another(pair.pet, 20, SeriesDescription=description, Units="BQML")
+    for header in pair.pet[:8]:
+        header.SeriesDescription, header.Units, header.RescaleSlope = "WB PET AC", "GML", "0.001"
+    loaded = study.load(pair.write(tmp_path / "two"))
+    assert chosen(loaded) == ["1", "2"] and "pet-described-uncorrected" not in codes(loaded)
+    pair.pet = pair.pet[8:]
+    assert codes(study.load(pair.write(tmp_path / "one"))) == ["pet-described-uncorrected"]
+
+
+@pytest.mark.parametrize("description", ["WB PET AC", "PET CORRECTED", "DYNAC", "AC_TOF", "nacl", "Cardinac"])
+def test_pet_called_something_else_is_preferred_as_before(description, tmp_path):
+    pair = Pair()
+    pair.pet += another(pair.pet, 20, SeriesDescription=description)
+    assert chosen(study.load(pair.write(tmp_path))) == ["1", "20"]
+
+
 def test_coronal_reformat_of_the_pet_is_not_preferred(tmp_path):
     pair = Pair()
     more = another(series("PT", 20), 20, ImageOrientationPatient=[1, 0, 0, 0, 0, -1], ImageType=["DERIVED", "SECONDARY", "MPR"])

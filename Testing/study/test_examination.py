@@ -100,6 +100,7 @@ def test_visits_a_month_apart_beside_one_without_acquisition(tmp_path):
 def test_scan_over_midnight_whose_date_stayed_behind_is_of_one_day(tmp_path):
     pair = pets("20240310", "234000", ROOT + ".9")
     for_all(pair.pet[:8], SeriesTime="235000", AcquisitionTime="235000")
+    for_all(pair.pet[8:], Units="CPS")
     for_all(pair.pet[:4], AcquisitionTime="000500")
     for_all(map(tracer, pair.pet), RadiopharmaceuticalStartTime="225000")
     assert "acquisition-after-midnight" in codes(study.load(pair.write(tmp_path)))
@@ -148,7 +149,6 @@ def test_dates_are_shown_and_not_kept(tmp_path):
     ({"PatientID": "", "PatientName": "Roe^John"}, {"PatientID": "", "PatientName": "Doe^Jane"}, "(0010,0010)"),
     ({"PatientBirthDate": "19500101", "PatientSex": "O"}, {"PatientBirthDate": "", "PatientSex": "F"}, None),
     ({"PatientID": "", "PatientName": "DOE^JANE^^Dr"}, {"PatientID": "", "PatientName": "Doe^Jane^^Dr="}, None),
-    ({"PatientName": "Roe^John"}, {"PatientName": "Doe^Jane"}, None),  # a marriage; the ID is one
 ])  # fmt: skip
 def test_patients_are_told_apart_by_what_both_series_state(one, other, place, tmp_path):
     pair = Pair()
@@ -160,3 +160,38 @@ def test_patients_are_told_apart_by_what_both_series_state(one, other, place, tm
     else:
         refusal = refused(folder)
         assert (refusal.code, refusal.place) == ("several-patients", place)
+
+
+@pytest.mark.parametrize("one, other, differ", [
+    ("Roe^John", "Doe^Jane", True), ("Roe^J", "Doe^J", True), ("ID123", "ID124", True), ("王^小云", "李^伟", True),
+    ("Roe^Jane", "Doe^Jane", False), ("DOE^JANE^MARY^Dr", "Doe^Jane", False), ("Doe Jane", "Doe^J.", False),  # a marriage
+    ("Müller^H", "MUELLER^Hans", False), ("Muller", "Müller", False), ("DoeJane", "Doe^Jane", False), ("Doe^Jane", "", False),
+    ("Wang^Xiaoyun=王^小云", "王^小云", False), ("Wang^Xiaoyun", "=王^小云", False), ("Jane^Doe", "Doe^Jane", False),
+    ("A^B", "a^b", False), ("Doe-Roe^Jane", "Roe^J", False),
+])  # fmt: skip
+def test_names_that_differ_under_one_id_are_told(one, other, differ, tmp_path):
+    pair = Pair()
+    for_all(pair.all, SpecificCharacterSet="ISO_IR 192")
+    for_all(pair.ct, PatientName=one)
+    for_all(pair.pet, PatientName=other)
+    loaded = study.load(pair.write(tmp_path))
+    assert codes(loaded) == ["names-differ"] * differ
+    assert not any(part in told.sentence for told in loaded.warnings for part in f"{one}^{other}".split("^"))
+
+
+def test_way_out_of_two_patients_leads_out(tmp_path):
+    pair = Pair()
+    for_all(pair.ct, PatientID="OTHER")
+    folder = pair.write(tmp_path)
+    assert refused(folder).way_out == "give the folder of one patient, or use --inputs ct, or use --inputs pet"
+    for need, left in (("ct", "pet"), ("pet", "ct")):
+        loaded = study.load(folder, need=need)
+        assert getattr(loaded, left) is None and getattr(loaded, need) is not None and f"{left}-left-out" in codes(loaded)
+
+
+def test_way_out_of_two_patients_names_series_where_that_helps(tmp_path):
+    both = Pair(ct=series("CT"), pet=[*series("PT"), *prior("PT", 32, 8, "20240310", PatientID="OTHER")])
+    folder = both.write(tmp_path)
+    assert "name both series with --ct-series and --pet-series" in refused(folder).way_out
+    assert refused(folder, need="pet").way_out == "give the folder of one patient, or name the series with --pet-series"
+    assert study.load(folder, ct_series=ROOT + ".1", pet_series=ROOT + ".2").pet is not None

@@ -86,3 +86,13 @@ def test_refused_positions(positions, code):
         geometry.grid(stack(positions))
     assert refusal.value.code == code
     assert ("as a series of its own" in refusal.value.way_out) is (code == "irregular-slices")
+
+
+@pytest.mark.parametrize("number, told", [
+    (lambda k: 1 + k % 2, True), (lambda k: 1 + k // 4, False), (lambda k: k, False), (lambda k: "", False),
+])  # fmt: skip
+def test_ct_acquisitions_half_a_step_apart_are_told(number, told, tmp_path):
+    pair = Pair()
+    for k, header in enumerate(pair.ct):
+        header.AcquisitionNumber = number(k)
+    assert [w.code for w in study.load(pair.write(tmp_path)).warnings] == ["acquisitions-interleaved"] * told

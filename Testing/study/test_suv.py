@@ -179,6 +179,7 @@ def test_philips_factors_are_compared(second, told):
     made = philips(_0=lambda k: "1", _9=lambda k: second)
     assert made.summary.factor == 1.0 and made.summary.route == "CNTS, Philips SUV scale factor (7053,1000)"
     assert [w.code for w in made.warnings] == ["philips-factors-differ"] * told
+    assert all("series time" in w.way_out for w in made.warnings)
     assert not told or "(7053,1009)" in made.warnings[0].sentence and "-50.0 %" in made.warnings[0].sentence
 
 
@@ -259,6 +260,15 @@ def measured_in(unit: str):
     return change
 
 
+def mapped_with(**values):
+    def change(whole):
+        for frame in whole.PerFrameFunctionalGroupsSequence:
+            for keyword, value in values.items():
+                setattr(frame.RealWorldValueMappingSequence[0], keyword, value)
+
+    return change
+
+
 def test_enhanced_pet_in_bq_per_litre_of_either_spelling(enhanced, expected):
     factor = expected["e01_enhanced_pet"]["suvbw_per_rescaled_unit"][0]
     assert enhanced(measured_in("Bq/mL")).suv.factor == pytest.approx(factor, rel=1e-9)
@@ -279,6 +289,7 @@ def test_enhanced_pet_whose_reference_lies_away_from_its_frames(minutes, code, e
     (measured_in("kBq/ml"), "(0040,9096)", "kBq/ml"),
     (measured_in("BQML"), "(0040,9096)", "BQML"),  # no unit of UCUM
     (lambda whole: setattr(whole, "AttenuationCorrected", "NO"), "(0018,9759)", "YES"),
+    (mapped_with(RealWorldValueIntercept=5.0), "(0040,9224)", "Real World"),
     (lambda whole: delattr(whole, "DecayCorrected"), "(0018,9758)", "missing"),
 ])  # fmt: skip
 def test_enhanced_pet_is_refused_by_its_own_tags(change, place, word, enhanced):

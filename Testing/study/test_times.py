@@ -258,6 +258,14 @@ def test_times_without_dates_are_read_as_of_one_day(change):
     assert "dates-missing" in codes(made) and "uptake 60 min" in made.summary.route
 
 
+def test_no_date_is_put_into_headers_that_have_none():
+    headers = series("PT", 3)
+    for header in headers:
+        header.SeriesDate, header.AcquisitionDate = "", ""
+    assert codes(suv.plan(headers)) == ["dates-missing"]
+    assert not any(header.SeriesDate or header.AcquisitionDate for header in headers)
+
+
 @pytest.mark.parametrize("change", [
     {"SeriesTime": "180000"}, {"SeriesTime": "105000"}, {"AcquisitionTime": "235900"}, {"RadiopharmaceuticalStartTime": "233000"},
     {"SeriesTime": ""}, {"SeriesDate": "00010101"},

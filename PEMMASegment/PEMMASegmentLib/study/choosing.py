@@ -28,7 +28,7 @@ SOFT_KERNELS = re.compile(r"STANDARD|.*SOFT|[AB]$|FC(0[1-9]|1\d)|(?!FC)[A-Z]{1,2
 ENOUGH_CT_SLICES = 30
 #: what the entries of a sorting key stand for, in their order
 CRITERIA = {
-    "PT": ("units in Bq/ml", "axial slices", "no reformat", "most slices", "latest series number"),
+    "PT": ("not called uncorrected", "units in Bq/ml", "axial slices", "no reformat", "most slices", "latest series number"),
     "CT": (
         "same patient as the PET",
         "same study as the PET",
@@ -44,6 +44,8 @@ CRITERIA = {
         "a fixed order of equal ones",
     ),
 }
+#: how a Series Description calls a PET without attenuation correction, in words of its own: not within others
+UNCORRECTED = re.compile(r"(?<![A-Z])(NAC|NON?[ _-]?AC|UN-?CORRECTED)(?![A-Z])", re.IGNORECASE)
 #: CTs of one session lie closer together; with an early and a late PET each has a CT of its own
 ONE_SESSION = timedelta(minutes=30)
 WITHOUT = {"CT": "--inputs pet", "PT": "--inputs ct"}
@@ -64,16 +66,17 @@ def choose(found: Sequence[Series], ct_uid: str | None, pet_uid: str | None, nee
     names the other modality only; then its refusal becomes a warning."""
     reasons: dict[int, str] = {}
     warnings: list[PemmaWarning] = []
-    refuse_several_patients([s for s in found if _could_be_meant(s, ct_uid, pet_uid)])
+    refuse_several_patients([s for s in found if _could_be_meant(s, ct_uid, pet_uid, need)])
     pet = _of_modality(found, "PT", pet_uid, None, need, reasons, warnings)
     ct = _of_modality(found, "CT", ct_uid, pet, need, reasons, warnings)
     _refuse_absent(ct, pet, need)
     return Choice(ct, pet, reasons, warnings)
 
 
-def _could_be_meant(series: Series, ct_uid: str | None, pet_uid: str | None) -> bool:
+def _could_be_meant(series: Series, ct_uid: str | None, pet_uid: str | None, need: str | None) -> bool:
     wanted = {"CT": ct_uid, "PT": pet_uid}[series.modality]
-    return wanted is None or wanted == series.uid
+    needed = need is None or NAME[series.modality].lower() in need.split("+")
+    return needed and (wanted is None or wanted == series.uid)
 
 
 def _of_modality(
@@ -147,6 +150,14 @@ def _best(
                 f"overrule with {OPTION[modality]}",
             )
         )
+    if modality == "PT" and _described_uncorrected(best):
+        warnings.append(
+            PemmaWarning(
+                "pet-described-uncorrected",
+                "Series Description (0008,103E) calls the PET not attenuation corrected, Corrected Image (0028,0051) says it is",
+                "check that this is the corrected series",
+            )
+        )
     if modality == "PT" and any(_neighbours(best, other) for other in others):
         warnings.append(
             PemmaWarning(
@@ -216,12 +227,17 @@ def _with_way_out(problem: PemmaError, modality: str, other_usable: bool) -> Pem
 def _pet_key(series: Series) -> tuple:
     """Sorts PET series, best last, by its CRITERIA."""
     return (
+        not _described_uncorrected(series),
         tags.text(series.header, "Units").upper() == "BQML",
         _axial(series),
         not _reformat(series),
         series.count,
         _series_number(series),
     )
+
+
+def _described_uncorrected(series: Series) -> bool:
+    return UNCORRECTED.search(tags.text(series.header, "SeriesDescription")) is not None
 
 
 def _axial(series: Series) -> bool:

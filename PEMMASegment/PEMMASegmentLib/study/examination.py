@@ -1,6 +1,8 @@
 """Whose images these are, of which day and which stack: one patient, one examination, or a refusal (DICOM 2.7)."""
 
+import itertools
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -71,6 +73,26 @@ def _name(value: str) -> str:
     return re.sub(r"[^A-Z]", "", value.upper().split("=")[0])
 
 
+def names_differ(one: Dataset, other: Dataset) -> bool:
+    """Whether two patient names share neither family nor given name nor all of their letters, whatever the case, the accents,
+    the order and what parts them. Names that are missing, or written in different scripts, say nothing."""
+    found = [_name_in_words(header) for header in (one, other)]
+    scripts = [{word.isascii() for word in words} for words in found]
+    if not (scripts[0] & scripts[1]):
+        return False
+    same = bool(set(found[0]) & set(found[1])) or "".join(found[0]) == "".join(found[1])
+    return not same
+
+
+def _name_in_words(header: Dataset) -> list[str]:
+    """Family, given and middle names, of two letters or more where they have such: an initial tells nobody."""
+    groups = tags.text(header, "PatientName").split("=")
+    stated = "^".join(part for group in groups for part in group.split("^")[:3])
+    plain = "".join(c for c in unicodedata.normalize("NFKD", stated) if not unicodedata.combining(c))
+    words = re.findall(r"[^\W_]+", re.sub("([aou])e", r"\1", plain.casefold()))  # Müller, Mueller
+    return [word for word in words if len(word) > 1 or not word.isascii()] or words
+
+
 def refuse_several_patients(found: Sequence["Series"]) -> None:
     """Raises PemmaError unless all series may be of one patient."""
     keyword = told_apart_by(series.header for series in found)
@@ -78,9 +100,19 @@ def refuse_several_patients(found: Sequence["Series"]) -> None:
         raise PemmaError(
             "several-patients",
             f"the folder holds series of more than one patient ({tags.title(keyword)})",
-            "give the folder of one patient, or name both series with --ct-series and --pet-series",
+            ", or ".join(["give the folder of one patient", *_ways_to_one_patient(found)]),
             tags.place(keyword),
         )
+
+
+def _ways_to_one_patient(found: Sequence["Series"]) -> list[str]:
+    """What to name or to leave out so that only one patient is left."""
+    headers = {modality: [s.header for s in found if s.modality == modality] for modality in OPTION}
+    if not all(headers.values()):
+        return [f"name the series with {option}" for modality, option in OPTION.items() if headers[modality]]
+    if not all(told_apart_by(pair) for pair in itertools.product(*headers.values())):
+        return [f"name both series with {OPTION['CT']} and {OPTION['PT']}"]
+    return [f"use --inputs {NAME[modality].lower()}" for modality, own in headers.items() if not told_apart_by(own)]
 
 
 def refuse_mixed(headers: Sequence[Dataset], modality: str) -> None:

@@ -7,7 +7,7 @@ from pydicom import Dataset
 
 from ..core import PemmaError, PemmaWarning
 from . import tags
-from .examination import days_between, told_apart_by
+from .examination import days_between, names_differ, told_apart_by
 
 if TYPE_CHECKING:
     from .series import Series
@@ -32,6 +32,14 @@ def check_headers(ct: Dataset, pet: Dataset) -> list[PemmaWarning]:
             f"CT and PET are of different patients ({tags.title(keyword)} differs)",
             "take CT and PET of one patient",
             tags.place(keyword),
+        )
+    if names_differ(ct, pet):
+        found.append(
+            PemmaWarning(
+                "names-differ",
+                "CT and PET have one Patient ID (0010,0020) and different names (0010,0010)",
+                "check that they are of one patient",
+            )
         )
     days = days_between(ct, pet)
     if tags.text(ct, "StudyInstanceUID") != tags.text(pet, "StudyInstanceUID"):

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 import pydicom
 from pydicom import Dataset
 from pydicom.pixels import get_decoder
-from pydicom.uid import UID, JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1, JPEGLSNearLossless
+from pydicom.uid import (
+    UID,
+    EnhancedPETImageStorage,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSNearLossless,
+)
 
 from ..core import PemmaError, PemmaWarning
 from . import tags
@@ -174,22 +182,25 @@ def frame_bytes(one: "Slice") -> int:
 
 def _check_rescale(modality: str, one: "Slice") -> None:
     slope, intercept = tags.number(one.header, "RescaleSlope"), tags.number(one.header, "RescaleIntercept")
+    # an Enhanced PET's are those of the mapping that its Units are laid out from
+    mapped = one.header.SOPClassUID == EnhancedPETImageStorage and "Units" in one.header
+    slope_tag, intercept_tag = (f"{'RealWorldValue' if mapped else 'Rescale'}{what}" for what in ("Slope", "Intercept"))
     if slope is None or (modality == "CT" and intercept is None):
         what = "no Hounsfield scale" if modality == "CT" else "no quantities"
         raise PemmaError(
             "rescale-missing",
-            f"Rescale Slope (0028,1053) or Intercept (0028,1052) is missing in a slice, so the image has {what}",
+            f"{tags.title(slope_tag)} or {tags.title(intercept_tag)} is missing in a slice, so the image has {what}",
             EXPORT_AGAIN,
             one.file.name,
         )
     if slope <= 0:
         raise PemmaError(
             "rescale-slope",
-            "Rescale Slope (0028,1053) of a slice is not positive",
+            f"{tags.title(slope_tag)} of a slice is not positive",
             EXPORT_AGAIN,
             one.file.name,
         )
     if modality == "PT" and intercept:
         raise PemmaError(
-            "pet-intercept", "Rescale Intercept (0028,1052) of a PET must be 0 and is not", OTHER_PET, "(0028,1052)"
+            "pet-intercept", f"{tags.title(intercept_tag)} of a PET must be 0 and is not", OTHER_PET, tags.place(intercept_tag)
         )

@@ -1,5 +1,6 @@
 """One series as a volume to be: its slices in order of position, judged on headers alone, before any pixel is read."""
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -161,11 +162,25 @@ def _complete(series: Series, typed: Typed) -> None:
     try:
         series.grid = geometry.grid([s.plane for s in series.slices])
         series.warnings += pixelformat.check(series.modality, series.slices)
+        if series.modality == "CT" and _interleaved(series.slices):
+            series.warn(
+                "acquisitions-interleaved",
+                "slices of several CT acquisitions (Acquisition Number (0020,0012)) alternate in one series; they were taken as "
+                "one volume of finer slices",
+                "check that the patient did not move between them, or export them as series of their own",
+            )
         if series.modality == "PT":
             series.plan = series._plan(typed)
             series.warnings += series.plan.warnings
     except PemmaError as problem:
         series.problem = problem
+
+
+def _interleaved(slices: Sequence[Slice]) -> bool:
+    """Whether acquisitions alternate along the normal most of the way; one after the other they are beds or rotations."""
+    numbers = [tags.text(one.header, "AcquisitionNumber") for one in slices]
+    changes = sum(one != other for one, other in itertools.pairwise(numbers))
+    return changes > len(slices) / 2 and changes > 2 * len(set(numbers))
 
 
 def _slices(series: Series) -> list[Slice]:

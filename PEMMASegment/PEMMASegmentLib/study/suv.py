@@ -202,8 +202,8 @@ def _of_philips_suv(work: Conversion, to_suv: np.ndarray) -> np.ndarray:
             "philips-factors-differ",
             "weight, dose and times of the header, with the Philips activity concentration factor (7053,1009), would change SUV "
             f"by {100 * change:+.1f} % against the SUV scale factor (7053,1000), which was used",
-            "check weight, dose and injection time against the record; one that is typed (--weight-kg, --dose-bq, "
-            "--injection-time) is used with (7053,1009)",
+            "check weight, dose, injection time and series time against the record; one that is typed (--weight-kg, --dose-bq, "
+            "--injection-time) is used with (7053,1009), which is right only if the series time is",
         )
     return to_suv
 

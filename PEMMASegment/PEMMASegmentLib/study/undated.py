@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from pydicom import Dataset
+from pydicom import DataElement, Dataset
+from pydicom.datadict import tag_for_keyword
 
 from . import isotopes, references, tags, times
 from .conversion import Warn
@@ -39,5 +40,6 @@ def of_one_day(headers: Sequence[Dataset], item: Dataset, half_life: float, warn
 def _dated(header: Dataset, day: str) -> Dataset:
     made = Dataset()
     made.update(header)
-    made.SeriesDate = made.AcquisitionDate = day
+    for keyword in ("SeriesDate", "AcquisitionDate"):  # new elements: those of the header are shared
+        made[keyword] = DataElement(tag_for_keyword(keyword), "DA", day)
     return made
