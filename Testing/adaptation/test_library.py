@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from hypothesis import given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from PEMMASegmentLib.adaptation import blind, cards, keys, volumes
@@ -428,20 +428,41 @@ def test_a_case_is_removed_although_another_program_sweeps_meanwhile(library, mo
 
 def test_the_ledger_of_tries_keeps_what_was_deleted(library):
     assert library.tries() == []
-    for number in range(3):
-        library.record_try({"procedure": "salt", "number": number})
-    assert [one["number"] for one in library.tries()] == [0, 1, 2]
+    made = looked_at("P-" + "0" * 12, 0, 1, 2)
+    for about in (*made, made[1]):  # the same once more
+        library.record_try(about)
+    assert library.tries() == made
     first, second, _ = sorted((library.folder / "tries").iterdir())
     first.unlink()
     second.write_text("{")
     lost = [{"lost": hashlib.sha256(file.stem.encode()).hexdigest()} for file in (first, second)]
-    assert library.tries() == [*lost, {"procedure": "salt", "number": 2}]
+    assert library.tries() == [*lost, made[2]]
     shutil.rmtree(library.folder / "tries")
     assert len(library.tries()) == 3
 
 
 def looked_at(patient: str, *numbers: int) -> list[dict]:
     return [{"try": f"{number:064x}", "procedure": "salt", "seed": number, "held_out": [patient]} for number in numbers]
+
+
+_json = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda one: st.lists(one, max_size=3)
+                     | st.dictionaries(st.sampled_from(["try", "lost", "held_out", "images", "x"]), one))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(entry=_json | st.fixed_dictionaries({"about": _json, "number": _json}))
+@example(entry={"about": {}, "number": 1})
+@example(entry={"about": {"try": "x", "held_out": None}, "number": 1})
+@example(entry={"about": looked_at("P-" + "0" * 12, 0)[0], "number": 1e999})
+@example(entry={"about": looked_at("P-" + "0" * 12, 0)[0], "number": 10**30})
+def test_an_entry_that_is_none_of_ours_is_told_as_lost(tmp_path_factory, entry):
+    library, [ours, later] = CaseLibrary(tmp_path_factory.mktemp("one")), looked_at("P-" + "0" * 12, 0, 1)
+    library.record_try(ours)
+    next((library.folder / "tries").iterdir()).write_text(json.dumps(entry))
+    told = open_scores(library, later)
+    assert len(library.tries()) == 2
+    sound = isinstance(entry, dict) and isinstance(entry.get("about"), dict) and {"try", "held_out"} <= entry["about"].keys()
+    assert told == Tries(2, lost=1) or sound and told.count in (1, 2)
 
 
 def test_a_try_deleted_with_its_name_is_told_by_the_numbers_of_later_ones(library):

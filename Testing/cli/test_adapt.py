@@ -90,6 +90,25 @@ def test_from_a_library(place, tmp_path, capsys):
     assert training["cases"] == 3 and training["case_ids"] == CaseLibrary(tmp_path / "library").ids()
 
 
+def test_a_try_counts_wherever_the_same_user_has_the_images(place, tmp_path, own_home, capsys):
+    """In another library, and as study folders; there the patients have other pseudonyms."""
+    studies, found = [str(place / f"Doe_Jane_{seed}") for seed in range(3)], []
+    for name in ("one", "two"):
+        added = ["cases", "add", *studies, "--library", str(tmp_path / name), "--no-blind", "a test", "--quiet"]
+        assert main([*added, "--origin", "scratch"]) == 0
+    one, two = (["--library", str(tmp_path / name)] for name in ("one", "two"))
+    for given in (one, [*one, "--seed", "1"], one, studies, two, [*two, "--seed", "1"]):
+        if given == two:  # who lost the own key loses no try, and can go on with a library
+            (own_home / "tries/private/key").unlink()
+        capsys.readouterr()
+        more = ["--out", str(tmp_path / "out"), "--model", str(place / "tiny"), "--method", "threshold", "--quiet", "--json"]
+        assert main(["adapt", *given, *more]) == 0
+        found.append(json.loads(capsys.readouterr().out)["tries"])
+    assert found == [1, 2, 2, 3, 4, 5]
+    told = [json.loads(file.read_text())["about"] for file in sorted((own_home / "tries/tries").iterdir())]
+    assert [set(one) for one in told[:2]] == [{"try", "held_out", "images"}] * 2 and told[0]["held_out"] == []
+
+
 def test_killed_at_any_step_the_same_command_goes_on(place, tmp_path, monkeypatch, capsys):
     """The first run dies without a word in the second fold's training; a second one ends with what one run gives."""
     code = """import os, sys

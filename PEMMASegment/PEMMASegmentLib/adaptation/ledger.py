@@ -5,8 +5,8 @@ scores and counts once; a GPU adds in any order, so that there each run is a loo
 when one of its held-out patients is among the proof's, or one of their images: a study that is taken out and added again
 under another name is of the same patient. Tries whose entry was deleted or damaged count as well, for
 whatever patients, and the result tells how many they are: `tries` says which of them leave a trace. Cases that go to
-another library take the tries on their patients with them; studies that are added there anew do not, since their
-patients have another pseudonym there.
+another library take the tries on their patients with them. Studies that are added to another library anew have other
+pseudonyms there: they are known by their images, to the same user (`WithOwn`).
 """
 
 import hashlib
@@ -18,8 +18,10 @@ from typing import Protocol
 
 from .. import __version__
 from ..core import Identity
+from ..core.resources import user_folder
 from .fewshot import digest
-from .tries import meets
+from .library import CaseLibrary
+from .tries import key, meets, without_words
 from .types import Procedure, SiteCase
 from .volumes import contents_of
 
@@ -32,11 +34,40 @@ class Ledger(Protocol):
 
     def tries(self) -> list[dict]: ...
 
-    def record_try(self, about: dict) -> None: ...
+    def record_try(self, about: dict) -> None:
+        """Adds a try, unless this very one is there."""
+        ...
 
     def check_tries(self) -> None:
         """Raises what `record_try` would raise, before long work whose scores could not be opened then."""
         ...
+
+
+@dataclass(frozen=True)
+class WithOwn:
+    """A library's ledger and the user's own one, in which each try stands by its images alone: it counts wherever this
+    user has the same images, in another library or as study folders."""
+
+    library: CaseLibrary
+    own: CaseLibrary
+
+    def tries(self) -> list[dict]:
+        found = self.library.tries()
+        known = set(map(key, found))
+        return found + [one for one in self.own.tries() if key(one) not in known]
+
+    def record_try(self, about: dict) -> None:
+        self.library.record_try(about)
+        self.own.record_try(without_words(about) | {"held_out": []})
+
+    def check_tries(self) -> None:
+        self.library.check_tries()
+        self.own.check_tries(pseudonyms=False)
+
+
+def own_ledger() -> CaseLibrary:
+    """The user's own ledger; a library without cases, whose key makes the pseudonyms of study folders' patients."""
+    return CaseLibrary(user_folder() / "tries")
 
 
 @dataclass(frozen=True)
@@ -73,12 +104,11 @@ def images_of(cases: Sequence[SiteCase], patients: Sequence[str]) -> list[str]:
 
 
 def open_scores(ledger: Ledger, entry: dict) -> Tries:
-    """Writes a try down, unless this very one is there already, and says how many there are; then scores may be opened.
+    """Writes a try down, where this very one is not there already, and says how many there are; then scores may be opened.
 
     Written first and counted then: of two programs at once at least the later one counts both.
     """
-    if entry["try"] not in {one.get("try") for one in ledger.tries()}:
-        ledger.record_try(entry)
+    ledger.record_try(entry)
     known = ledger.tries()
     lost = sum("lost" in one for one in known)
     same_patients = {one["try"] for one in known if "try" in one and meets(one, entry["held_out"], entry.get("images", ()))}

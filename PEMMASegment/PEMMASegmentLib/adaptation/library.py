@@ -40,7 +40,7 @@ __all__ = ["CaseCard", "CaseLibrary", "Origin", "Score", "Volume"]
 
 CARD, THUMBNAIL = "case.json", "thumbnail.png"
 _CASES, _PRIVATE, _TRIES = "cases", "private", "tries"
-_ELSEWHERE = "free some space, or copy the whole library to where you may write"
+_ELSEWHERE = "free some space, or copy the whole library to where you may write (PEMMA_SEGMENT_HOME for the folder `tries`)"
 
 
 class CaseLibrary:
@@ -192,18 +192,22 @@ class CaseLibrary:
             return pseudonym(self._key(), patient)
 
     def record_try(self, about: dict) -> None:
-        """Adds a try of adaptation to the ledger. `about`: plain values, nothing of a patient's identity."""
+        """Adds a try of adaptation to the ledger, unless this very one is there.
+
+        `about`: plain values, nothing of a patient's identity; one without pseudonyms does without their key.
+        """
         self._check_ours()
         with writing(self.folder, _ELSEWHERE):
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._key()
-            self._tries.record(about)
+            if about["held_out"] or not self._tries:
+                self._key()
+            self._tries.take_in([about])
 
-    def check_tries(self) -> None:
+    def check_tries(self, pseudonyms: bool = True) -> None:
         """Raises what `record_try` would raise, as far as that can be told before; for callers with long work between."""
         self._check_ours()
         with writing(self.folder, _ELSEWHERE):
-            if self._cases.is_dir() or self._tries:
+            if pseudonyms and (self._cases.is_dir() or self._tries):
                 self._key()
             self._tries.check()
 

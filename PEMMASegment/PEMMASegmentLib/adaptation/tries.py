@@ -23,6 +23,7 @@ from .cards import is_id, is_pseudonym
 
 _NAME = "try-"
 _HASH = re.compile(r"[0-9a-f]{64}")
+_MOST = 1_000_000  # tries of one site; a larger number is none of ours
 
 
 class TryFolder:
@@ -56,13 +57,14 @@ class TryFolder:
         lost ones, which may be on any."""
         found = self.all()
         shared = [one for one in found if "lost" not in one and meets(one, patients, images)]
-        return [_without_words(one) for one in shared] + [one for one in found if "lost" in one]
+        return [without_words(one) for one in shared] + [one for one in found if "lost" in one]
 
     def take_in(self, tries: Sequence[dict]) -> None:
-        """Records what another library told, unless it is known here: the same zip twice adds nothing. Raises OSError."""
-        known = {_key(one) for one in self.all()}
+        """Records what is not known here: the same try, or the same zip of another library, twice adds nothing. Raises
+        OSError."""
+        known = {key(one) for one in self.all()}
         for one in tries:
-            if _key(one) not in known:
+            if key(one) not in known:
                 self.record(one)
 
     def __bool__(self) -> bool:
@@ -76,9 +78,12 @@ class TryFolder:
         """Running number (None: damaged, or gone) and what was recorded."""
         try:
             entry = json.loads((self._tries / f"{name}.json").read_bytes())
-            return int(entry.get("number", 0)) or None, dict(entry["about"])
-        except (ValueError, KeyError, TypeError, AttributeError, FileNotFoundError):
-            return None, {"lost": _digest(name)}
+            if _tells(entry["about"]):
+                number = entry.get("number")
+                return (number if type(number) is int and 0 < number < _MOST else None), entry["about"]
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, FileNotFoundError):
+            pass
+        return None, {"lost": _digest(name)}
 
 
 def meets(one: dict, patients: Collection[str], images: Collection[str]) -> bool:
@@ -100,18 +105,25 @@ def from_text(text: bytes) -> list[dict]:
     return tries
 
 
-def _sound(one: Any) -> bool:
+def _tells(one: Any) -> bool:
+    """Whether it is a try, or a lost one, whose patients and images can be compared; it may hold anything beside them."""
     match one:
-        case {"lost": str(lost), **rest} if not rest:
-            return bool(_HASH.fullmatch(lost))
-        case {"try": str(hash), "held_out": list(patients), **rest} if not rest.keys() - {"images"}:
+        case {"lost": str()}:
+            return True
+        case {"try": str(), "held_out": list(patients), **rest}:
             images = rest.get("images", [])
-            texts = isinstance(images, list) and all(isinstance(text, str) for text in (*patients, *images))
-            return bool(_HASH.fullmatch(hash)) and texts and all(map(is_pseudonym, patients)) and all(map(is_id, images))
+            return isinstance(images, list) and all(isinstance(text, str) for text in (*patients, *images))
     return False
 
 
-def _without_words(about: dict) -> dict:
+def _sound(one: Any) -> bool:
+    if not _tells(one) or one.keys() - ({"lost"} if "lost" in one else {"try", "held_out", "images"}):
+        return False
+    return bool(_HASH.fullmatch(key(one))) and all(map(is_pseudonym, one.get("held_out", ()))) and all(
+        map(is_id, one.get("images", ())))
+
+
+def without_words(about: dict) -> dict:
     """What `from_text` takes, whatever the entry says."""
     name = str(about.get("try", ""))
     images = list(filter(is_id, about.get("images", ())))
@@ -132,8 +144,9 @@ def _missing(found: Sequence[tuple[str, int | None, dict]]) -> Iterator[str]:
             yield _digest(f"{name} {known}")
 
 
-def _key(one: dict) -> str | None:
-    return one.get("try", one.get("lost"))
+def key(one: dict) -> str:
+    """What tells a try, or a lost one, from others."""
+    return one["lost"] if "lost" in one else one["try"]
 
 
 def _digest(text: str) -> str:

@@ -12,12 +12,10 @@ from ..adaptation import blind, fitness
 from ..adaptation.adapt import Spans
 from ..adaptation.blind import Blind
 from ..adaptation.identity import patient_id
-from ..adaptation.ledger import Ledger
-from ..adaptation.library import CaseLibrary
+from ..adaptation.ledger import Ledger, own_ledger
 from ..adaptation.types import SiteCase
 from ..adaptation.volumes import contents_of
 from ..core import PemmaError, PemmaWarning, Progress
-from ..core.resources import user_folder
 from ..network.files import Model
 from ..study import annotation, scanner
 from ..study.annotation.author import author_of_contour
@@ -38,11 +36,10 @@ Given = tuple[list[SiteCase], list[dict[str, str]], Ledger, list[dict[str, str]]
 def read(options: Adapting, progress: Progress, warn: Warn) -> Given:
     """Annotated study folders; who is told by the Patient ID, else each folder counts as a patient of its own.
 
-    Their tries stand in one ledger in the user's folder, whatever is named --out: each counts for all later proofs with one
-    of its patients. It knows nothing of tries by another user or on another computer, nor once that folder was deleted; a
-    library keeps its own ledger with its cases.
+    Their tries stand in the user's own ledger, whatever is named --out: each counts for all later proofs with one of its
+    patients. It knows nothing of tries by another user or on another computer, nor once the user's folder was deleted.
     """
-    cases, facts, ledger, told = [], [], CaseLibrary(user_folder() / "tries"), []
+    cases, facts, ledger, told = [], [], own_ledger(), []
     whose: dict[str, str] = {}  # hash of an image -> the study that has it
     for n, folder in enumerate(options.studies):
         progress(n / len(options.studies), f"reading study {n + 1} of {len(options.studies)}")

@@ -8,6 +8,7 @@ from ..adaptation import fixes, maps, whole
 from ..adaptation.choices import EFFORTS, TIMED
 from ..adaptation.fewshot import WeightUpdate, step_seconds, steps_in
 from ..adaptation.ladder import procedures
+from ..adaptation.ledger import WithOwn, own_ledger
 from ..adaptation.library import CaseLibrary
 from ..adaptation.proof import Seen, dealt
 from ..adaptation.types import Procedure, SiteCase
@@ -106,4 +107,4 @@ def _given(options: Adapting, progress: Progress, warn: Warn = lambda *_: None) 
     for n, card in enumerate(cards):
         cases.append(library.read(card.id))
         progress((n + 1) / len(cards), f"reading case {n + 1} of {len(cards)}")
-    return cases, [card.scanner for card in cards], library, []
+    return cases, [card.scanner for card in cards], WithOwn(library, own_ledger()), []
