@@ -3,7 +3,8 @@
 import pytest
 
 from PEMMASegmentLib.adaptation.fewshot import EFFORTS
-from PEMMASegmentLib.cli import main, options, parser
+from PEMMASegmentLib.cli import main, options
+from PEMMASegmentLib.cli.commands import parser
 
 
 def read(*arguments: str):

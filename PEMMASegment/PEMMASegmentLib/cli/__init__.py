@@ -1,62 +1,20 @@
 """The command `pemma-segment`: one file a command, nothing but arguments, calls and printing.
 
-Until the arguments are known to be right nothing heavy is imported, so that `--help` answers at once.
+Nothing is imported before Ctrl-C is heard: pressed right after Enter it would print a traceback.
 """
 
-import argparse
-import sys
-from collections.abc import Sequence
 
-from .. import __version__
-from ..core import Cancelled, PemmaError, system_told
-from . import adapt, adapters, cases, demo, evaluate, inspect, models, segment, streams, train
-from .options import ending_with_values
-from .terminal import Terminal
-
-DONE, FAILED, CANCELLED = 0, 1, 130  # 2, wrong usage, is argparse's own
-COMMANDS = (demo, inspect, segment, evaluate, train, adapt, models, cases, adapters)
-
-
-@streams.usable()
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and gives its exit code: 0 done, 1 refused or failed, 2 wrong usage, 130 cancelled."""
-    if hasattr(sys.stdout, "reconfigure"):  # a code page that lacks the letters of a series' description or a folder's name
-        sys.stdout.reconfigure(errors="backslashreplace")
-    given = sys.argv[1:] if arguments is None else arguments
-    options = parser().parse_args(ending_with_values(given))
+def main(arguments=None) -> int:
+    """Runs one command; its exit code: 0 done, 1 refused or failed, 2 wrong usage, 130 cancelled. None: that of `sys.argv`."""
     try:
-        return _run(options)
+        from .interrupts import heard
+
+        with heard() as stop_if_pressed:
+            from .commands import run
+
+            return run(arguments, stop_if_pressed)
     except KeyboardInterrupt:
-        print("cancelled", file=sys.stderr)
-        return CANCELLED
-    except OSError as error:
-        if not streams.nobody_reads(error):
-            raise
-        return FAILED
+        from . import streams
 
-
-def parser() -> argparse.ArgumentParser:
-    """All commands with their options."""
-    whole = argparse.ArgumentParser(
-        prog="pemma-segment",
-        description="Segments tumours on PET/CT. For research only, not a medical device.",
-        allow_abbrev=False,
-    )
-    whole.add_argument("--version", action="version", version=f"pemma-segment {__version__}")
-    commands = whole.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for command in COMMANDS:
-        command.add_to(commands)
-    return whole
-
-
-def _run(options: argparse.Namespace) -> int:
-    terminal = Terminal(as_json=options.json, quiet=options.quiet)
-    try:
-        with system_told():
-            return DONE if options.run(options, terminal) else FAILED
-    except PemmaError as error:
-        terminal.refused(error)
-        return FAILED
-    except Cancelled:
-        terminal.say("cancelled")
-        return CANCELLED
+        streams.tell("cancelled")
+        return 130

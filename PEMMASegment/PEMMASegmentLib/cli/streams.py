@@ -43,6 +43,12 @@ class _Log:
         return getattr(self._stream, name)
 
 
+@usable()
+def tell(words: str) -> None:
+    """Prints on stderr, where there is one."""
+    print(words, file=sys.stderr)
+
+
 def answer(words: str) -> None:
     """Prints on stdout, at once. Raises OSError where that takes it not; then it takes nothing any more.
 

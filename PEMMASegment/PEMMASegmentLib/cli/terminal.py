@@ -21,8 +21,9 @@ SECONDS_IN_A_LOG = 10.0  # between two lines of a bar that nobody watches
 class Terminal:
     """Prints for people, or one JSON object for programs."""
 
-    def __init__(self, as_json: bool, quiet: bool):
+    def __init__(self, as_json: bool, quiet: bool, stop_if_pressed: Callable[[], None] = lambda: None):
         self.as_json, self.quiet = as_json, quiet
+        self._stop_if_pressed = stop_if_pressed
         self._bar: tqdm | None = None
 
     def say(self, words: str) -> None:
@@ -55,6 +56,16 @@ class Terminal:
     @contextlib.contextmanager
     def progress(self, words: str) -> Iterator[Progress]:
         """A bar on stderr for as long as the block runs; yields the callback to hand down."""
+        with self._bar_of(words) as show:
+
+            def report(fraction: float, step: str) -> None:
+                self._stop_if_pressed()
+                show(fraction, step)
+
+            yield report
+
+    @contextlib.contextmanager
+    def _bar_of(self, words: str) -> Iterator[Progress]:
         if self.quiet:
             yield no_progress
             return
