@@ -288,6 +288,11 @@ def test_a_pet_that_is_deleted_and_loaded_again_is_that_of_the_result(module, pa
     assert nothing_to_export(panel)
     user_chooses(ui.resultSelector, first.node)
     assert chosen.pet is again and row(ui.lesionTable) == figures and not ui.messageLabel.text
+    slicer.mrmlScene.RemoveNode(again)
+    for _ in range(2):  # which one is not plain: none is chosen
+        slicer_app.slicer_scene.load_series(sts_008 / "PET", "Nobody's choice")
+    module._on_scene_closed(None, None)  # as in a scene that is opened
+    assert chosen.pet is None and row(ui.lesionTable)[3] == "–" and "the PET of the result is gone" in ui.messageLabel.text
 
 
 def test_without_its_pet_it_needs_no_typed_values(module, weightless, expert):

@@ -63,7 +63,8 @@ class ResultSection(VTKObservationMixin):
             self._put_away(node, why)
 
     def _take_up(self, node) -> None:
-        """Beside images that changed it is shown only when the user asks for it, see `_bring_back`."""
+        """Beside images that changed it is shown only when the user asks for it, see `_bring_back`; so is a PET loaded again
+        that nobody chose."""
         runs.relink(node, (self._chosen.ct, self._chosen.pet))
         why = self._why_not(node, runs.typed_for(node))
         if not why:
@@ -99,7 +100,8 @@ class ResultSection(VTKObservationMixin):
 
     def _bring_back(self, node) -> None:
         """With its study, and what was typed for it; the views show them too."""
-        runs.relink(node, (self._chosen.ct, self._chosen.pet))
+        loaded = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+        runs.relink(node, (self._chosen.ct, self._chosen.pet, *loaded))
         ct, pet = self._chosen.ct, self._chosen.pet = runs.made_on(node)
         lines, typed = self._study.leave_former(), runs.typed_for(node)
         if typed is not None and pet is not None and parameters.give(self._chosen, typed):

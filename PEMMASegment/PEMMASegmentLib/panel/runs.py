@@ -64,9 +64,9 @@ def made_on(node) -> tuple:
     return node.GetNodeReference(CT), node.GetNodeReference(PET)
 
 
-def relink(node, chosen: Sequence) -> None:
-    """Takes volumes of the same series, those chosen first, for CT or PET of a result that is gone: loaded again."""
-    known, loaded = _record(node).get("series", {}), [*chosen, *slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")]
+def relink(node, loaded: Sequence) -> None:
+    """Takes volumes of the same series, the first of these (or None), for CT or PET of a result that is gone: loaded again."""
+    known = _record(node).get("series", {})
     for role, kind in ((CT, "ct"), (PET, "pet")):
         if kind in known and node.GetNodeReference(role) is None:
             found = next((volume for volume in loaded if sources.series_of(volume) == known[kind]), None)
