@@ -182,7 +182,7 @@ def _series_lacks(header: Dataset) -> list[str]:
 def _tell_series(header: Dataset, series: Moment | None, early: bool, chosen: Reference, warn: Warn) -> None:
     """Tells why the reference isn't the series time."""
     if series is None:
-        code, why = "series-time-missing", f"missing or invalid: {' and '.join(map(tags.title, _series_lacks(header)))}"
+        code, why = "series-time-missing", f"there is no valid {' and '.join(map(tags.title, _series_lacks(header)))}"
     elif early:
         code, why = "series-time-early", "the series time (0008,0031) is before the injection"
     else:
