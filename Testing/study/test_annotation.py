@@ -201,6 +201,21 @@ def test_contours_on_somewhat_thicker_slices_leave_no_slice_out(drawn, step):
     assert warned == {"contour-other-slices"}
 
 
+@pytest.mark.parametrize("count, drawn", [(3, 2.5), (6, 2.5), (5, 1.6), (12, 1.6), (4, 3.3)])
+def test_contours_on_finer_slices_are_on_average_as_thick_as_drawn(count, drawn):
+    """On slices of 5 mm a lesion takes one more or less, by where it starts: one more each time would be its volume's error."""
+    found = [read_ml(circles(50 + shift + drawn * np.arange(count)), 5.0, 30) for shift in np.arange(0, 5, 0.25)]
+    assert np.mean([ml for ml, _, _ in found]) == pytest.approx(disc_ml(count * drawn), rel=0.03)
+    assert all(warned == {"contour-other-slices"} for _, _, warned in found)
+
+
+def test_a_lesion_thinner_than_a_slice_is_put_on_one():
+    mass = circles(50 + 2 * np.arange(12), 12, x=30)
+    for height in np.arange(60, 65, 0.5):
+        node = circles([height], 9, x=90)
+        assert read_ml(mass + node, 5.0)[0] - read_ml(mass, 5.0)[0] == pytest.approx(disc_ml(5, 9), rel=0.1)
+
+
 def test_two_planes_tell_how_thick_their_slices_are_and_one_does_not():
     ml, _, warned = read_ml(circles([20, 24]), 2.0)
     assert ml == pytest.approx(disc_ml(8), rel=0.02) and warned == {"contour-other-slices"}

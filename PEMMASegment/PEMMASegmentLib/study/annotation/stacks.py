@@ -20,6 +20,7 @@ BETWEEN = 0.1  # slices; a plane farther from its slice is said
 _SAME_PLANE = 0.1  # slices; contours nearer than this were drawn on one slice
 _THICKER = 1.02  # slices; less is how positions are rounded
 _FINER = 0.75  # slices; contours nearer than this to each other can't all have a slice
+_SLIGHT = 0.99  # slices; a lesion that is thinner is put on one of them
 _LIKE = 1.5  # times the usual distance of two planes; nearer ones follow on each other, farther ones leave a gap
 _EVEN = 0.1  # share of their mean by which the distances of a lesion's planes differ at most; by chance they are uneven
 _SAMPLES = 32  # along each side of the box that two outlines share, to see whether they overlap
@@ -44,6 +45,11 @@ class _Stack:
     def fine(self) -> bool:
         return not self.thick and (self.step or 1) < _FINER
 
+    @property
+    def slight(self) -> bool:
+        """Whether all its planes together are thinner than a slice, and so might lie between two."""
+        return self.fine and len(self.planes) * self.step < _SLIGHT
+
     def _tears(self) -> bool:
         """Whether a slice stays empty between planes that follow on each other when each goes to its nearest."""
         positions = np.array([p for p, _ in self.planes])
@@ -57,7 +63,9 @@ def fill_slices(index: list[np.ndarray], grid: sitk.Image) -> tuple[np.ndarray, 
     voxels = np.zeros((slices, rows, columns), np.uint8)
     stacks = _stacks(index, grid.GetSpacing()[2])
     for stack in stacks:
-        if stack.thick:
+        if stack.slight:
+            _fill_nearest([stack.planes[len(stack.planes) // 2]], voxels)
+        elif stack.thick or stack.fine:
             _fill_between(stack.planes, stack.step, voxels)
         else:
             _fill_nearest(stack.planes, voxels)
@@ -197,7 +205,7 @@ def usual(steps: np.ndarray) -> float:
 
 
 def _fill_nearest(planes: Planes, voxels: np.ndarray) -> None:
-    """Each plane goes to its nearest slice; where several meet (contours finer than the grid) the nearest stays."""
+    """Each plane goes to its nearest slice; where several meet the nearest stays."""
     nearest: dict[int, tuple[float, list[np.ndarray]]] = {}
     for position, polygons in planes:
         k = int(np.floor(position + 0.5))
@@ -210,7 +218,7 @@ def _fill_nearest(planes: Planes, voxels: np.ndarray) -> None:
 
 
 def _fill_between(planes: Planes, step: float, voxels: np.ndarray) -> None:
-    """Contours on slices thicker than the grid's: outlines blended between neighbours, ends half a step long."""
+    """Contours on slices thicker or finer than the grid's: outlines blended between neighbours, ends half a step long."""
     corner, part = _part_around(planes, voxels)
     drawn = [(p, even_odd([c - corner for c in polygons], *part.shape[1:])) for p, polygons in planes]
     drawn = [(p, mask) for p, mask in drawn if mask.any()]
@@ -257,7 +265,7 @@ def counted(count: int, code: str, words: str, way_out: str = "") -> tuple[Pemma
 def _odd(stacks: list[_Stack], spacing: float) -> tuple[PemmaWarning, ...]:
     thick, fine = ([s for s in stacks if getattr(s, kind)] for kind in ("thick", "fine"))
     as_drawn = _positions([s for s in stacks if not s.thick and not s.fine])
-    told = _other_slices(thick, spacing, "blended between them") + _other_slices(fine, spacing, "the nearest taken")
+    told = _other_slices(thick, spacing) + _other_slices(fine, spacing)
     off = int((np.abs(as_drawn - np.round(as_drawn)) > BETWEEN).sum())
     told += counted(off, "contour-between-slices", "contour planes between slices, put on the nearest")
     if any(stack.step is None for stack in stacks):
@@ -274,12 +282,12 @@ def _positions(stacks: list[_Stack]) -> np.ndarray:
     return np.array(sorted({position for stack in stacks for position, _ in stack.planes}))
 
 
-def _other_slices(stacks: list[_Stack], spacing: float, words: str) -> tuple[PemmaWarning, ...]:
+def _other_slices(stacks: list[_Stack], spacing: float) -> tuple[PemmaWarning, ...]:
     if not stacks:
         return ()
     least, most = (f"{end(stack.step for stack in stacks) * spacing:.2f}" for end in (min, max))
     apart = least if least == most else f"{least} to {most}"
-    sentence = f"the contours are {apart} mm apart, the study's slices {spacing:.2f} mm: {words}"
+    sentence = f"the contours are {apart} mm apart, the study's slices {spacing:.2f} mm: blended between them"
     return (PemmaWarning("contour-other-slices", sentence),)
 
 
