@@ -132,8 +132,9 @@ spacings = st.tuples(*[st.floats(1.0, 4.0)] * 3)
 
 
 @settings(max_examples=15, deadline=None)
-@given(rotations, spacings, st.tuples(*[st.floats(-0.5, 0.5)] * 3))
-def test_a_sphere_on_any_grid_lies_where_it_was_drawn(rotation, spacing, shift):
+@given(rotations, spacings, st.tuples(*[st.floats(-0.5, 0.5)] * 3), st.permutations(range(3)))
+def test_a_sphere_on_any_grid_lies_where_it_was_drawn(rotation, spacing, shift, order):
+    """Also where the grid is stored with its axes in another order, so that the contours lie across its slices."""
     grid = oblique_grid(rotation, spacing)
     axes = rotation.as_matrix()
     centre = points_mm(grid)[15, 18, 20] + axes @ (np.array(shift) * spacing)
@@ -144,6 +145,9 @@ def test_a_sphere_on_any_grid_lies_where_it_was_drawn(rotation, spacing, shift):
     assert dice(label, like(truth.astype(np.uint8), grid)) > 0.95
     assert np.abs(axes.T @ (centroid_mm(label) - centre)).max() < 0.1 * max(spacing)
     assert warnings == ()
+    across, warnings = fill(contours, sitk.PermuteAxes(grid, order))
+    assert dice(like(array(sitk.PermuteAxes(across, np.argsort(order).tolist())), grid), label) > 0.995
+    assert codes(warnings) == (set() if order[2] == 2 else {"contour-planes"})
 
 
 ELSEWHERE = {

@@ -1,4 +1,4 @@
-"""Closed contours in millimetres to voxels: in the study's slices where they were drawn in these, else on their own grid."""
+"""Closed contours in millimetres to voxels: in the study's layers where they were drawn in these, else on their own grid."""
 
 import numpy as np
 import SimpleITK as sitk
@@ -13,24 +13,43 @@ _OFF_PLANE_MM = 0.5  # a contour that leaves its own best plane by more is damag
 def fill(contours: list[np.ndarray], grid: sitk.Image) -> tuple[sitk.Image, tuple[PemmaWarning, ...]]:
     """Contours, each (n, 3) in LPS mm, as a label (uint8) on `grid`, and what the user should know.
 
-    Contours in the grid's slices are filled at its voxel centres. Contours in other planes are filled on a grid of
-    their own and resampled. Raises PemmaError when no contour lies in the grid or their planes aren't parallel.
+    Contours in the grid's slices, or all in its layers across another axis, are filled at its voxel centres. Contours
+    in other planes are filled on a grid of their own and resampled. Raises PemmaError when no contour lies in the grid
+    or their planes aren't parallel.
     """
     flat = [c for c in contours if _thickness_mm(c) <= _OFF_PLANE_MM]
     told = counted(len(contours) - len(flat), "contour-off-plane", "contours that are not flat, left out")
     flat, more = _inside(flat, grid)
     told += more
     index = [_to_index(c, grid) for c in flat]
-    if all(np.ptp(c[:, 2]) <= 0.5 for c in index):
-        voxels, more = fill_slices(index, grid)
-        tilted = sum(bool(np.ptp(c[:, 2]) > BETWEEN) for c in index)
-        more += counted(tilted, "contour-tilted", "contours slightly tilted against the slices, put on the nearest")
-        return like(voxels, grid), told + more
+    for axis in (2, 1, 0):
+        if all(_in_layer(c[:, axis], exactly=axis != 2) for c in index):
+            label, more = _fill_across(axis, index, grid)
+            return label, told + more
     own = _grid_of_planes(flat, grid)
     voxels, more = fill_slices([_to_index(c, own) for c in flat], own)
     inside = to_grid_of(like(voxels.astype(np.float32), own), grid, outside=0.0)
     note = PemmaWarning("contour-planes", "the contours lie in other planes than the study's slices: resampled")
     return sitk.Cast(inside >= 0.5, sitk.sitkUInt8), (*told, *more, note)
+
+
+def _in_layer(positions: np.ndarray, exactly: bool) -> bool:
+    """Whether points at these positions (layers) lie in one layer; exactly: in its voxels' centres, not merely parallel."""
+    mean = positions.mean()
+    return bool(np.ptp(positions) <= 0.5 and (not exactly or abs(mean - round(mean)) <= BETWEEN))
+
+
+def _fill_across(axis: int, index: list[np.ndarray], grid: sitk.Image) -> tuple[sitk.Image, tuple[PemmaWarning, ...]]:
+    """Contours (n, 3) in voxel index, flat in the grid's layers across one of its axes (2: its slices), as `fill`."""
+    order = [*({0, 1, 2} - {axis}), axis]
+    layers = sitk.PermuteAxes(grid, order)
+    voxels, told = fill_slices([c[:, order] for c in index], layers)
+    tilted = sum(bool(np.ptp(c[:, axis]) > BETWEEN) for c in index)
+    told += counted(tilted, "contour-tilted", "contours slightly tilted against the slices, put on the nearest")
+    if axis != 2:
+        told += (PemmaWarning("contour-planes", "the contours were drawn across the study's slices, in its other layers"),)
+    label = sitk.PermuteAxes(like(voxels, layers), np.argsort(order).tolist())
+    return like(sitk.GetArrayViewFromImage(label), grid), told
 
 
 def _to_index(contour: np.ndarray, grid: sitk.Image) -> np.ndarray:
