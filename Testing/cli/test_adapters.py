@@ -9,7 +9,14 @@ from dataclasses import replace
 
 import pytest
 
-from PEMMASegmentLib.adaptation.installed import export_adapter, find_adapter, note_adapter
+from PEMMASegmentLib.adaptation import installed
+from PEMMASegmentLib.adaptation.installed import (
+    check_adapter,
+    export_adapter,
+    find_adapter,
+    note_adapter,
+    rename_adapter,
+)
 from PEMMASegmentLib.adapters import AdapterCard, read_card, save, write_card
 from PEMMASegmentLib.cli import main
 from PEMMASegmentLib.core import PemmaError
@@ -109,6 +116,59 @@ def test_an_adapter_is_removed_whole_or_not_at_all_and_what_is_left_of_one_too(a
     ask(capsys, "import", adapter)
     assert [one["check"] for one in ask(capsys, "list")["adapters"]] == ["ok"]
     assert "[adapter-missing]" in refused(capsys, "remove", "../adapters")
+
+
+@pytest.mark.parametrize("act", [lambda place, out: note_adapter(place, "thigh"), lambda place, out: rename_adapter(place, "new"),
+                                 lambda place, out: check_adapter(place), export_adapter,
+                                 lambda place, out: export_adapter(place, out.with_suffix(".zip"))])  # fmt: skip
+def test_an_adapter_that_another_program_removes_meanwhile_is_told_as_missing(act, adapter, tmp_path, monkeypatch, capsys):
+    """At each reading of its card, the first, the second ..., until nothing is read after it."""
+    real, left = installed.read_card, []
+
+    def removed_then(folder):
+        card = real(folder)
+        left.pop()
+        if not left:
+            ask(capsys, "remove", place.name if place.is_dir() else "new")
+        return card
+
+    ask(capsys, "import", adapter)
+    place = find_adapter("site-a")
+    monkeypatch.setattr(installed, "read_card", removed_then)
+    for reads in range(1, 9):
+        left[:] = [None] * reads
+        try:
+            act(place, tmp_path / f"out{reads}")
+        except PemmaError as error:
+            assert error.code == "adapter-missing" and not list(tmp_path.glob("out*"))
+            monkeypatch.setattr(installed, "read_card", real)
+            ask(capsys, "import", adapter)
+            monkeypatch.setattr(installed, "read_card", removed_then)
+        else:
+            break
+    assert reads > 1
+
+
+def test_of_two_programs_that_give_one_name_the_first_one_has_it(adapter, own_home, monkeypatch, capsys):
+    ask(capsys, "import", adapter)
+    place, real = find_adapter("site-a"), os.rename
+    monkeypatch.setattr(os, "rename", lambda *names: (shutil.copytree(*names), real(*names)))
+    with pytest.raises(PemmaError, match="adapter-exists"):
+        rename_adapter(place, "new")
+
+
+def test_an_adapter_whose_renaming_was_killed_has_the_name_of_its_folder(adapter, tmp_path, monkeypatch, capsys):
+    ask(capsys, "import", adapter)
+    with monkeypatch.context() as patched:
+        patched.setattr(installed, "write_card", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            rename_adapter(find_adapter("site-a"), "new")
+    [row] = ask(capsys, "list")["adapters"]
+    assert row["name"] == "new" == ask(capsys, "show", row["name"])["name"]
+    for out in (tmp_path / "given", tmp_path / "given.zip"):
+        ask(capsys, "export", "new", out)
+        ask(capsys, "remove", "new")
+        assert ask(capsys, "import", out)["name"] == "new"
 
 
 @pytest.mark.parametrize("text", ["[" * 200_000, '{"schema": 2, "name": "a", "x": ' + "9" * 5000 + "}"])

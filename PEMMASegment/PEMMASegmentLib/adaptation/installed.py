@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import tempfile
 import zipfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -43,8 +45,13 @@ def find_adapter(name_or_folder: str | Path) -> Path:
 
 
 def check_adapter(folder: Path) -> AdapterCard:
-    """The card of an adapter whose hash, names and numbers are right in themselves, whatever its base."""
-    return load(folder, read_card(folder).base).card
+    """The card of an adapter whose hash, names and numbers are right in themselves, whatever its base.
+
+    Of the user's adapters the folder tells the name: a renaming that was killed may have left the former one on the card.
+    """
+    with _present(folder):
+        card = load(folder, read_card(folder).base).card
+    return replace(card, name=Path(folder).name) if _is_own(folder) else card
 
 
 def import_adapter(source: Path) -> AdapterCard:
@@ -66,14 +73,17 @@ def export_adapter(folder: Path, out: Path) -> AdapterCard:
     out, card = Path(out), check_adapter(folder)
     if out.exists():
         raise PemmaError("adapter-exists", f"{out.name} is there already", "name a new file or folder", out.name)
-    if out.suffix.lower() != ".zip":
-        place_folder(out, partial(_copy, Path(folder)))
-        return card
-    try:
-        write_atomically(out, lambda path: _zip(Path(folder), path))
-    except OSError as error:
-        raise PemmaError("cannot-write", f"the adapter can't be written: {error.strerror}", "name another place",
-                         out.name) from error
+    with _present(folder):
+        if out.suffix.lower() != ".zip":
+            place_folder(out, partial(_copy_checked, Path(folder), name=card.name))
+            return card
+        try:
+            with tempfile.TemporaryDirectory(prefix="pemma-zip-") as aside:
+                _copy_checked(Path(folder), Path(aside) / "adapter", card.name)
+                write_atomically(out, partial(_zip, Path(aside) / "adapter", card.name))
+        except OSError as error:
+            raise PemmaError("cannot-write", f"the adapter can't be written: {error.strerror}", "name another place",
+                             out.name) from error
     return card
 
 
@@ -91,20 +101,47 @@ def rename_adapter(folder: Path, name: str) -> Path:
     """Gives one of the user's adapters another name, and its new folder. Its hash, and with it its results, stay."""
     check_given_name(name)
     folder, target = _own(folder), _free(name)
-    card = read_card(folder)
-    os.rename(folder, target)
-    write_card(target, replace(card, name=name))
+    with _present(folder):
+        read_card(folder)
+        try:
+            os.rename(folder, target)
+        except OSError:
+            _free(name)  # another program may have been faster
+            raise
+    with _present(target):
+        write_card(target, replace(read_card(target), name=name))
     return target
 
 
 def note_adapter(folder: Path, note: str) -> None:
     """Puts the user's own words on an adapter's card. Raises PemmaError "adapter-text" and "adapter-identity"."""
     check_note(note, "adapter")
-    write_card(_own(folder), replace(read_card(folder), note=note))
+    with _present(_own(folder)):
+        write_card(folder, replace(read_card(folder), note=note))
+
+
+@contextmanager
+def _present(folder: Path) -> Iterator[None]:
+    """What goes wrong because another program removes or renames the adapter meanwhile is "adapter-missing"."""
+    try:
+        yield
+    except (OSError, PemmaError) as error:
+        if not (Path(folder) / CARD).exists():
+            raise PemmaError("adapter-missing", f"there is no adapter {Path(folder).name}, or no longer",
+                             "see `pemma-segment adapters list`", Path(folder).name) from error
+        if isinstance(error, PemmaError):
+            raise
+        words = error.strerror or type(error).__name__
+        raise PemmaError("cannot-write", f"the adapter can't be read or changed: {words}",
+                         "close the programs that use it, or check the permissions", Path(folder).name) from error
+
+
+def _is_own(folder: Path) -> bool:
+    return Path(folder).resolve().parent == adapters_folder().resolve()
 
 
 def _own(folder: Path) -> Path:
-    if Path(folder).resolve().parent != adapters_folder().resolve():
+    if not _is_own(folder):
         raise PemmaError("adapter-foreign", f"{Path(folder).name} is not among the installed adapters", "import it first")
     return Path(folder)
 
@@ -139,16 +176,19 @@ def _copy(folder: Path, target: Path) -> None:
             shutil.copyfile(folder / name, target / name)
 
 
-def _copy_checked(folder: Path, target: Path) -> None:
+def _copy_checked(folder: Path, target: Path, name: str = "") -> None:
+    """Under its own name, or another one."""
     _copy(folder, target)
-    check_adapter(target)  # what was copied, not what was seen before
+    card = check_adapter(target)  # what was copied, not what was seen before
+    if name and name != card.name:
+        write_card(target, replace(card, name=name))
 
 
-def _zip(folder: Path, file: Path) -> None:
+def _zip(folder: Path, called: str, file: Path) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in (WEIGHTS, CARD):
             if (folder / name).is_file():
-                entry = zips.entry(f"{read_card(folder).name}/{name}")
+                entry = zips.entry(f"{called}/{name}")
                 entry.compress_type = zipfile.ZIP_DEFLATED
                 with open(folder / name, "rb") as source, archive.open(entry, "w", force_zip64=True) as target:
                     shutil.copyfileobj(source, target)
