@@ -44,6 +44,24 @@ def test_what_the_system_refuses_is_told_with_a_way_out(ask, code):
     assert told.value.code == code and told.value.way_out and told.value.__cause__ is not None
 
 
+def test_a_link_that_leads_to_itself_is_no_bug(tmp_path):
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    for ask in (loop.resolve, loop.read_bytes):
+        with pytest.raises(PemmaError, match="leads to itself") as told, system_told():
+            ask()
+        assert told.value.code == "bad-path"
+
+
+def test_a_working_folder_that_is_gone_is_no_bug(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(PemmaError, match="was deleted") as told, system_told():
+        Path("out").resolve()
+    assert told.value.code == "bad-path"
+
+
 def no_safetensors() -> None:
     raise SafetensorError("Error while deserializing header: header too small")
 

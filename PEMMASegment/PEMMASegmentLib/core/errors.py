@@ -84,6 +84,10 @@ def _of_the_system(error: Exception) -> PemmaError | None:
                           "change its permissions, or name another place", name)
     if isinstance(error, NotADirectoryError):
         return PemmaError("bad-path", "a part of the path is a file, not a folder", "check the path", name)
+    if isinstance(error, OSError) and error.errno == errno.ELOOP or str(error).startswith("Symlink loop"):  # Path.resolve
+        return PemmaError("bad-path", "a link in the path leads to itself", "check the path", name)
+    if isinstance(error, FileNotFoundError) and _is_nowhere():
+        return PemmaError("bad-path", "the folder that the program works in was deleted", "go to another folder")
     if isinstance(error, OSError) and name and error.errno in (errno.ENAMETOOLONG, errno.EINVAL):
         return PemmaError("bad-path", "no file or folder can have this name here", "check the path", name[:80])
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -92,3 +96,11 @@ def _of_the_system(error: Exception) -> PemmaError | None:
         return PemmaError("memory", "there is too little free memory",
                           "close other programs, or look at a part of the study with --roi")
     return None
+
+
+def _is_nowhere() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
