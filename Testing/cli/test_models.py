@@ -38,6 +38,11 @@ def test_no_model_takes_the_name_of_a_bundled_one(own_home, capsys):
     assert not (own_home / "models").exists() or not list((own_home / "models").iterdir())
 
 
+def test_a_path_where_nothing_is_has_a_way_out_that_there_is(own_home, tmp_path, capsys):
+    assert main(["models", "import", str(tmp_path / "none")]) == 1
+    assert "check the path" in (said := capsys.readouterr().err) and "--model" not in said
+
+
 def test_a_changed_weight_is_seen(even, own_home, tmp_path, capsys):
     broken = tmp_path / "even"
     shutil.copytree(even, broken)

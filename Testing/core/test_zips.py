@@ -1,5 +1,6 @@
 """Zips that do harm, are damaged, or packed in an unusual way are refused before anything is written."""
 
+import shutil
 import stat
 import zipfile
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from PEMMASegmentLib.core import PemmaError
-from PEMMASegmentLib.core.zips import unpack
+from PEMMASegmentLib.core.zips import opened, unpack
 
 
 def written(file: Path, *entries: tuple[str | zipfile.ZipInfo, bytes], method: int = zipfile.ZIP_DEFLATED) -> Path:
@@ -91,3 +92,18 @@ def test_files_and_folders_come_out(tmp_path):
     (tmp_path / "into").mkdir()
     unpack(written(tmp_path / "good.zip", ("a/", b""), ("a/b", b"text"), ("c", b"")), tmp_path / "into", 4, refusal)
     assert (tmp_path / "into/a/b").read_bytes() == b"text" and (tmp_path / "into/c").is_file()
+
+
+def test_a_full_disk_is_not_the_fault_of_the_zip(tmp_path, monkeypatch):
+    (tmp_path / "into").mkdir()
+    file = written(tmp_path / "good.zip", ("a", b"text"))
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(9, 6, 3))
+    with pytest.raises(PemmaError, match="No space left .*free some space") as told:
+        unpack(file, tmp_path / "into", 4, refusal)
+    assert told.value.code == "zip-unpack" and not any((tmp_path / "into").iterdir())
+
+
+def test_where_nothing_is_there_is_nothing_to_open(tmp_path):
+    with pytest.raises(PemmaError, match="no such file or folder.*check the path"), \
+            opened(tmp_path / "none", lambda folder: folder, 4, refusal):
+        pass

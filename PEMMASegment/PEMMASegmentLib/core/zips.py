@@ -1,6 +1,7 @@
 """Zips from elsewhere: unpacked whole, or refused before anything of them is written; and the entries of our own."""
 
 import errno
+import os
 import shutil
 import stat
 import tempfile
@@ -25,8 +26,10 @@ def unpack(file: Path, into: Path, most_bytes: int, refused: Callable[[str], Pem
     """
     try:
         with zipfile.ZipFile(file) as archive:
-            if why := _objection(archive.infolist(), min(most_bytes, shutil.disk_usage(into).free)):
+            if why := _objection(archive.infolist(), most_bytes):
                 raise refused(why)
+            if sum(entry.file_size for entry in archive.infolist()) > shutil.disk_usage(into).free:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             archive.extractall(into)
     except _DAMAGED as error:
         raise refused("it is no zip, or damaged") from error
@@ -34,14 +37,19 @@ def unpack(file: Path, into: Path, most_bytes: int, refused: Callable[[str], Pem
         if error.errno == errno.EINVAL:  # the zip names a place before its own beginning
             raise refused("it is no zip, or damaged") from error
         raise PemmaError("zip-unpack", f"the zip can't be unpacked: {error.strerror or type(error).__name__}",
-                         "check the file's permissions and the space of the temporary folder", file.name) from error
+                         "free some space, also for temporary files, or check the file's permissions", file.name) from error
 
 
 @contextmanager
 def opened(
     source: Path, inside: Callable[[Path], Path], most_bytes: int, refused: Callable[[str], PemmaError]
 ) -> Iterator[Path]:
-    """`source` itself if it is no file, else `inside` of the folder that the zip is unpacked to, as long as it is needed."""
+    """`source` itself if it is a folder, else `inside` of the folder that the zip is unpacked to, as long as it is needed.
+
+    Raises PemmaError as `unpack` does, and "bad-path" where nothing is there.
+    """
+    if not source.exists():
+        raise PemmaError("bad-path", "there is no such file or folder", "check the path", source.name)
     if not source.is_file():
         yield source
         return

@@ -15,7 +15,7 @@ from .numbers import POSITIVE, check_numbers
 
 SCHEMA = 1
 WEIGHTS, CARD = "model.safetensors", "model.json"
-_WAY_OUT = "import the model folder again, or name another one with --model"
+_WAY_OUT = "import the model folder again, or use another model"
 
 
 @dataclass(frozen=True)
