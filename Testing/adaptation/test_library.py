@@ -1,5 +1,6 @@
 """The case library: the same case back to the last bit, nothing half, nothing lost, nothing that tells the patient."""
 
+import errno
 import hashlib
 import json
 import os
@@ -21,7 +22,7 @@ from hypothesis import strategies as st
 from PEMMASegmentLib.adaptation import blind, cards, keys, volumes
 from PEMMASegmentLib.adaptation.ledger import Tries, open_scores
 from PEMMASegmentLib.adaptation.library import CaseLibrary, Origin, Score
-from PEMMASegmentLib.core import Identity, PemmaError
+from PEMMASegmentLib.core import Identity, PemmaError, system_told
 from PEMMASegmentLib.core.images import like
 from PEMMASegmentLib.study import nifti
 
@@ -116,6 +117,17 @@ def test_of_two_programs_that_make_a_key_the_first_ones_stands(library):
 def test_what_can_not_be_a_case_is_refused_and_leaves_nothing(library, code, spoil):
     study, label = spoil(small.study(), small.contour(small.study()))
     refused(code, library.add, study, label, patient="Anna", origin=Origin("scratch"))
+    assert not library.folder.exists()
+
+
+@pytest.mark.parametrize("stop", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
+def test_a_first_case_that_can_not_be_written_leaves_no_library(library, monkeypatch, stop):
+    def stopped(*_):
+        raise stop
+
+    monkeypatch.setattr(volumes, "write", stopped)
+    with pytest.raises((PemmaError, KeyboardInterrupt)):
+        small.add(library, 0, "Anna")
     assert not library.folder.exists()
 
 
@@ -300,6 +312,20 @@ def with_change(card_of: str, **changes):
 
 def told_of(one: dict):
     return lambda name, data: [(name, json.dumps([one]).encode() if name == "tries.json" else data)]
+
+
+def test_what_is_no_file_is_told_as_what_it_is(library, tmp_path):
+    assert "a folder" in refused("case-file", library.import_, tmp_path).sentence
+    assert "not there" in refused("case-file", library.import_, tmp_path / "none").sentence
+    with pytest.raises(PemmaError, match="bad-path") as told, system_told():
+        library.import_(Path("x" * 400))
+    assert "space" not in told.value.way_out and not library.folder.exists()
+
+
+def test_a_users_folder_that_can_not_be_written_is_named_by_its_variable(tmp_path):
+    (tmp_path / "file").write_text("")
+    ledger = CaseLibrary(tmp_path / "file" / "tries")
+    assert "PEMMA_SEGMENT_HOME" in refused("cannot-write", ledger.pseudonym, "Anna").way_out
 
 
 def test_a_zip_that_is_not_as_it_was_exported_is_refused_whole(library, tmp_path):

@@ -132,6 +132,16 @@ def test_where_nothing_can_be_placed_the_reason_is_told(tmp_path):
         place_folder(tmp_path / "file" / "name", lambda folder: folder.mkdir())
 
 
+@pytest.mark.parametrize("put", [place_folder, lambda target, fill: replace_folder(target, fill, "a")])
+def test_what_can_not_be_filled_leaves_no_folder_that_was_made_for_it(tmp_path, put):
+    def full(folder):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises((PemmaError, OSError)):
+        put(tmp_path / "new" / "newer" / "target", full)
+    assert not any(tmp_path.iterdir())
+
+
 def test_a_model_from_a_disc_that_can_only_be_read_is_taken_in(tmp_path, monkeypatch):
     monkeypatch.setenv("PEMMA_SEGMENT_HOME", str(tmp_path / "home"))
     (tmp_path / "disc" / "reference").mkdir(parents=True)

@@ -34,6 +34,14 @@ def write(file: Path, cases: dict[str, tuple[Path, CaseCard]], tries: Sequence[d
     write_atomically(file, fill)
 
 
+def check_file(file: Path) -> None:
+    """Raises PemmaError "case-file" for what is no file."""
+    if file.is_dir():
+        raise PemmaError("case-file", "this is a folder, not a file", "name the zip that the cases were exported to", file.name)
+    if not file.is_file():
+        raise PemmaError("case-file", "the file is not there", "check the path", file.name)
+
+
 def unpack(file: Path, into: Path) -> tuple[list[CaseCard], list[dict]]:
     """Unpacks a zip to `into/<id>/`, every case checked: names, hashes, and that the images are what the cards say.
 
@@ -41,8 +49,6 @@ def unpack(file: Path, into: Path) -> tuple[list[CaseCard], list[dict]]:
     is no such zip, "case-damaged" or "case-schema" for a case in it.
     """
     file = Path(file)
-    if not file.is_file():
-        raise PemmaError("case-file", "the file is not there", "check the path", file.name)
     zips.unpack(file, into, _MOST_BYTES, partial(_not_ours, file.name))
     folders = sorted(found for found in into.iterdir() if found.name != _TRIES)
     if not folders:

@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ import SimpleITK as sitk
 
 from ..core import PemmaError
 from ..core.components import components
-from ..core.files import as_utf8, flush, write_text
+from ..core.files import as_utf8, flush, folder_made, write_text
 from ..core.images import voxel_ml, voxels_in
 from ..core.types import SMALLEST_ML
 from ..study import scanner
@@ -41,6 +41,7 @@ __all__ = ["CaseCard", "CaseLibrary", "Origin", "Score", "Volume"]
 CARD, THUMBNAIL = "case.json", "thumbnail.png"
 _CASES, _PRIVATE, _TRIES = "cases", "private", "tries"
 _ELSEWHERE = "free some space, or copy the whole library to where you may write (PEMMA_SEGMENT_HOME for the folder `tries`)"
+_USERS_OWN = "free some space, or name a folder that you may write to in PEMMA_SEGMENT_HOME"
 
 
 class CaseLibrary:
@@ -63,9 +64,10 @@ class CaseLibrary:
         """
         self.check_new(study, label, patient, (note,))
         with self._temporary() as folder:
-            self._make()
             id = id_of(study)
             stored = {name: volumes.write(name, image, folder) for name, image in _images(study, label)}
+            thumbnail.write(folder / THUMBNAIL, study, label)
+            self._make()  # late: a disk that is full by then, or a stop, leaves no library without a case
             card = CaseCard(
                 id=id, patient=pseudonym(self._key(), patient or f"study {id}"), origin=origin, inputs=_inputs(study),
                 volume_ml=_marked_ml(label), lesions=_lesions(label), scanner=scanner.facts(study), volumes=stored,
@@ -74,7 +76,6 @@ class CaseLibrary:
             )  # fmt: skip
             card = replace(card, sha256=cards.hash_of(card))
             write_text(folder / CARD, cards.to_text(card))
-            thumbnail.write(folder / THUMBNAIL, study, label)
             if not place(folder, self._cases / id):
                 raise _known(id)
         return card
@@ -177,6 +178,7 @@ class CaseLibrary:
         contour of the same study is here, "cannot-write".
         """
         self._check_ours()
+        exchange.check_file(Path(file))
         with self._temporary() as folder:
             found, tries = exchange.unpack(file, folder)
             new = [card for card in found if self._takes(card, folder / card.id)]
@@ -186,8 +188,11 @@ class CaseLibrary:
         return found
 
     def pseudonym(self, patient: str) -> str:
-        """What stands for a patient here; in another library it is another. Raises PemmaError "cannot-write", "library-key"."""
-        with writing(self.folder):
+        """What stands for a patient here; in another library it is another. Raises PemmaError "cannot-write", "library-key".
+
+        For a library that is no more than a ledger in the user's own folder: cases get theirs when they are added.
+        """
+        with writing(self.folder, _USERS_OWN):
             self.folder.mkdir(parents=True, exist_ok=True)
             return pseudonym(self._key(), patient)
 
@@ -264,18 +269,13 @@ class CaseLibrary:
     @contextmanager
     def _temporary(self) -> Iterator[Path]:
         """A temporary folder in the library's own; gone at the end, with the latter where nothing was put into it."""
-        made = [one for one in (self.folder, *self.folder.parents) if not one.exists()]
-        with writing(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
+        with writing(self.folder), folder_made(self.folder):
             sweep(self.folder)
             folder = Path(tempfile.mkdtemp(prefix=WRITING, dir=self.folder))
             try:
                 yield folder
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
-                with suppress(OSError):  # something lies in it
-                    for one in made:
-                        one.rmdir()
 
     def _make(self) -> None:
         """Key and place of the cases, where they are missing."""

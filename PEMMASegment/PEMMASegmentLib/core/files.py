@@ -5,8 +5,8 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import PemmaError
@@ -35,6 +35,19 @@ def write_atomically(target: Path, write: Callable[[Path], None]) -> None:
     flush(target.parent)
 
 
+@contextmanager
+def folder_made(folder: Path) -> Iterator[None]:
+    """Makes a folder, and those that it lies in; of the new ones go again, at the end, those that nothing was put into."""
+    new = [one for one in (folder, *folder.parents) if not one.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    finally:
+        with suppress(OSError):  # something lies in it
+            for one in new:
+                one.rmdir()
+
+
 def place_folder(target: Path, fill: Callable[[Path], None]) -> None:
     """Calls `fill` with a path that it makes a folder of, then renames that to `target`, which must be new.
 
@@ -42,15 +55,15 @@ def place_folder(target: Path, fill: Callable[[Path], None]) -> None:
     Raises what `fill` raises, but PemmaError "cannot-write" for an OSError; nothing is left then.
     """
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        for left in target.parent.glob(f"{_PLACING}*"):
-            with suppress(FileNotFoundError):  # another program was faster
-                if time.time() - left.stat().st_mtime > STALE_S:
-                    shutil.rmtree(left, ignore_errors=True)
-        with tempfile.TemporaryDirectory(prefix=_PLACING, dir=target.parent) as temporary:
-            fill(Path(temporary) / target.name)
-            os.rename(Path(temporary) / target.name, target)
-        flush(target.parent)
+        with folder_made(target.parent):
+            for left in target.parent.glob(f"{_PLACING}*"):
+                with suppress(FileNotFoundError):  # another program was faster
+                    if time.time() - left.stat().st_mtime > STALE_S:
+                        shutil.rmtree(left, ignore_errors=True)
+            with tempfile.TemporaryDirectory(prefix=_PLACING, dir=target.parent) as temporary:
+                fill(Path(temporary) / target.name)
+                os.rename(Path(temporary) / target.name, target)
+            flush(target.parent)
     except OSError as error:
         raise PemmaError("cannot-write", f"the files can't be copied: {error.strerror or type(error).__name__}",
                          "free some space, or check the permissions", target.name) from error

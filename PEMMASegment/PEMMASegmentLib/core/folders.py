@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .files import STALE_S, write_text
+from .files import STALE_S, folder_made, write_text
 
 WRITING = ".writing-"  # then the process's id, a dash and anything; `worker.folders` knows these names
 _LITTER = {".ds_store", "thumbs.db", "desktop.ini", ".directory"}  # what file managers leave in any folder
@@ -33,8 +33,7 @@ def replace_folder(out: Path, fill: Callable[[Path], None], last: str) -> list[s
     out: absolute; new, or a folder of plain files, which are gone afterwards. last: the file without which the others are
     nothing, where `out` stays in its place and is only filled. Raises what `fill` raises; `out` is as it was then.
     """
-    _beside(out).mkdir(parents=True, exist_ok=True)
-    with _working_in(_beside(out), out) as ours:
+    with folder_made(_beside(out)), _working_in(_beside(out), out) as ours:
         new = ours / "new"
         new.mkdir()
         fill(new)

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +15,7 @@ import torch.distributed as dist
 
 from .. import __version__
 from ..core import Cancelled, PemmaError, PemmaWarning, Progress, no_progress
+from ..core.files import folder_made
 from ..core.progress import part
 from ..core.types import INPUTS
 from ..network.files import ModelCard, Region, save_model
@@ -48,12 +49,12 @@ def train(config_file: Path, data: Path, out: Path, progress: Progress = no_prog
     returns under "threshold" go on the card. roi_name: as for `folders.cases`. Started by torchrun it runs one process a
     device.
     told is also told of a case that lacks what a stage is trained on; one that no stage uses does not stand on the card.
-    The prepared cases lie in files below `out` until it ends (`stored`).
+    The prepared cases lie in files below `out` until it ends (`stored`); a refusal leaves no new, empty `out`.
     Raises PemmaError before a case is read for a network that can't be made, and before the first stage for all that a
     later one would miss in the cases. Of several processes the first one alone looks and refuses.
     """
     out = Path(out)
-    with _one_of_the_processes() as (rank, device):
+    with _one_of_the_processes() as (rank, device), folder_made(out) if rank == 0 else nullcontext():
         try:
             refs, selection = _prepare(Path(config_file), data, out, progress, validate is not None, roi_name,
                                        told) if rank == 0 else ([], [])
@@ -71,7 +72,6 @@ def _prepare(config_file: Path, data: Path, out: Path, progress: Progress, judge
     """Checks all that is given and stores the training cases below `out`; gives these, and the selection patients if `judged`."""
     config = read_config(config_file)
     _check_network(config, config_file.name)
-    out.mkdir(parents=True, exist_ok=True)
     refs, select_refs = _refs(config, data, roi_name)
     folder = out / stored.FOLDER
     if folder.exists():
