@@ -611,9 +611,16 @@ def test_mask_image_is_taken_as_it_is_or_resampled_in_place(shared, tmp_path):
     assert annotation.find(folder) == folder / "mask.nii.gz"
     label, warnings = annotation.read(folder / "mask.nii.gz", study)
     assert (array(label) == array(mask)).all() and warnings == ()
-    sitk.WriteImage(turned(mask) * 3, str(tmp_path / "turned.nii.gz"))
-    label, warnings = annotation.read(tmp_path / "turned.nii.gz", study)
-    assert (array(label) == array(mask)).all() and codes(warnings) == {"annotation-resampled"}
+    marked = np.argwhere(array(mask))[:, ::-1]
+    low, size = marked.min(0), np.ptp(marked, axis=0) + 1
+    cropped = sitk.ConstantPad(sitk.RegionOfInterest(mask, size.tolist(), low.tolist()), [0, 2, 0], [40, 0, 90], 0)
+    moved = sitk.Image(mask)
+    moved.SetOrigin(mask.TransformContinuousIndexToPhysicalPoint([0.2, 0, 0]))
+    otherwise = [(other, False) for other in (turned(mask) * 3, sitk.PermuteAxes(mask, (2, 0, 1)), cropped)]
+    for other, told in [*otherwise, (moved, True), (sitk.Expand(mask, [3] * 3, sitk.sitkNearestNeighbor), True)]:
+        sitk.WriteImage(other, str(tmp_path / "other.nii.gz"))
+        label, warnings = annotation.read(tmp_path / "other.nii.gz", study)
+        assert (array(label) == array(mask)).all() and codes(warnings) == ({"annotation-resampled"} if told else set())
 
 
 def test_a_mask_between_whose_voxels_others_lie_keeps_its_volume(tmp_path):

@@ -30,6 +30,8 @@ def read_mask(
 def put_on(mask: sitk.Image, grid: sitk.Image) -> tuple[sitk.Image, tuple[PemmaWarning, ...]]:
     """A mask (0, 1) as uint8 on `grid`: voxel for voxel where the grids agree, else linear and 0.5 or more.
 
+    That it was resampled is told unless each voxel's centre fell onto one of the grid's or outside.
+
     Raises PemmaError when marked voxels are there but none in the grid.
     """
     if same_grid(mask, grid):
@@ -43,7 +45,9 @@ def put_on(mask: sitk.Image, grid: sitk.Image) -> tuple[sitk.Image, tuple[PemmaW
             "the annotation lies outside the study's volume, or is finer than its voxels",
             "give the annotation of this study",
         )
-    told = (PemmaWarning("annotation-resampled", "the annotation has another grid than the study and was resampled"),)
+    told: tuple[PemmaWarning, ...] = ()
+    if not _same_centres(mask, grid):
+        told += (PemmaWarning("annotation-resampled", "the annotation has another grid than the study and was resampled"),)
     if _marked_ml(label) < 0.8 * marked:
         lost = f"{marked - _marked_ml(label):.1f} of {marked:.1f} ml of the annotation are lost on the study's grid"
         told += (PemmaWarning("annotation-cut", lost, "check that annotation and study belong together"),)
@@ -52,11 +56,25 @@ def put_on(mask: sitk.Image, grid: sitk.Image) -> tuple[sitk.Image, tuple[PemmaW
 
 def same_grid(a: sitk.Image, b: sitk.Image) -> bool:
     """Whether both images have their voxels in the same places."""
-    if a.GetSize() != b.GetSize():
-        return False
+    corners, points = _corners(a, b)
+    return a.GetSize() == b.GetSize() and bool(np.abs(points - corners).max() <= _SAME_VOXEL)
+
+
+def _same_centres(a: sitk.Image, b: sitk.Image) -> bool:
+    """Whether a has its voxels where b has or would have some: it may be flipped, permuted, padded or cropped."""
+    steps = [np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing() for image in (b, a)]
+    turn = np.round(np.linalg.solve(*steps))  # b's steps to one of a along each axis
+    corners, points = _corners(a, b)
+    whole = np.round(points[0]) + corners @ turn.T
+    one_each = all((np.abs(turn).sum(axis) == 1).all() for axis in (0, 1))
+    return one_each and bool(np.abs(points - whole).max() <= _SAME_VOXEL)
+
+
+def _corners(a: sitk.Image, b: sitk.Image) -> tuple[np.ndarray, np.ndarray]:
+    """Indices (8, 3) of a's outermost voxels, its first one first, and where b has these."""
     corners = np.array(np.meshgrid(*[(0, n - 1) for n in a.GetSize()], indexing="ij")).reshape(3, -1).T
     points = [b.TransformPhysicalPointToContinuousIndex(a.TransformIndexToPhysicalPoint(c.tolist())) for c in corners]
-    return bool(np.abs(np.array(points) - corners).max() <= _SAME_VOXEL)
+    return corners, np.array(points)
 
 
 def _padded(mask: sitk.Image) -> sitk.Image:
