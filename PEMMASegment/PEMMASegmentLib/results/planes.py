@@ -77,7 +77,7 @@ def views(study: PetCtStudy, segmentation: Segmentation, lesions: Sequence[Lesio
 
 
 def _target(study, segmentation, chosen: Lesion | None, numbers, boxes) -> tuple[float, ...]:
-    """LPS point of the planes: the hottest voxel of the hottest lesion; without PET in its widest slice, else the middle."""
+    """LPS point of the planes, in the hottest lesion at its hottest voxel; without PET in its widest slice, else the middle."""
     grid = segmentation.label
     if chosen is None:
         return grid.TransformContinuousIndexToPhysicalPoint([(n - 1) / 2 for n in grid.GetSize()])
@@ -86,12 +86,23 @@ def _target(study, segmentation, chosen: Lesion | None, numbers, boxes) -> tuple
     if chosen.suv_max is not None:
         voxels = lesion_pet_voxels(inside, box, grid, study.pet)
         suv = sitk.GetArrayViewFromImage(study.pet)[tuple(voxels.T)]
-        return study.pet.TransformIndexToPhysicalPoint(voxels[suv.argmax()][::-1].tolist())
+        return _nearest_inside(study.pet.TransformIndexToPhysicalPoint(voxels[suv.argmax()][::-1].tolist()), inside, box, grid)
     widest = np.count_nonzero(inside, axis=(1, 2)).argmax()
     pixels = np.argwhere(inside[widest])
     middle = pixels[np.linalg.norm(pixels - pixels.mean(0), axis=1).argmin()]
     index = np.array([widest, *middle]) + [part.start for part in box]
     return grid.TransformIndexToPhysicalPoint(index[::-1].tolist())
+
+
+def _nearest_inside(point: tuple[float, ...], inside: np.ndarray, box, grid: sitk.Image) -> tuple[float, ...]:
+    """The point, or the lesion's nearest voxel: the lesion may not reach the centre of a PET voxel that it half covers."""
+    start = np.array([part.start for part in box])
+    index = np.array(grid.TransformPhysicalPointToIndex(point))[::-1] - start
+    if np.all((index >= 0) & (index < inside.shape)) and inside[tuple(index)]:
+        return point
+    voxels = np.argwhere(inside)
+    away = np.linalg.norm((voxels - index) * grid.GetSpacing()[::-1], axis=1)
+    return grid.TransformIndexToPhysicalPoint((voxels[away.argmin()] + start)[::-1].tolist())
 
 
 def _body(image: sitk.Image, air: float) -> np.ndarray:
