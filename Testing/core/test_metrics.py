@@ -83,15 +83,34 @@ def test_surface_dice_of_two_balls_by_geometry():
     assert metrics.surface_dice(small, large, 3.0) == 0.0
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning:monai")
-@pytest.mark.parametrize("tolerance", [2.0, 5.0])
-def test_surface_dice_agrees_with_another_implementation(tolerance):
-    spacing, shape = (1.95, 1.95, 3.27), (40, 64, 64)
-    a, b = (ball(28, (65, 60, centre), spacing, shape) for centre in (58, 64))
+def surface_dice_of_monai(a: sitk.Image, b: sitk.Image, tolerance: float) -> float:
     one_hot = [torch.from_numpy(sitk.GetArrayFromImage(i).astype(np.float32))[None, None] for i in (a, b)]
     both = [torch.cat([1 - x, x], dim=1) for x in one_hot]
-    theirs = compute_surface_dice(*both, [tolerance], spacing=spacing[::-1], use_subvoxels=True).item()
-    assert metrics.surface_dice(a, b, tolerance) == pytest.approx(theirs, abs=0.02)
+    return compute_surface_dice(*both, [tolerance], spacing=a.GetSpacing()[::-1], use_subvoxels=True).item()
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning:monai")
+@pytest.mark.parametrize("tolerance", [2.0, 5.0])
+@pytest.mark.parametrize("spacing", [(1.95, 1.95, 3.27), (0.9, 0.9, 5.0), (2.5, 2.5, 1.0)])
+def test_surface_dice_of_balls_agrees_with_monai(spacing, tolerance):
+    shape = tuple(int(130 / step) for step in spacing[::-1])
+    a, b = (ball(28, (65, 60, centre), spacing, shape) for centre in (58, 64))
+    assert metrics.surface_dice(a, b, tolerance) == pytest.approx(surface_dice_of_monai(a, b, tolerance), abs=0.02)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning:monai")
+@pytest.mark.parametrize("patient", ["STS_008", "STS_042"])
+def test_surface_dice_of_real_tumours_agrees_with_monai(shared, patient):
+    """Against what a threshold finds in and around the contour, and against the contour moved and shrunk."""
+    mask, pet = (sitk.ReadImage(str(shared / "data" / "sts" / patient / f"{name}.nii.gz")) for name in ("mask", "pet"))
+    mask = sitk.Cast(mask > 0, sitk.sitkUInt8)
+    around = sitk.BinaryDilate(mask, [6] * 3)
+    moved = sitk.Resample(mask, sitk.TranslationTransform(3, (0, 0, 3.27)), sitk.sitkNearestNeighbor)
+    others = [sitk.Cast(sitk.Resample(pet, mask) >= 2.5, sitk.sitkUInt8) * around, sitk.BinaryErode(mask, [2] * 3), moved]
+    for other, closely in zip(others, (0.01, 0.035, 0.035), strict=True):
+        for tolerance in (2.0, 5.0):
+            theirs = surface_dice_of_monai(mask, other, tolerance)
+            assert metrics.surface_dice(mask, other, tolerance) == pytest.approx(theirs, abs=closely)
 
 
 masks = arrays(bool, (5, 6, 7))

@@ -29,8 +29,10 @@ def dice_of(a: np.ndarray, b: np.ndarray) -> float:
 def surface_dice(a: sitk.Image, b: sitk.Image, tolerance_mm: float) -> float:
     """Share of both surfaces, by area, that lies within `tolerance_mm` of the other, 0..1; both empty 1, one empty 0.
 
-    Nikolov et al., J Med Internet Res 2021;23(7):e26151. A surface lies at the corners whose eight voxels differ; the
-    image's faces count as surface where the label reaches them. Raises ValueError when the grids differ.
+    Nikolov et al., J Med Internet Res 2021;23(7):e26151: a surface lies at the corners whose eight voxels differ; the
+    image's faces count as surface where the label reaches them. DeepMind's surface-distance and MONAI with
+    `use_subvoxels` differ by 0.01 at most, 0.03 where one surface is the other moved by about the tolerance; counts of
+    voxels or of their faces differ by up to 0.3. Raises ValueError when the grids differ.
     """
     first, second = _pair(a, b)
     if not (first.any() and second.any()):
