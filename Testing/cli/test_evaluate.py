@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from PEMMASegmentLib import inference
 from PEMMASegmentLib.cli import main
 from PEMMASegmentLib.core.images import like, voxel_ml
 from PEMMASegmentLib.jobs.evaluating import compare, summary
@@ -77,6 +78,23 @@ def test_one_failing_is_told_and_left_out_of_the_mean(nifti, even, tmp_path, cap
     answer = json.loads(capsys.readouterr().out)
     assert [case["study"] for case in answer["cases"]] == ["STS_019"]
     assert [case["study"] for case in answer["failed"]] == [tmp_path.name]
+
+
+def test_what_is_refused_is_told_before_the_network_runs(patient, nifti, even, tmp_path, capsys, monkeypatch):
+    """A wrong structure or file, and a study that came before: counted twice it would pass for another patient."""
+    ran, segment = [], inference.segment
+    monkeypatch.setattr(inference, "segment", lambda study, *rest, **more: ran.append(study) or segment(study, *rest, **more))
+    more = ["--model", str(even), "--quiet"]
+    no_annotation = str(nifti / "ct.nii.gz"), str(nifti / "pet.nii.gz")
+    for wrong in (["--annotation-roi", "nosuch"], *(["--annotation", name] for name in no_annotation)):
+        assert main(["evaluate", str(patient), *wrong, *more]) == 1 and not ran, wrong
+    (tmp_path / "again").symlink_to(nifti, target_is_directory=True)
+    capsys.readouterr()
+    assert main(["evaluate", str(nifti), str(tmp_path / "again"), f"{nifti}/.", "--json", *more]) == 1 and len(ran) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert [case["study"] for case in answer["cases"]] == ["STS_019"] and answer["interval_95"] is None
+    failed = [(one["study"], one["error"]["code"]) for one in answer["failed"]]
+    assert failed == [("again", "case-known"), ("STS_019", "case-known")]
 
 
 def test_of_several_studies_each_warning_says_whose_it_is(even, tmp_path, capsys):

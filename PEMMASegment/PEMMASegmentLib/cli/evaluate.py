@@ -10,6 +10,7 @@ from . import options as shared
 from .terminal import Terminal, base_name, for_each, name_among, table
 
 if TYPE_CHECKING:
+    from ..jobs.reading import Apart
     from ..network.files import Model
 
 TITLES = {
@@ -33,9 +34,10 @@ def add_to(commands) -> None:
 def run(options: argparse.Namespace, terminal: Terminal) -> bool:
     shared.refuse_for_several(options)
     from ..jobs import evaluating, segmenting
+    from ..jobs.reading import Apart
 
-    model = segmenting.load_model(shared.typed(Segmenting, options))
-    cases, failed = for_each(options.studies, lambda study: evaluate_one(study, model, options, terminal), terminal)
+    model, apart = segmenting.load_model(shared.typed(Segmenting, options)), Apart()
+    cases, failed = for_each(options.studies, lambda study: evaluate_one(study, model, options, apart, terminal), terminal)
     if cases:
         answer = {**evaluating.summary(cases), "failed": failed}
         terminal.result(answer, in_words(answer))
@@ -44,13 +46,13 @@ def run(options: argparse.Namespace, terminal: Terminal) -> bool:
     return not failed
 
 
-def evaluate_one(study: Path, model: "Model", options: argparse.Namespace, terminal: Terminal) -> dict:
+def evaluate_one(study: Path, model: "Model", options: argparse.Namespace, apart: "Apart", terminal: Terminal) -> dict:
     """One row of the answer."""
     from ..jobs import evaluating
 
-    file, given = evaluating.annotation_of(study, options.annotation), shared.typed(Segmenting, options)
     with terminal.progress(base_name(study)) as progress:
-        figures, warnings = evaluating.evaluate(study, file, options.annotation_roi, model, given, progress)
+        figures, warnings = evaluating.evaluate(study, options.annotation, options.annotation_roi, model,
+                                                shared.typed(Segmenting, options), apart, progress)
     terminal.warnings(warnings, name_among(options.studies, study))
     return {"study": base_name(study), **figures, "warnings": [asdict(warning) for warning in warnings]}
 

@@ -14,7 +14,6 @@ from ..adaptation.blind import Blind
 from ..adaptation.identity import patient_id
 from ..adaptation.ledger import Ledger, own_ledger
 from ..adaptation.types import SiteCase
-from ..adaptation.volumes import contents_of
 from ..core import PemmaError, PemmaWarning, Progress
 from ..network.files import Model
 from ..study import annotation, scanner
@@ -22,7 +21,7 @@ from ..study.annotation.author import author_of_contour
 from ..study.types import PetCtStudy
 from .adding import no_proof, with_inputs
 from .options import Adapting, Reading, spelled
-from .reading import load_study
+from .reading import Apart, load_study
 from .words import base_name, name_among, warning_in_words
 
 #: The options that say something of one study.
@@ -40,14 +39,12 @@ def read(options: Adapting, progress: Progress, warn: Warn) -> Given:
     patients. It knows nothing of tries by another user or on another computer, nor once the user's folder was deleted.
     """
     cases, facts, ledger, told = [], [], own_ledger(), []
-    whose: dict[str, str] = {}  # hash of an image -> the study that has it
+    apart = Apart()
     for n, folder in enumerate(options.studies):
         progress(n / len(options.studies), f"reading study {n + 1} of {len(options.studies)}")
         with _told_of(folder, options):
             study, file, label, warnings = _annotated(folder, options)
-            contents = contents_of(study)
-            _refuse_known([whose[one] for one in contents if one in whose])
-        whose |= dict.fromkeys(contents, base_name(folder))
+            apart.take(study, base_name(folder))
         who = patient_id(study)
         if not who and len(options.studies) > 1:
             sentence = f"nobody says whose study {base_name(folder)} is: it counts as a patient of its own"
@@ -62,14 +59,6 @@ def read(options: Adapting, progress: Progress, warn: Warn) -> Given:
     if len(set(names)) < len(names):
         raise PemmaError("same-name", "two studies have folders of one name", "rename one of them")
     return cases, facts, ledger, told
-
-
-def _refuse_known(others: Sequence[str]) -> None:
-    """Refuses a study that has its CT or PET in common with others: as patients of their own they would pass for more people
-    than there are. As a case library does."""
-    if others:
-        raise PemmaError("case-known", f"the study has its CT or PET in common with {min(others)}: both are one study",
-                         "leave one of them out")
 
 
 def tell(case: str, warnings: Sequence[PemmaWarning], among: str, warn: Warn) -> list[dict[str, str]]:

@@ -9,38 +9,33 @@ from ..adaptation.installed import find_adapter
 from ..adapters import read_card
 from ..core import PemmaError, PemmaWarning, Progress, metrics
 from ..core.images import voxel_ml
+from ..core.progress import part
 from ..inference.region import voxels_inside
 from ..network.files import Model
-from ..study import annotation, nifti
+from ..study import annotation
 from ..study.annotation.author import author_of_contour
-from ..study.loading import quiet
-from ..study.scan import scan
 from ..study.types import PetCtStudy
 from .options import Segmenting
-from .segmenting import label_of_lesions, segment, warnings_of
-
-
-def annotation_of(study: Path, given: Path | None) -> Path | None:
-    """The file to compare with, told before the study is segmented, which takes minutes; None: the study can't be read.
-
-    Raises PemmaError "no-annotation" when there is nothing to compare with, "annotation-missing".
-    """
-    file = given or annotation.find(study)
-    if file is not None and not file.is_file():
-        raise PemmaError("annotation-missing", "the annotation file is not there", "check the path", file.name)
-    if file is None and study.is_dir():
-        if not nifti.is_nifti_study(study):
-            quiet(scan)(study, lambda *_: None)  # refuses what is no study at all
-        raise PemmaError("no-annotation", "the study has no RTSTRUCT, SEG or mask", "give one with --annotation FILE")
-    return file
+from .reading import Apart, load_study
+from .segmenting import LOADED, label_of_lesions, load_adapter, segment_study, warnings_of
+from .words import base_name
 
 
 def evaluate(
-    study: Path, file: Path | None, roi_name: str | None, model: Model, options: Segmenting, progress: Progress
+    folder: Path, given: Path | None, roi_name: str | None, model: Model, options: Segmenting, apart: Apart, progress: Progress
 ) -> tuple[dict, list[PemmaWarning]]:
-    """The figures of a study against the annotation in `file`, and what there is to warn of."""
-    done = segment(study, model, options, progress)
-    truth, told = annotation.read(file, done.study, roi_name=roi_name)
+    """The figures of a study against the given annotation or that in its folder, and what there is to warn of.
+
+    apart: the studies so far. What study or annotation is refused for is told before the network runs, which takes minutes.
+    """
+    adapter = load_adapter(options.adapter, model)
+    study = load_study(folder, options, options.need, part(progress, 0, LOADED))
+    file = given or annotation.find(folder)
+    if file is None:
+        raise PemmaError("no-annotation", "the study has no RTSTRUCT, SEG or mask", "give one with --annotation FILE")
+    truth, told = annotation.read(file, study, roi_name=roi_name)
+    apart.take(study, base_name(folder))
+    done = segment_study(lambda _: study, model, adapter, options, progress)
     figures = compare(label_of_lesions(done, options), truth)
     warnings = [*warnings_of(done), *told, *_outside(truth, options.roi), *_of_a_model(file, roi_name)]
     if done.segmentation.adapter:

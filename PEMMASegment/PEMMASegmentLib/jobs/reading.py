@@ -1,9 +1,10 @@
-"""A study as the options want it read, and what the loader sees in one."""
+"""A study as the options want it read, that none comes twice, and what the loader sees in one."""
 
 from dataclasses import fields, replace
 from pathlib import Path
 
 from .. import study
+from ..adaptation.volumes import contents_of
 from ..core import PemmaError, PemmaWarning, Progress
 from ..study.types import PetCtStudy, Typed
 from .options import Reading
@@ -15,6 +16,22 @@ def load_study(folder: Path, options: Reading, need: str | None, progress: Progr
     return study.load(
         folder, ct_series=options.ct_series, pet_series=options.pet_series, typed=typed, need=need, progress=progress
     )
+
+
+class Apart:
+    """The studies of one run, none of which may come twice: as patients of their own they would pass for more people than
+    there are. As a case library does."""
+
+    def __init__(self):
+        self._whose: dict[str, str] = {}  # hash of an image -> the study that has it
+
+    def take(self, study: PetCtStudy, name: str) -> None:
+        """Raises PemmaError "case-known" for a study that has its CT or PET in common with an earlier one."""
+        contents = contents_of(study)
+        if others := {self._whose[one] for one in contents if one in self._whose}:
+            raise PemmaError("case-known", f"the study has its CT or PET in common with {min(others)}: both are one study",
+                             "leave one of them out")
+        self._whose |= dict.fromkeys(contents, name)
 
 
 def inspect(folder: Path, options: Reading, progress: Progress) -> tuple[dict, tuple[PemmaWarning, ...]]:
