@@ -1,6 +1,7 @@
 """`segment`: the files of a result, several studies, refusals that leave nothing behind, cancelling."""
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -208,6 +209,28 @@ def test_a_refusal_leaves_no_stale_result(patient, even, tmp_path):
     shutil.copytree(kept, several / "STS_008")
     assert main(["segment", str(patient), str(broken), "--out", str(several), "--model", "nosuch", "--quiet"]) == 1
     assert names(several / "STS_008") == set()
+
+
+def test_a_full_disk_leaves_the_earlier_result_and_says_so(patient, even, tmp_path, monkeypatch, capsys):
+    """Whether it is too full to begin or only for the result: that was luck, and the second deleted the earlier one."""
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    out = tmp_path / "out"
+    command = ["segment", str(patient), "--out", str(out), "--model", str(even), "--quiet"]
+    assert main(command) == 0
+    before = {file: file.read_bytes() for file in out.iterdir()}
+    for place in ("core.folders.write_text", "results.write.write_preview"):
+        with monkeypatch.context() as change:
+            change.setattr(f"PEMMASegmentLib.{place}", full)
+            assert main(command) == 1
+        assert {file: file.read_bytes() for file in out.iterdir()} == before, place
+        [line] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+        assert "; the earlier result stays there [out] (free some space, " in line and line.endswith(" [cannot-write]")
+    monkeypatch.setattr("PEMMASegmentLib.results.write.write_preview", full)
+    assert main([*command[:3], str(tmp_path / "new"), *command[4:]]) == 1
+    assert "stays" not in capsys.readouterr().err and os.listdir(tmp_path) == ["out"]
 
 
 def test_an_earlier_result_held_open_stays_whole_and_the_refusal_names_it(tmp_path, monkeypatch):

@@ -54,13 +54,14 @@ def _check_results_in(out: Path) -> None:
 def nothing_stale(*places: Path) -> Iterator[None]:
     """What fails inside leaves no earlier result in these places: it would pass for the refused study's.
 
-    What the user stops leaves it as it is. One that can't be removed is named in the refusal.
+    What the user stops leaves it as it is, and so does a disk that takes no result ("cannot-write" says so), whether that is
+    seen before the run or after. One that can't be removed is named in the refusal.
     """
     try:
         yield
-    except Cancelled:
-        raise
     except Exception as error:
+        if isinstance(error, Cancelled) or isinstance(error, PemmaError) and error.code == "cannot-write":
+            raise
         left = [place.name for place in places if not results.drop(place)]
         if left and isinstance(error, PemmaError):
             stale = f"close the files of the earlier result in {', '.join(left)} in other programs: it is still there"

@@ -1,6 +1,7 @@
 """All files of a result, as a whole: `out` holds the old result or the new one, never half of one."""
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def write_all(
         return [out / name for name in names]
     except OSError as error:
         words = error.strerror or type(error).__name__
-        raise PemmaError("cannot-write", f"the results can't be written: {words}", _WAY_OUT, out.name) from error
+        raise _unwritable(out, f"the results can't be written: {words}") from error
 
 
 def check_out(out: Path) -> None:
@@ -58,7 +59,7 @@ def check_out(out: Path) -> None:
         sentence = f"the folder for the results holds something else ({foreign})"
         raise PemmaError("out-not-empty", sentence, "name a new or an empty folder", out.name)
     if not can_replace(out):
-        raise PemmaError("cannot-write", "the results can't be written there", _WAY_OUT, out.name)
+        raise _unwritable(out, "the results can't be written there")
 
 
 def drop(out: Path) -> bool:
@@ -76,7 +77,11 @@ def drop(out: Path) -> bool:
     return False
 
 
-_WAY_OUT = "free some space, close the files of an earlier result, or name a folder with --out that you may write to"
+def _unwritable(out: Path, sentence: str) -> PemmaError:
+    """The refusal of a place that is left as it is; an earlier result in it might pass for that of the refused study."""
+    stays = "; the earlier result stays there" if os.path.exists(out / RECORD) else ""
+    way_out = "free some space, close the files of an earlier result, or name a folder with --out that you may write to"
+    return PemmaError("cannot-write", sentence + stays, way_out, out.name)
 
 
 def _foreign(out: Path) -> str:
