@@ -28,7 +28,8 @@ def resumed(work: Path | None, key: str, base: Identity, train: Callable[[Checkp
     """What `train` gives, kept below `work` until the whole proof is done; None: it starts anew, as where what was kept is
     damaged.
 
-    Raises PemmaError "gpu-memory" where `train` needs more memory than the GPU has, else what `train` raises.
+    Raises PemmaError "gpu-memory" where `train` needs more memory than the GPU has, "adapter-not-finite" where it breaks, else
+    what `train` raises.
     """
     if work is None:
         with tempfile.TemporaryDirectory(prefix="pemma-adapt-") as folder:
@@ -45,6 +46,12 @@ def resumed(work: Path | None, key: str, base: Identity, train: Callable[[Checkp
     except torch.OutOfMemoryError as error:
         raise PemmaError("gpu-memory", "the GPU has too little memory for this training",
                          "close other programs that use the GPU, or train on the CPU (--device cpu)") from error
+    except PemmaError as error:
+        if error.code != "not-finite":
+            raise
+        checkpoint.file.unlink(missing_ok=True)  # it would break again
+        way_out = "train it again with another --seed, or with --effort quick"
+        raise PemmaError("adapter-not-finite", error.sentence, way_out) from error
     try:
         card = adapters.save(folder, fitted.tensors, fitted.card)
     finally:  # a training that broke must not be gone on with

@@ -174,7 +174,6 @@ def check(folder: Path) -> ModelCard:
 
 def load_model(folder: Path) -> Model:
     """Checks the folder's hash, builds the network and loads its weights in float32."""
-    import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -185,9 +184,8 @@ def load_model(folder: Path) -> Model:
         tensors = load_file(as_utf8(Path(folder) / WEIGHTS))
     except SafetensorError as error:
         raise PemmaError("model-damaged", f"the weights can't be read: {error}", _WAY_OUT, WEIGHTS) from error
-    bad = [name for name, t in tensors.items() if not torch.isfinite(t).all()]
-    if bad:
-        raise PemmaError("model-weights", f"the weights hold numbers that are not finite ({bad[0]})", _WAY_OUT, WEIGHTS)
+    if bad := _not_finite(tensors):
+        raise PemmaError("model-weights", f"the weights hold numbers that are not finite ({bad})", _WAY_OUT, WEIGHTS)
     net = Pemma(card.architecture)
     fits = {name: t.shape for name, t in net.state_dict().items()}
     wrong = sorted(set(fits) ^ set(tensors)) or [n for n, t in tensors.items() if t.shape != fits[n]]
@@ -199,19 +197,30 @@ def load_model(folder: Path) -> Model:
 
 
 def save_model(folder: Path, net: Any, card: ModelCard, readme: str, dtype: Any = None) -> ModelCard:
-    """Writes a model folder; weights as `dtype` (float32 when None). Returns the card with the weights' hash."""
+    """Writes a model folder; weights as `dtype` (float32 when None). Returns the card with the weights' hash.
+
+    Raises PemmaError "not-finite", before anything is written, for weights that are not, or are too large for `dtype`.
+    """
     from dataclasses import replace
 
     from safetensors.torch import save_file
 
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: t.detach().cpu().to(dtype or t.dtype).contiguous() for name, t in net.state_dict().items()}
+    if bad := _not_finite(tensors):
+        raise PemmaError("not-finite", f"the trained weights hold numbers that are not finite, or too large to store ({bad})",
+                         "begin anew with lower rates or another seed, in another --out")
+    folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / WEIGHTS, lambda path: save_file(tensors, str(path)))
     card = replace(card, sha256=sha256_of(folder / WEIGHTS))
     write_text(folder / CARD, json.dumps({"schema": SCHEMA, "library": __version__, **asdict(card)}, indent=1) + "\n")
     write_text(folder / "README.md", readme)
     return card
+
+
+def _not_finite(tensors: dict[str, Any]) -> str:
+    """The name of a tensor that holds NaN or infinity, "" where none does."""
+    return next((name for name, t in tensors.items() if not t.isfinite().all()), "")
 
 
 def _card(raw: dict) -> ModelCard:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from .. import __version__
-from ..core import Progress, no_progress
+from ..core import PemmaError, Progress, no_progress
 from ..network.pemma import CT, Pemma, added_parameters, clamp_gates
 from ..network.precision import cpu_precision
 from .augment import Augmentation
@@ -26,6 +26,7 @@ from .state import append_record, load_state, save_state
 from .windows import TrainingCase, batch, draw
 
 _CHECKPOINT_SECONDS = 120.0
+_PATIENCE = 5  # steps without a finite gradient, one after the other, until the training is given up
 _SMOOTH = 50.0  # voxels added to both sides of the Dice
 
 
@@ -93,6 +94,8 @@ def optimise(net: Pemma, chosen: dict[str, nn.Parameter], groups: Iterable[dict]
 
     windows(step) -> inputs and label of that step, told(steps done, loss) after each, which may raise to stop; saved(record)
     after each checkpoint. Goes on from the checkpoint when there is one. At the end `chosen` holds the averaged weights.
+    A step whose gradient is not finite is passed over, in all processes alike, and counted in the record. Raises PemmaError
+    "not-finite" where that goes on, or is the last one, or where weights are not finite; the checkpoint from before stays.
     """
     optimizer = torch.optim.AdamW(groups)
     average = {name: p.detach().clone() for name, p in chosen.items()}
@@ -101,6 +104,7 @@ def optimise(net: Pemma, chosen: dict[str, nn.Parameter], groups: Iterable[dict]
     loss_of = loss_function()
     rates = [group["lr"] for group in optimizer.param_groups]
     started, saved_at, losses = time.process_time() - spent, time.monotonic(), []
+    skipped = in_a_row = 0
     net.train()
     for step in range(first, stage.steps):
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
@@ -111,21 +115,35 @@ def optimise(net: Pemma, chosen: dict[str, nn.Parameter], groups: Iterable[dict]
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         _average_gradients(chosen, world)
-        nn.utils.clip_grad_norm_(chosen.values(), 1.0)
-        optimizer.step()
-        clamp_gates(net)
-        _update(average, chosen, min(stage.average, (1 + step) / (10 + step)))
-        losses.append(float(loss.detach()))
-        if rank == 0 and (time.monotonic() - saved_at > checkpoint.seconds or step + 1 == stage.steps):
+        if torch.isfinite(nn.utils.clip_grad_norm_(chosen.values(), 1.0)):
+            in_a_row = 0
+            optimizer.step()
+            clamp_gates(net)
+            _update(average, chosen, min(stage.average, (1 + step) / (10 + step)))
+            losses.append(float(loss.detach()))
+        else:
+            skipped, in_a_row = skipped + 1, in_a_row + 1
+            if in_a_row == _PATIENCE or step + 1 == stage.steps:  # at the end nothing shows that it was that step alone
+                raise _not_finite(step, stage)
+        due = time.monotonic() - saved_at > checkpoint.seconds or step + 1 == stage.steps
+        if rank == 0 and due and not in_a_row:
+            if not all(torch.isfinite(t).all() for t in (*chosen.values(), *average.values())):
+                raise _not_finite(step, stage)
             spent = time.process_time() - started
             save_state(checkpoint.file, step + 1, spent, checkpoint.key, net, average, optimizer)
-            saved({"step": step + 1, "loss": float(np.mean(losses)), "cpu_seconds": spent})
-            saved_at, losses = time.monotonic(), []
+            saved({"step": step + 1, "loss": float(np.mean(losses)), "cpu_seconds": spent}
+                  | ({"skipped": skipped} if skipped else {}))
+            saved_at, losses, skipped = time.monotonic(), [], 0
         told(step + 1, float(loss.detach()))
     with torch.no_grad():
         for name, parameter in chosen.items():
             parameter.copy_(average[name])
     return spent
+
+
+def _not_finite(step: int, stage: Stage) -> PemmaError:
+    return PemmaError("not-finite", f"the training has broken: by step {step + 1} of {stage.steps} its numbers are not finite",
+                      "begin anew with lower rates or another seed, in another --out")
 
 
 def _place() -> tuple[int, int]:
