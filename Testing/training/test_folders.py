@@ -75,6 +75,21 @@ def test_nnunet_cases_equal_the_nifti_ones(nnunet_folder, nifti_folder):
         assert np.abs(array(study.pet) - on_ct).max() < 1e-4
 
 
+@pytest.mark.parametrize(("patient", "dates"), [
+    ("fdg_0011f3deaf", ("03-23-2003-NA-PET-CT Ganzkoerper  primaer mit KM-10445", "05-06-2004-NA-Unspecified CT ABDOMEN-95034")),
+    ("psma_95b833d65be26d2f", ("2018-04-23", "2019-01-02"))])
+def test_the_studies_of_a_patient_are_known_by_their_dates(tmp_path, patient, dates):
+    """As autoPET names them, and no image is read for it."""
+    names = [f"{patient}_{date}" for date in dates]
+    files = [f"nn/imagesTr/{name}_0000.nii.gz" for name in names] + [f"nn/labelsTr/{name}.nii.gz" for name in names]
+    for file in (*files, *(f"nifti/{name}/{image}.nii.gz" for name in names for image in ("ct", "mask"))):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).touch()
+    describe(tmp_path / "nn", {"0": "CT", "1": "PET"})
+    for folder in ("nn", "nifti"):
+        assert [(case.name, case.patient) for case in cases(tmp_path / folder)] == [(name, patient) for name in names]
+
+
 def test_nnunet_channels_are_known_by_name_and_pet_may_be_missing(nnunet_folder):
     describe(nnunet_folder, {"0": "CT", "1": "CT"})  # autoPET III normalises the PET as if it were a CT
     (nnunet_folder / "imagesTr/STS_008_2001-01-31_0001.nii.gz").unlink()

@@ -21,7 +21,8 @@ _LAYOUTS = (
 )
 #: Beginnings of the SOP classes of radiotherapy (RTSTRUCT, plans, doses) and of SEG.
 _DRAWN = ("1.2.840.10008.5.1.4.1.1.481.", "1.2.840.10008.5.1.4.1.1.66.")
-_DATE = re.compile(r"_(\d{4}-\d{2}-\d{2}|\d{2}-\d{2}-\d{4})$")  # autoPET names its scans patient_date
+#: The end of a name patient_date, as autoPET has them; after its older dates comes what was examined.
+_DATE = re.compile(r"(?<=.)_(\d{4}-\d{2}-\d{2}|\d{2}-\d{2}-\d{4})(-.*)?$")
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,17 @@ class CaseRef:
     name: str
     patient: str
     read: Callable[[], tuple[PetCtStudy, sitk.Image]]
+
+    def refused(self, error: PemmaError, group: str) -> PemmaError:
+        """The refusal of what was read, with the case's name and a way out for a training, which has few of the options.
+
+        group: of the split, whose patient it is.
+        """
+        way_out = f"mend the study, or take the patient out of the split's `{group}`"
+        if "--annotation-roi" in error.way_out:
+            way_out = error.way_out
+        place = ": ".join(dict.fromkeys(filter(None, (self.name, error.place))))
+        return PemmaError(error.code, error.sentence, way_out, place)
 
 
 def cases(folder: Path, *, roi_name: str | None = None) -> list[CaseRef]:
@@ -73,7 +85,7 @@ def _case_folders(folder: Path, roi_name: str | None) -> list[CaseRef]:
 
 def _nifti_cases(folders: list[Path], roi_name: str | None) -> list[CaseRef]:
     _refuse_unlabelled([f.name for f in folders if not (f / nifti.MASK_FILE).is_file()], nifti.MASK_FILE)
-    return [CaseRef(f.name, f.name, partial(_read_files, partial(nifti.load, f), f / nifti.MASK_FILE, roi_name))
+    return [CaseRef(f.name, _patient_of(f.name), partial(_read_files, partial(nifti.load, f), f / nifti.MASK_FILE, roi_name))
             for f in folders]
 
 
@@ -84,9 +96,14 @@ def _dicom_cases(patients: dict[Path, str], roi_name: str | None) -> list[CaseRe
     first: dict[str, str] = {}
     found = []
     for f, patient in patients.items():
-        name = first.setdefault(patient or f.name, f.name)
+        name = first.setdefault(patient or _patient_of(f.name), f.name)
         found.append(CaseRef(f.name, name, partial(_read_dicom, f, annotations[f], roi_name)))
     return found
+
+
+def _patient_of(case: str) -> str:
+    """The patient of a case that only its name tells: the name without a date at its end."""
+    return _DATE.sub("", case)
 
 
 def _refuse_unlabelled(names: list[str], what: str) -> None:
@@ -149,7 +166,7 @@ def _nnunet_case(folder: Path, name: str, ending: str, ct: int | None, pet: int 
         sentence = f"case {name} has neither CT nor PET in imagesTr"
         raise PemmaError("data-image-missing", sentence, "add one or take the case out")
     load = partial(nifti.from_files, *there)
-    return CaseRef(name, _DATE.sub("", name), partial(read, load, folder / "labelsTr" / f"{name}{ending}"))
+    return CaseRef(name, _patient_of(name), partial(read, load, folder / "labelsTr" / f"{name}{ending}"))
 
 
 def _misnamed(file: str, ending: str, ct: int | None, pet: int | None) -> PemmaError:
