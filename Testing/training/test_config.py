@@ -6,6 +6,7 @@ from math import nan
 import pytest
 
 from PEMMASegmentLib.core import PemmaError
+from PEMMASegmentLib.core.resources import resources
 from PEMMASegmentLib.network.files import read_card
 from PEMMASegmentLib.training.config import read_config
 
@@ -59,6 +60,32 @@ def test_a_split_holds_lists_of_names(tmp_path):
         (tmp_path / "split.json").write_text(json.dumps(split))
         with pytest.raises(PemmaError, match=f"'{list(split)[-1]}' of the split is no list of patients' names"):
             read_config(config)
+
+
+def test_a_patient_is_in_one_group_of_the_split(tmp_path):
+    config = write_config(tmp_path)
+    for split in ({"train": ["a"], "site": ["a"]}, {"train": ["a"], "select": ["b"], "demo": ["b"]},
+                  {"train": ["a"], "site": ["c"], "demo": ["c"]}):
+        (tmp_path / "split.json").write_text(json.dumps(split))
+        one, other = list(split)[-2:]
+        with pytest.raises(PemmaError, match=f"is among both {one} and {other} of the split"):
+            read_config(config)
+
+
+def test_misspelt_keys_are_refused_and_notes_on_the_split_are_not(tmp_path):
+    assert "unknown keys ['foregound', 'seeds']" in refusal(tmp_path, foregound=0.1, seeds=5)
+    config = write_config(tmp_path)
+    (tmp_path / "split.json").write_text(json.dumps({"train": ["a"], "selct": ["c"]}))
+    with pytest.raises(PemmaError, match="unknown groups .'selct'. in the split, which may have train, select, site, demo"):
+        read_config(config)
+    (tmp_path / "split.json").write_text(json.dumps({"train": ["a"], "rule": "the first"}))
+    assert read_config(config).split["rule"] == "the first"
+    assert read_config(resources() / "Models/sts-starter/train.json").name == "sts-starter"
+
+
+@pytest.mark.parametrize("name", ["Mein Modell", "", "a/b", "..", "con", None])
+def test_a_name_that_no_model_can_be_imported_under_is_refused(tmp_path, name):
+    assert "can't name a model" in refusal(tmp_path, name=name)
 
 
 def test_files_saved_with_a_byte_order_mark_are_read(tmp_path):

@@ -154,6 +154,7 @@ def test_the_key_of_a_run_holds_all_that_makes_its_weights(trained, monkeypatch)
               key(cases=(replace(one, label=one.label.reshape(5, 4, 6)), two)), key(world=2), key((longer,)),
               key((ct, pet)), key((longer, pet))]
     same = key(cases=(replace(one, ct=one.ct.clone()), two))
+    config = replace(config, name="other", version="2", region="another", labels=(replace(config.labels[0], name="Tumour"),))
     assert same == key() and len({key(), *others}) == len(others) + 1
     monkeypatch.setattr("PEMMASegmentLib.training.loop.__version__", "0")
     assert key() != same

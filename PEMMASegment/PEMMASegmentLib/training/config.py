@@ -2,16 +2,19 @@
 
 import json
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from ..core import PemmaError
+from ..core.folders import is_plain_name
 from ..network.architecture import Architecture, Preprocessing
 from ..network.files import Label, from_json, why
 from ..network.numbers import COUNT, NOT_NEGATIVE, POSITIVE, SEED, SHARE, SHARE_ABOVE_0, check_numbers
 
 #: The groups of patients that a split may name; only the first two are read here, the others stand on the model's card.
 GROUPS = ("train", "select", "site", "demo")
+_KEYS = {"name", "version", "split", "seed", "foreground", "architecture", "preprocessing", "stages", "labels", "region"}
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def read_config(file: Path) -> Config:
     try:
         raw = _json(file)
         split = _json(file.parent / raw["split"])
-        _check(raw["stages"], raw["labels"], split)
+        _check(raw, split)
         return Config(
             name=str(raw["name"]),
             version=str(raw["version"]),
@@ -101,19 +104,30 @@ def _json(file: Path) -> Any:
     return json.loads(file.read_text("utf-8-sig"))
 
 
-def _check(stages: list[dict], labels: list[dict], split: dict) -> None:
+def _check(raw: dict, split: dict) -> None:
     """Raises ValueError for what would only be noticed hours later, or never."""
-    names = [stage["name"] for stage in stages]
+    if unknown := set(raw) - _KEYS:
+        raise ValueError(f"unknown keys {sorted(unknown)}")
+    if not (isinstance(raw["name"], str) and is_plain_name(raw["name"])):
+        raise ValueError(f"{raw['name']!r} can't name a model: use letters, digits, dot, dash, plus and underscore")
+    names = [stage["name"] for stage in raw["stages"]]
     if names[:1] != ["ct"] or not set(names) <= {"ct", "pet"}:
         raise ValueError(f"the stages are called {names}: the first must be 'ct', each later one 'ct' or 'pet'")
-    if len(labels) != 1:
-        raise ValueError(f"{len(labels)} labels: this version tells a single one from the background, so 1")
+    if len(raw["labels"]) != 1:
+        raise ValueError(f"{len(raw['labels'])} labels: this version tells a single one from the background, so 1")
+    _check_split(split)
+
+
+def _check_split(split: dict) -> None:
+    """Raises ValueError unless each patient is in one group; what is no list may be a note on the split."""
     if "train" not in split:
         raise ValueError("the file under 'split' names no patients to 'train' with")
+    if unknown := [key for key, value in split.items() if key not in GROUPS and isinstance(value, list)]:
+        raise ValueError(f"unknown groups {sorted(unknown)} in the split, which may have {', '.join(GROUPS)}")
     for group in GROUPS:
         names = split.get(group, [])
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ValueError(f"{group!r} of the split is no list of patients' names")
-    both = set(split["train"]) & set(split.get("select", ()))
-    if both:
-        raise ValueError(f"{min(both)} is among both train and select of the split")
+    for one, other in combinations(GROUPS, 2):
+        if both := set(split.get(one, ())) & set(split.get(other, ())):
+            raise ValueError(f"{min(both)} is among both {one} and {other} of the split")

@@ -223,7 +223,8 @@ def _key(config: Config, stages: tuple[Stage, ...], cases: list[TrainingCase], w
     cases: what this stage sees, voxels and contours too, since a contour may be mended under the name it had.
     """
     known = asdict(config) | {"stages": [asdict(stage) for stage in stages], "library": __version__, "processes": world}
-    del known["select"], known["split"]  # no weight depends on them: of the split it is `train` that does
+    for name in ("name", "version", "labels", "region", "select", "split"):
+        del known[name]  # no weight depends on them: of the split it is `train` that does
     digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode())
     for case in cases:
         voxels = {name: getattr(case, name) for name in ("ct", "pet", "label") if getattr(case, name) is not None}
