@@ -60,6 +60,20 @@ def test_of_several_structures_the_one_that_is_named_is_learnt(patient, tmp_path
     assert "[annotation-several]" in said and "--annotation FILE" not in said
 
 
+def test_of_a_bundled_models_name_is_told_and_it_can_be_changed_when_the_run_is_done(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("PEMMA_SEGMENT_HOME", str(tmp_path / "home"))
+    write_case(tmp_path / "data" / "a", 0)
+    for name in ("sts-starter", "mine"):
+        config = write_config(tmp_path / "run", steps=(1, 1), name=name)
+        (config.parent / "split.json").write_text(json.dumps({"train": ["a"]}))
+        assert main(["train", "--config", str(config), "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out")]) == 0
+        told = "train.json: warning: a bundled model is called sts-starter" in capsys.readouterr().err
+        assert told == (name == "sts-starter")
+        assert main(["models", "import", str(tmp_path / "out" / "model")]) == int(told)
+    log = (tmp_path / "out" / "log.jsonl").read_text("utf-8")
+    assert len(log.splitlines()) == 2  # one line a stage: nothing was trained again
+
+
 def test_a_selection_patient_without_tumour_is_judged_uncut_and_told_of_once(tmp_path, capsys):
     data, config = tmp_path / "data", write_config(tmp_path / "run", steps=(1, 1))
     (config.parent / "split.json").write_text(json.dumps({"train": ["a"], "select": ["b", "healthy"]}))

@@ -11,7 +11,7 @@ from PEMMASegmentLib.core import PemmaError
 from PEMMASegmentLib.network.files import read_card
 from PEMMASegmentLib.training import train
 
-from .tiny import ARCHITECTURE, write_config
+from .tiny import ARCHITECTURE, write_case, write_config
 
 
 def test_missing_patients_are_refused(data, tmp_path):
@@ -38,6 +38,58 @@ def test_of_folders_with_one_patient_id_is_said_as_which_patient_they_count(unpa
         assert "name visit1 alone in the split" in refused.value.way_out and "STS_008" not in str(refused.value)
 
 
+def test_of_studies_that_differ_in_their_date_is_said_as_which_patient_they_count(data, tmp_path):
+    for name, date in (("a", "2020-01-01"), ("b", "2021-01-01")):
+        shutil.copytree(data / name, tmp_path / "data" / f"p1_{date}")
+    config = write_config(tmp_path / "run")
+    (config.parent / "split.json").write_text(json.dumps({"train": ["p1_2020-01-01"], "select": ["p1_2021-01-01"]}))
+    with pytest.raises(PemmaError, match="a case of the patient p1 .all cases: p1_2020-01-01, p1_2021-01-01.") as refused:
+        train(config, tmp_path / "data", tmp_path / "out")
+    assert "name p1 alone" in refused.value.way_out and "a date at the end" in refused.value.way_out
+
+
+@pytest.mark.parametrize("image", ["ct", "pet"])
+def test_a_selection_patient_with_an_image_of_a_training_case_is_refused(data, tmp_path, image):
+    """Under another name and with another origin, as after a second pseudonymisation."""
+    for name in ("a", "c"):
+        shutil.copytree(data / name, tmp_path / "data" / name)
+    same = sitk.ReadImage(str(data / "a" / f"{image}.nii.gz"))
+    same.SetOrigin([x + 1e-3 for x in same.GetOrigin()])
+    sitk.WriteImage(same, str(tmp_path / f"data/c/{image}.nii.gz"))
+    config = write_config(tmp_path / "run", steps=(1, 1))
+    (config.parent / "split.json").write_text(json.dumps({"train": ["a"], "select": ["c"]}))
+    with pytest.raises(PemmaError, match=r"has an image of the training case a \[c\]") as refused:
+        train(config, tmp_path / "data", tmp_path / "out", validate=lambda *_: {"threshold": {}})
+    assert refused.value.code == "select-trained" and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("spoil", "sentence"), [
+    (lambda case: (case / "ct.nii.gz").write_bytes((case / "ct.nii.gz").read_bytes()[:900]), "can't be read .{}: ct.nii.gz"),
+    (lambda case: marks(case, sitk.Cast(marks(case), sitk.sitkInt16) - 1), "negative values or NaN .{}: mask.nii.gz")])
+@pytest.mark.parametrize("group", ["train", "select"])
+def test_a_case_that_is_refused_is_named_with_a_way_out_that_a_training_has(data, tmp_path, spoil, sentence, group):
+    for name in ("a", "b", "c"):
+        shutil.copytree(data / name, tmp_path / "data" / name)
+    bad = {"train": "b", "select": "c"}[group]
+    spoil(tmp_path / "data" / bad)
+    config = write_config(tmp_path / "run", steps=(1, 1))
+    with pytest.raises(PemmaError, match=sentence.format(bad)) as refused:
+        train(config, tmp_path / "data", tmp_path / "out", validate=lambda *_: {"threshold": {}})
+    assert refused.value.way_out == f"mend the study, or take the patient out of the split's `{group}`"
+
+
+def test_slips_of_the_split_are_told_of(data, tmp_path):
+    for name, seed in (("STS_008", 0), ("sts_008", 1)):
+        write_case(tmp_path / "data" / name, seed)
+    config = write_config(tmp_path / "run", stages=[{"name": "ct", "steps": 1}])
+    (config.parent / "split.json").write_text(json.dumps({"train": ["STS_008"], "demo": ["sts_008"], "site": ["nobody", "x"]}))
+    said = {}
+    train(config, tmp_path / "data", tmp_path / "out", told=lambda name, warnings: said.update({name: warnings}))
+    assert [warning.sentence for warning in said["train.json"]] == [
+        "2 patients of the split are not in the data folder: nobody, x",
+        "STS_008 of train and sts_008 of demo count as two patients"]
+
+
 def test_an_architecture_that_no_network_can_be_made_of_is_refused_before_a_case_is_read(tmp_path):
     config = write_config(tmp_path, architecture=ARCHITECTURE | {"rank": 10**20})
     with pytest.raises(PemmaError, match="no network can be made") as refused:
@@ -58,7 +110,7 @@ def test_cases_that_lack_an_image_are_told_of_and_stand_on_the_card_only_when_us
     stages = [{"name": name, "steps": 1} for name in ("ct", "ct", "pet")]
     config = write_config(tmp_path / "run", stages=stages)
     (config.parent / "split.json").write_text(json.dumps({"train": ["a", "b", "c"], "select": ["a2"], "site": ["d"]}))
-    shutil.copytree(data / "a", tmp_path / "data/a2")
+    write_case(tmp_path / "data/a2", 3)
     said, layouts = {}, []
 
     def judged(net, *_):
@@ -69,7 +121,7 @@ def test_cases_that_lack_an_image_are_told_of_and_stand_on_the_card_only_when_us
 
     out = train(config, tmp_path / "data", tmp_path / "out", validate=judged,
                 told=lambda name, warnings: said.update({name: [w.sentence for w in warnings if w.code == "train-unused"]}))
-    assert said == {"a": [], "a2": [], "b": ["not used by stage pet: the case has no PET"],
+    assert said == {"train.json": [], "a": [], "a2": [], "b": ["not used by stage pet: the case has no PET"],
                     "c": ["not used by stages ct and pet: the case has no CT"]}
     card = read_card(out)
     assert card.provenance["split"] == {"train": ["a", "b"], "select": ["a2"], "site": ["d"]}

@@ -1,8 +1,7 @@
 """A case's images on disk: compressed NIfTI for every viewer, the geometry to the last bit beside it."""
 
-import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,7 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..core.files import as_utf8, sha256_of, write_atomically
-from ..core.images import save
+from ..core.images import hash_of, hashes_of_voxels, save, varies
 from ..study.nifti import CT_FILE, MASK_FILE, PET_FILE
 from ..study.types import PetCtStudy
 from .cards import Volume, damaged
@@ -23,7 +22,7 @@ _ROUNDED = 1e-3  # by which NIfTI's float32 may differ, mm
 
 def content_of(image: sitk.Image) -> str:
     """sha256 of voxels and geometry to 0.1 um: the same for an image that was stored with its geometry in float64."""
-    return _hash((*image.GetSize(), *image.GetSpacing(), *image.GetOrigin(), *image.GetDirection()), image)
+    return hash_of((*image.GetSize(), *image.GetSpacing(), *image.GetOrigin(), *image.GetDirection()), image)
 
 
 def are_of(stored: Mapping[str, Volume], study: PetCtStudy) -> bool:
@@ -39,26 +38,14 @@ def contents_of(study: PetCtStudy) -> set[str]:
     NIfTI leaves as they are.
     """
     images = [image for image in (study.ct, study.pet) if image is not None]
-    return {content_of(image) for image in images} | {_hash(image.GetSize(), image) for image in images if _tells(image)}
+    return {content_of(image) for image in images} | hashes_of_voxels(*images)
 
 
 def _is_of(volume: Volume, image: sitk.Image) -> bool:
     """Without reading the file: the card's hash is that of these voxels with the card's geometry."""
     geometry = (*volume.size, *volume.spacing_mm, *volume.origin_mm, *volume.direction)
-    same = volume.size == image.GetSize() and volume.content == _hash(geometry, image)
-    return same and (_tells(image) or volume.content == content_of(image))
-
-
-def _hash(geometry: Sequence[float], image: sitk.Image) -> str:
-    digest = hashlib.sha256((np.round(geometry, 4) + 0.0).tobytes())  # + 0.0: no negative zeros
-    digest.update(sitk.GetArrayViewFromImage(image))
-    return digest.hexdigest()
-
-
-def _tells(image: sitk.Image) -> bool:
-    """Whether the voxels tell whose image it is: empty ones are all alike."""
-    voxels = sitk.GetArrayViewFromImage(image)
-    return bool(voxels.min() != voxels.max())
+    same = volume.size == image.GetSize() and volume.content == hash_of(geometry, image)
+    return same and (varies(image) or volume.content == content_of(image))
 
 
 def write(name: str, image: sitk.Image, folder: Path) -> Volume:

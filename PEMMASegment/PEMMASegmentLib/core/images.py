@@ -1,6 +1,8 @@
 """Small helpers on `SimpleITK.Image`: arrays in and out, files, resampling to another image's grid, boxes in millimetres."""
 
 import errno
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +53,24 @@ def voxel_ml(image: sitk.Image) -> float:
 def voxels_in(ml: float, image: sitk.Image) -> int:
     """The fewest voxels of an image that make up this many millilitres."""
     return int(np.ceil(ml / voxel_ml(image) - 1e-9))  # 0.5 ml of voxels of 0.1 ml are 5, whatever floating point says
+
+
+def hash_of(geometry: Sequence[float], image: sitk.Image) -> str:
+    """sha256 of the voxels and of numbers of the geometry to 0.0001."""
+    digest = hashlib.sha256((np.round(geometry, 4) + 0.0).tobytes())  # + 0.0: no negative zeros
+    digest.update(sitk.GetArrayViewFromImage(image))
+    return digest.hexdigest()
+
+
+def varies(image: sitk.Image) -> bool:
+    """Whether the voxels tell whose image it is: empty ones are all alike."""
+    voxels = sitk.GetArrayViewFromImage(image)
+    return bool(voxels.min() != voxels.max())
+
+
+def hashes_of_voxels(*images: sitk.Image | None) -> set[str]:
+    """`hash_of` size and voxels, which NIfTI leaves as they are, of each image that is there and `varies`."""
+    return {hash_of(image.GetSize(), image) for image in images if image is not None and varies(image)}
 
 
 def save(image: sitk.Image, path: Path, compressed: bool = True) -> None:

@@ -66,10 +66,10 @@ def _in_turn(model: Model, selection: Selection, inputs: str, seed: int) -> Iter
             if tumour:
                 yield _dice_of_a_cut(model, *cut_study(*pair, np.random.default_rng([seed, n])), inputs)
         except PemmaError as error:
-            way_out = "mend the study, or take the patient out of the split's `select`"
             if error.code == "not-finite":
                 way_out = "begin anew with lower rates, in another --out"
-            raise PemmaError(error.code, error.sentence, way_out, ref.name) from error
+                raise PemmaError(error.code, error.sentence, way_out, ref.name) from error
+            raise ref.refused(error, "select") from error
 
 
 def _dice_of_a_cut(model: Model, study: PetCtStudy, label: sitk.Image, inputs: str) -> list[float]:

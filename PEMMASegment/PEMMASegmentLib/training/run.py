@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ import torch.distributed as dist
 from .. import __version__
 from ..core import Cancelled, PemmaError, PemmaWarning, Progress, no_progress
 from ..core.files import folder_made
+from ..core.images import hashes_of_voxels
 from ..core.progress import part
 from ..core.types import INPUTS
-from ..network.files import ModelCard, Region, save_model
+from ..network.files import ModelCard, Region, bundled, save_model
 from ..network.pemma import Pemma
 from ..network.preprocess import longest_mm
 from ..study.types import PetCtStudy
@@ -33,7 +35,7 @@ from .windows import TrainingCase, to_case
 #: The other processes wait while the first one reads the cases, or judges a stage; torch's own limit is 10 minutes.
 _WAIT = timedelta(hours=24)
 
-#: Is told a case's name and the warnings of its study and annotation, once a case.
+#: Is told a case's name and the warnings of its study and annotation, once a case; those of the whole run with its file's.
 Told = Callable[[str, tuple[PemmaWarning, ...]], None]
 
 #: The cases of the selection patients, each with whether its annotation marks a tumour.
@@ -72,14 +74,17 @@ def _prepare(config_file: Path, data: Path, out: Path, progress: Progress, judge
     """Checks all that is given and stores the training cases below `out`; gives these, and the selection patients if `judged`."""
     config = read_config(config_file)
     _check_network(config, config_file.name)
-    refs, select_refs = _refs(config, data, roi_name)
+    found = list_cases(Path(data), roi_name=roi_name)
+    refs, select_refs = _refs(config, found)
+    if doubts := tuple(_doubts(config, {ref.patient for ref in found})):
+        told(config_file.name, doubts)
     folder = out / stored.FOLDER
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir()
-    _store(refs, config, folder, told, part(progress, 0.0, 0.04))
+    seen = _store(refs, config, folder, told, part(progress, 0.0, 0.04))
     _check_stages(config, stored.mapped(folder)[0])
-    return refs, _selection(select_refs, config, told, part(progress, 0.04, 0.05)) if judged else []
+    return refs, _selection(select_refs, config, seen, told, part(progress, 0.04, 0.05)) if judged else []
 
 
 def _train(config: Config, out: Path, rank: int, device: torch.device, refs: list[CaseRef], selection: Selection,
@@ -148,9 +153,8 @@ def _grown(net: Pemma, config: Config, modality: str) -> Pemma:
     return grown
 
 
-def _refs(config: Config, data: Path, roi_name: str | None) -> tuple[list[CaseRef], list[CaseRef]]:
+def _refs(config: Config, found: list[CaseRef]) -> tuple[list[CaseRef], list[CaseRef]]:
     """The cases of the training and of the selection patients, none of which is missing or goes by another name."""
-    found = list_cases(Path(data), roi_name=roi_name)
     known = {ref.patient for ref in found}
     cases = {ref.name: ref.patient for ref in found if ref.name not in known}
     listed = sorted({name for group in GROUPS for name in config.split.get(group, ()) if name in cases})
@@ -158,8 +162,9 @@ def _refs(config: Config, data: Path, roi_name: str | None) -> tuple[list[CaseRe
         patient = cases[listed[0]]
         own = [ref.name for ref in found if ref.patient == patient]
         raise PemmaError("train-patient", f"the split names {listed[0]}, a case of the patient {patient} (all cases: "
-                         f"{', '.join(own[:5])}{' ...' if len(own) > 5 else ''})", f"name {patient} alone in the split; DICOM "
-                         "folders that state one Patient ID are one patient: if they are several, give each an ID of its own")
+                         f"{', '.join(own[:5])}{' ...' if len(own) > 5 else ''})", f"name {patient} alone in the split; cases "
+                         "whose names differ in a date at the end, or DICOM folders that state one Patient ID, are one patient: "
+                         "if they are several, give each a name or an ID of its own")
     missing = {*config.train, *config.select} - known
     if missing:
         raise PemmaError("train-split", f"{len(missing)} patients of the split are not in the data folder: "
@@ -167,11 +172,38 @@ def _refs(config: Config, data: Path, roi_name: str | None) -> tuple[list[CaseRe
     return [ref for ref in found if ref.patient in config.train], [ref for ref in found if ref.patient in config.select]
 
 
-def _store(refs: list[CaseRef], config: Config, folder: Path, told: Told, progress: Progress) -> None:
-    """Writes the cases that a stage is trained on, on the network's grid; one may be without a tumour, but must not lose it."""
-    lost = []
+def _doubts(config: Config, patients: set[str]) -> Iterator[PemmaWarning]:
+    """What of the name and the split is allowed and may be a slip. patients: of the data folder."""
+    group = {name: group for group in GROUPS for name in config.split.get(group, ())}
+    if config.name in {folder.name for folder in bundled()}:
+        yield PemmaWarning("train-name", f"a bundled model is called {config.name}: yours can't be imported beside it",
+                           "give it another name in the configuration; a run goes on, or is done, under any name")
+    if absent := sorted(set(group) - patients):
+        yield PemmaWarning("train-split", f"{len(absent)} patients of the split are not in the data folder: "
+                           f"{', '.join(absent[:3])}", "check their names in the split file")
+    for one, other in combinations(group, 2):
+        if one.casefold() == other.casefold() and group[one] != group[other]:
+            yield PemmaWarning("train-split", f"{one} of {group[one]} and {other} of {group[other]} count as two patients",
+                               "put them into one group of the split if they are one")
+
+
+def _read(ref: CaseRef, group: str) -> tuple[PetCtStudy, sitk.Image]:
+    """The study and label of a patient's case in a group of the split. Raises PemmaError that names the case."""
+    try:
+        return ref.read()
+    except PemmaError as error:
+        raise ref.refused(error, group) from error
+
+
+def _store(refs: list[CaseRef], config: Config, folder: Path, told: Told, progress: Progress) -> dict[str, str]:
+    """Writes the cases that a stage is trained on, on the network's grid; one may be without a tumour, but must not lose it.
+
+    Gives the names of the cases by the hashes of their images' voxels.
+    """
+    lost, seen = [], {}
     for n, ref in enumerate(refs):
-        study, label = ref.read()
+        study, label = _read(ref, "train")
+        seen |= dict.fromkeys(hashes_of_voxels(study.ct, study.pet), ref.name)
         told(ref.name, (*study.warnings, *_unused(study, config)))
         if any(_uses(stage, study) for stage in config.stages):
             case = to_case(ref.name, study.ct, study.pet, label, config.preprocessing)
@@ -183,6 +215,7 @@ def _store(refs: list[CaseRef], config: Config, folder: Path, told: Told, progre
         raise PemmaError("train-label", f"the tumour of {len(lost)} of the training cases is too small for the network's voxels "
                          f"({_millimetres(config)}), or lies beside the images: {', '.join(lost)}",
                          "choose smaller voxels, or take them out of the split")
+    return seen
 
 
 def _uses(stage: Stage, case: PetCtStudy | TrainingCase) -> bool:
@@ -222,12 +255,18 @@ def _check_stages(config: Config, cases: list[TrainingCase]) -> None:
             raise PemmaError("train-cases", f"no training case has {needs}, which stage {stage.name!r} needs", way_out)
 
 
-def _selection(refs: list[CaseRef], config: Config, told: Told, progress: Progress) -> Selection:
-    """Reads the selection patients once before the stages: they must have what stages are judged on, one of them a tumour."""
+def _selection(refs: list[CaseRef], config: Config, seen: dict[str, str], told: Told, progress: Progress) -> Selection:
+    """Reads the selection patients once before the stages: they must have what stages are judged on, one of them a tumour.
+
+    seen: of the training cases, as by `_store`; who judges must have none of their images.
+    """
     needed, found = dict.fromkeys(stage.name for stage in config.stages), []
     for n, ref in enumerate(refs):
-        study, label = ref.read()
+        study, label = _read(ref, "select")
         told(ref.name, study.warnings)
+        if same := sorted(seen[voxels] for voxels in hashes_of_voxels(study.ct, study.pet) & seen.keys()):
+            raise PemmaError("select-trained", f"a selection patient has an image of the training case {same[0]}",
+                             "take one of the two out of the split", ref.name)
         missing = " and ".join(name.upper() for name in needed if getattr(study, name) is None)
         if missing:
             raise PemmaError("select-inputs", f"a selection patient has no {missing}, which the stages are judged on",
