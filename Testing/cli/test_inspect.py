@@ -101,6 +101,15 @@ def test_what_the_system_forbids_is_told_without_a_traceback(command, tmp_path, 
     assert line.endswith("[no-permission]") and str(tmp_path) not in line
 
 
+def test_a_working_folder_that_was_deleted_is_told_before_torch_is_asked_for(tmp_path, monkeypatch, capsys):
+    """Its MKL ends the process there, in its own words."""
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert main(["inspect", str(tmp_path), "--quiet"]) == 1
+    assert "was deleted (go to another folder) [bad-path]" in capsys.readouterr().err
+
+
 def test_refusal_is_one_line(tmp_path, capsys):
     assert main(["inspect", str(tmp_path / "nowhere"), "--quiet"]) == 1
     [line] = capsys.readouterr().err.strip().splitlines()

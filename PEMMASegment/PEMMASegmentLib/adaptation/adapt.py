@@ -243,8 +243,7 @@ def _with_proof_kept(out: Path, delivered: AdapterCard, record: dict) -> dict:
         _write_proof(out, delivered, without_cases(record), record["verdict"])
     except PemmaError as error:
         note = f"{record['note']}; the proof could not be written onto the adapter: {error.sentence}"
-        why = {"code": error.code, "sentence": error.sentence, "way_out": error.way_out, "place": error.place}
-        return record | {"note": note, "proof_unwritten": why}
+        return record | {"note": note, "proof_unwritten": error.as_json()}
     return record
 
 

@@ -4,6 +4,7 @@ Until the arguments are known to be right nothing heavy is imported, so that `--
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -48,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace, terminal: Terminal) -> int:
     try:
         with system_told():
+            os.getcwd()  # raises where that was deleted; torch's MKL would end the process
             return DONE if options.run(options, terminal) else FAILED
     except PemmaError as error:
         terminal.refused(error)

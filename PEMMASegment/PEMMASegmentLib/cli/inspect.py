@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..jobs.options import Reading
 from . import options as shared
-from .terminal import Terminal, warning_in_words
+from .terminal import Terminal
 
 if TYPE_CHECKING:
     from ..core import PemmaWarning
@@ -35,7 +35,7 @@ def in_words(seen: dict, warnings: "Sequence[PemmaWarning]") -> str:
         suv = seen["pet"]["suv"]
         lines.append(f"SUVbw: {suv['route']}; {suv['min']:.2f} to {suv['max']:.2f}, median {suv['median']:.2f} g/ml")
     lines += map(_candidate_in_words, seen["candidates"])
-    lines += map(warning_in_words, warnings)
+    lines += [f"warning: {warning}" for warning in warnings]
     return "\n".join([*lines, f"verdict: {seen['verdict']}"])
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core import PemmaError, PemmaWarning, Progress, no_progress, system_told
-from ..jobs.words import base_name, name_among, warning_in_words
+from ..jobs.names import base_name, name_among
 from . import streams
 
 if TYPE_CHECKING:
@@ -46,12 +46,12 @@ class Terminal:
         self.error(error)
         if self.as_json:
             with contextlib.suppress(OSError):  # stdout is what failed, or fails now: the line has told the reason
-                self.result({"error": error_as_json(error)}, "")
+                self.result({"error": error.as_json()}, "")
 
     def warnings(self, warnings: Sequence[PemmaWarning], study: str = "") -> None:
         """A line each, with the name of the study that it is about where there are several."""
         for warning in warnings:
-            self.say(f"{study}{': ' if study else ''}{warning_in_words(warning)}")
+            self.say(f"{study}{': ' if study else ''}warning: {warning}")
 
     @contextlib.contextmanager
     def progress(self, words: str) -> Iterator[Progress]:
@@ -100,7 +100,7 @@ def for_each(studies: Sequence[Path], do: Callable[[Path], dict], terminal: Term
                 done.append(do(study))
         except PemmaError as error:
             terminal.error(error, name_among(studies, study))
-            failed.append({"study": name, "error": error_as_json(error)})
+            failed.append({"study": name, "error": error.as_json()})
         except Exception as error:
             if len(studies) == 1 or streams.nobody_reads(error):
                 raise
@@ -108,11 +108,6 @@ def for_each(studies: Sequence[Path], do: Callable[[Path], dict], terminal: Term
             failed.append({"study": name, "error": {"code": "bug", "sentence": type(error).__name__,
                                                     "way_out": "report the traceback above", "place": ""}})
     return done, failed
-
-
-def error_as_json(error: PemmaError) -> dict[str, str]:
-    """An error's parts under the names that they have in code."""
-    return {"code": error.code, "sentence": error.sentence, "way_out": error.way_out, "place": error.place}
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -39,6 +39,10 @@ class PemmaError(Exception):
         way_out = f" ({self.way_out})" if self.way_out else ""
         return f"{self.sentence}{place}{way_out} [{self.code}]"
 
+    def as_json(self) -> dict[str, str]:
+        """Its parts under the names that they have in code."""
+        return {"code": self.code, "sentence": self.sentence, "way_out": self.way_out, "place": self.place}
+
 
 class Cancelled(Exception):
     """The user stopped the work."""
@@ -55,6 +59,9 @@ class PemmaWarning:
     code: str
     sentence: str
     way_out: str = ""
+
+    def __str__(self) -> str:
+        return str(PemmaError(self.code, self.sentence, self.way_out))
 
 
 @contextmanager

@@ -14,15 +14,15 @@ from ..adaptation.blind import Blind
 from ..adaptation.identity import patient_id
 from ..adaptation.ledger import Ledger, own_ledger
 from ..adaptation.types import SiteCase
-from ..core import PemmaError, PemmaWarning, Progress
+from ..core import PemmaError, PemmaWarning, Progress, no_progress
 from ..network.files import Model
 from ..study import annotation, scanner
 from ..study.annotation.author import author_of_contour
 from ..study.types import PetCtStudy
 from .adding import no_proof, with_inputs
+from .names import base_name, name_among
 from .options import Adapting, Reading, spelled
 from .reading import Apart, load_study
-from .words import base_name, name_among, warning_in_words
 
 #: The options that say something of one study.
 _OF_ONE_STUDY = {spelled(field.name) for field in fields(Reading)}
@@ -64,7 +64,7 @@ def read(options: Adapting, progress: Progress, warn: Warn) -> Given:
 def tell(case: str, warnings: Sequence[PemmaWarning], among: str, warn: Warn) -> list[dict[str, str]]:
     """Tells it now, and gives what the answer has of it. among: the case's name where there are several."""
     warn(warnings, among)
-    return [{"case": case, "code": warning.code, "words": warning_in_words(warning)} for warning in warnings]
+    return [{"case": case, "code": warning.code, "words": f"warning: {warning}"} for warning in warnings]
 
 
 def looked_at(
@@ -96,7 +96,7 @@ def _checked(case: SiteCase, base: Blind, progress: Progress) -> tuple[SiteCase,
 
 def _annotated(folder: Path, options: Adapting) -> tuple[PetCtStudy, Path, sitk.Image, list[PemmaWarning]]:
     """A study that can be a case, the file of its annotation, the label on `study.grid` (1 inside), and what is to be told."""
-    study = load_study(folder, options, options.need, progress=lambda *_: None)
+    study = load_study(folder, options, options.need, no_progress)
     file = annotation.find(folder, "leave one of them in the folder, or adapt from a case library "
                            "(`pemma-segment cases add` takes --annotation FILE)")
     if file is None:

@@ -15,10 +15,10 @@ from ..network.files import Model
 from ..study import annotation
 from ..study.annotation.author import author_of_contour
 from ..study.types import PetCtStudy
+from .names import base_name
 from .options import Segmenting
 from .reading import Apart, load_study
 from .segmenting import LOADED, label_of_lesions, load_adapter, segment_study, warnings_of
-from .words import base_name
 
 
 def evaluate(

@@ -10,7 +10,7 @@ from ..core.files import as_utf8
 from ..core.folders import is_litter
 from ..results.write import RECORD
 from ..study.nifti import is_nifti_study
-from .words import base_name
+from .names import base_name
 
 
 def places_of(studies: Sequence[Path], out: Path) -> dict[Path, Path]:

@@ -6,23 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import SimpleITK as sitk
 
 from .. import adapters, inference, results
 from ..adaptation import installed
+from ..adapters import Adapter
 from ..core import Lesion, PemmaWarning, Progress, Segmentation, Step
 from ..core.progress import part
 from ..inference.acting import without_small
 from ..network import files
+from ..network.files import Model
 from ..study.types import PetCtStudy
 from .options import Running, Segmenting
 from .reading import load_study
-
-if TYPE_CHECKING:
-    import SimpleITK as sitk
-
-    from ..adapters import Adapter
-    from ..network.files import Model
 
 LOADED, SEGMENTED = 0.15, 0.95  # shares of the progress
 
@@ -36,24 +33,24 @@ class Segmented:
     lesions: list[Lesion]
 
 
-def load_model(options: Running) -> "Model":
+def load_model(options: Running) -> Model:
     """The model that is named, or the bundled one."""
     return files.load_model(files.find_model(options.model))
 
 
-def load_adapter(name: str, model: "Model") -> "Adapter | None":
+def load_adapter(name: str, model: Model) -> Adapter | None:
     """The adapter of this name or folder, None for "none"; refused when it belongs to another model."""
     return None if name == "none" else adapters.load(installed.find_adapter(name), model.identity)
 
 
-def segment(folder: Path, model: "Model", options: Segmenting, progress: Progress) -> Segmented:
+def segment(folder: Path, model: Model, options: Segmenting, progress: Progress) -> Segmented:
     """Loads, segments and measures the study in a folder."""
     adapter, read = load_adapter(options.adapter, model), partial(load_study, folder, options, options.need)
     return segment_study(read, model, adapter, options, progress)
 
 
 def segment_study(
-    read: Callable[[Progress], PetCtStudy], model: "Model", adapter: "Adapter | None", options: Segmenting,
+    read: Callable[[Progress], PetCtStudy], model: Model, adapter: Adapter | None, options: Segmenting,
     progress: Progress,
 ) -> Segmented:  # fmt: skip
     """Segments and measures the study that `read` gives."""
@@ -89,7 +86,7 @@ def smallest_ml(found: Segmentation, options: Segmenting) -> float:
     return found.smallest_ml if options.min_volume is None else options.min_volume
 
 
-def label_of_lesions(done: Segmented, options: Segmenting) -> "sitk.Image":
+def label_of_lesions(done: Segmented, options: Segmenting) -> sitk.Image:
     """The label (uint8) of what `segment` would write: without components too small for a lesion."""
     return without_small(done.segmentation.label, smallest_ml(done.segmentation, options))
 

@@ -169,7 +169,7 @@ class Server:
         except Cancelled:
             self._refuse(id, "cancelled", "cancelled")
         except PemmaError as error:
-            self._refuse(id, error.code, error.sentence, error.way_out, error.place)
+            self.send({"id": id, "error": error.as_json()})
         except ImportError as error:
             print(_without_identity(error), file=sys.stderr)
             name = error.name or "a package"

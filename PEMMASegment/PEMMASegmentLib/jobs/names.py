@@ -1,16 +1,8 @@
-"""What answers and terminal call a study, and how they tell a warning. Nothing heavy."""
+"""What answers and terminal call a study. Nothing heavy."""
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
-
-from ..core import PemmaWarning
-
-
-def warning_in_words(warning: PemmaWarning) -> str:
-    """One line: `warning: sentence (way out) [code]`."""
-    way_out = f" ({warning.way_out})" if warning.way_out else ""
-    return f"warning: {warning.sentence}{way_out} [{warning.code}]"
 
 
 def base_name(study: Path) -> str:
