@@ -248,7 +248,8 @@ UNDATED = {"StudyDate": "", "SeriesDate": "", "AcquisitionDate": ""}
 
 @pytest.mark.parametrize("change", [
     {}, {"AcquisitionTime": ""}, {"RadiopharmaceuticalStartDateTime": "19000101110000"}, {"each": ge("20240310120000")},
-    {"AcquisitionTime": "121000"},
+    {"AcquisitionTime": "121000"}, {"SeriesDate": "00000000", "AcquisitionDate": "99999999"}, {"SeriesDate": "00010101"},
+    {"SeriesTime": "120000.000005"},  # within the clocks' tolerance
 ])  # fmt: skip
 def test_times_without_dates_are_read_as_of_one_day(change):
     made = plan(**UNDATED | change)
@@ -267,13 +268,51 @@ def test_no_date_is_put_into_headers_that_have_none():
 
 
 @pytest.mark.parametrize("change", [
-    {"SeriesTime": "180000"}, {"SeriesTime": "105000"}, {"AcquisitionTime": "235900"}, {"RadiopharmaceuticalStartTime": "233000"},
-    {"SeriesTime": ""}, {"SeriesDate": "00010101"},
+    {"SeriesTime": "180000"}, {"SeriesTime": ""}, {"SeriesTime": "113000", "AcquisitionTime": "234000"},
 ])  # fmt: skip
 def test_times_without_dates_that_do_not_follow_each_other_are_refused(change):
     with pytest.raises(PemmaError) as refusal:
         plan(**UNDATED | change)
     assert (refusal.value.code, refusal.value.place) == ("decay-reference-missing", "(0008,0021)")
+
+
+@pytest.mark.parametrize("typed", ["110000", "20240310110000"])
+@pytest.mark.parametrize("change, code", [
+    ({"RadiopharmaceuticalStartTime": None}, "injection-time-missing"),
+    ({"RadiopharmaceuticalStartTime": "233000"}, "injection-date-unknown"),
+    ({"RadiopharmaceuticalStartTime": "123000"}, "injection-date-unknown"),
+    ({"RadiopharmaceuticalStartTime": "113000"}, ""),
+])  # fmt: skip
+def test_typed_injection_time_counts_where_there_are_no_dates(change, code, typed):
+    if code:
+        with pytest.raises(PemmaError) as refusal:
+            plan(**UNDATED | change)
+        assert refusal.value.code == code and "--injection-time" in refusal.value.way_out
+    made = plan(Typed(injection_time=typed), **UNDATED | change)
+    assert made.summary.factor == pytest.approx(FACTOR) and set(codes(made)) == {"dates-missing", "typed-value"}
+    assert plan(Typed(injection_time="233000"), **UNDATED, SeriesTime="003000",
+                AcquisitionTime="003000").summary.factor == pytest.approx(FACTOR)  # fmt: skip
+
+
+@pytest.mark.parametrize("stated", ["120500", "121000", "123000", "124500", "130000"])  # later than the true one, at 11:00
+@pytest.mark.parametrize("dated", [False, True])
+def test_typed_injection_time_decides_whether_the_series_time_is_early(stated, dated):
+    change = {"RadiopharmaceuticalStartTime": stated, "AcquisitionTime": "130000"}
+    change |= {"RadiopharmaceuticalStartDateTime": f"20240310{stated}"} if dated else {}
+    made = plan(Typed(injection_time="110000"), **change)
+    assert made.summary.factor == pytest.approx(FACTOR) and set(codes(made)) == {"decay-reference-early", "typed-value"}
+
+
+def test_typed_injection_time_counts_where_the_series_time_is_early():
+    made = plan(Typed(injection_time="110000"), RadiopharmaceuticalStartTime="112000", SeriesTime="100000", **BACK)
+    assert made.summary.factor == pytest.approx(to_reference(3600), rel=1e-4)
+    assert set(codes(made)) == {"series-time-early", "typed-value"}
+
+
+def test_reference_instead_of_an_early_series_time_is_told_with_its_distance():
+    made = plan(SeriesTime="000000", each=ge("20240310114000"))
+    told = next(w.sentence for w in made.warnings if w.code == "series-time-early")
+    assert "(0009,100D), 20 min before the first acquisition" in told
 
 
 def test_acquisition_in_another_zone_than_the_header():

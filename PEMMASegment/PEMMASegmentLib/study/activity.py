@@ -11,6 +11,9 @@ from . import decay, injection, quantities, references, tags, times, undated
 from .conversion import NOT_SUV, USE_CT, Conversion, all_of
 from .references import Reference
 
+#: warnings of what was concluded from the header's injection time
+DOUBT_INJECTION = ("dates-missing", "series-time-early")
+
 
 def factors(work: Conversion, words: str) -> np.ndarray:
     """Factors from Bq/ml, by Decay Correction."""
@@ -34,7 +37,8 @@ def _growth(work: Conversion, item: Dataset, correction: str) -> float | np.ndar
     if correction == "ADMIN":
         return 1.0
     half_life = quantities.half_life(work, item)
-    work = replace(work, headers=undated.of_one_day(work.headers, item, half_life, work.warn))  # words go to the same lists
+    headers, typed_time = undated.of_one_day(work.headers, item, half_life, work.typed.injection_time, work.warn)
+    work = replace(work, headers=headers, typed=replace(work.typed, injection_time=typed_time))  # words go to the same lists
     return (_decay_of_frames if correction == "NONE" else _decay_to_reference)(work, item, half_life)
 
 
@@ -60,9 +64,10 @@ def _decay_to_reference(work: Conversion, item: Dataset, half_life: float) -> fl
             "(0018,9701)",
         )
 
-    def given(reference: Reference) -> times.Moment | None:
+    def given(reference: Reference, doubted: bool) -> times.Moment | None:
+        doubted = doubted or _doubted(work)
         try:
-            return injection.injected(work.first, item, reference, half_life, work.typed, lambda *_: None).moment
+            return injection.injected(work.first, item, reference, half_life, work.typed, lambda *_: None, doubted).moment
         except PemmaError:  # refused where it is needed
             return None
 
@@ -71,10 +76,15 @@ def _decay_to_reference(work: Conversion, item: Dataset, half_life: float) -> fl
     return 2 ** ((reference.moment - injected).total_seconds() / half_life)
 
 
+def _doubted(work: Conversion) -> bool:
+    """Whether a typed injection time goes before the header's."""
+    return work.doubted or any(warning.code in DOUBT_INJECTION for warning in work.warnings)
+
+
 def _injected(work: Conversion, item: Dataset, reference: Reference, half_life: float) -> times.Moment:
     """The injection; it and the reference go into the route."""
     work.options.append(injection.TYPED_PLACE)
-    found = injection.injected(work.first, item, reference, half_life, work.typed, work.warn, work.doubted)
+    found = injection.injected(work.first, item, reference, half_life, work.typed, work.warn, _doubted(work))
     if found.typed:
         work.flag_typed("injection time", found.instead_of)
     work.words.append(f"reference {reference.source}")

@@ -16,12 +16,13 @@ EARLY = timedelta(minutes=30)
 LONGEST_DATE_ARTEFACT_GAP = timedelta(hours=6)
 MOST_HALF_LIVES = 12  # between two moments of one examination
 CHECK_CONSOLE = "check the SUV against the scanner's console"
-#: when the injection was, if it is said and was before a reference: that tells a series time that came too early
-Given = Callable[[Reference], Moment | None]
+#: when the injection was, if it is said and was before a reference: that tells a series time that came too early; with True,
+#: the typed one, if any, goes before the header's
+Given = Callable[[Reference, bool], Moment | None]
 
 
 def corrected_to(
-    headers: Sequence[Dataset], half_life: float, warn: Warn, enhanced: bool = False, given: Given = lambda _: None
+    headers: Sequence[Dataset], half_life: float, warn: Warn, enhanced: bool = False, given: Given = lambda *_: None
 ) -> Reference:
     """The one reference of a series with Decay Correction START (order of dicom.md 1.3). half_life in s.
 
@@ -40,7 +41,7 @@ def corrected_to(
         acquired = _on_one_day(series, acquired, half_life, warn)
     first = references.earliest(acquired)
     candidates = references.candidates(headers, series, acquired, half_life)
-    injected = given(Reference(first, "", first))
+    injected = _before(given, Reference(first, "", first), candidates)
     possible = [one for one in candidates if not _too_early(one, injected)]
     early = series is not None and any(one.source == SERIES for one in candidates if one not in possible)
     if not possible and not (len(candidates) == 1 and early and _of_registration(series, injected, first)):
@@ -60,6 +61,12 @@ def _assumed(first: Moment, warn: Warn) -> Reference:
         CHECK_CONSOLE,
     )
     return Reference(first, "earliest Acquisition DateTime", first)
+
+
+def _before(given: Given, latest: Reference, candidates: Sequence[Reference]) -> Moment | None:
+    """The injection before `latest`: the header's, or the typed one where by the header's a candidate came too early."""
+    injected = given(latest, False)
+    return given(latest, True) if any(_too_early(one, injected) for one in candidates) else injected
 
 
 def _too_early(reference: Reference, injected: Moment | None) -> bool:
@@ -153,7 +160,9 @@ def _without_acquisition(headers: Sequence[Dataset], series: Moment | None, warn
     """The series time; if another one says that it is late or early, or if it is missing, that one."""
     named = references.named(headers)
     for other in named:
-        early = series is not None and _too_early(Reference(series, SERIES), given(other))
+        stated = [] if series is None else [Reference(series, SERIES)]
+        injected = _before(given, other, stated)
+        early = any(_too_early(one, injected) for one in stated)
         if series is None or early or (series - other.moment).total_seconds() > DIFFERENCE_S:
             _tell_series(headers[0], series, early, other, warn)
             return other
@@ -187,7 +196,9 @@ def _tell_series(header: Dataset, series: Moment | None, early: bool, chosen: Re
         code, why = "series-time-early", "the series time (0008,0031) is before the injection"
     else:
         code, why = "series-time-late", "the series time is later than the scan"
-    warn(code, f"{why}, so the reference of the decay correction was taken from {chosen.source}", CHECK_CONSOLE)
+    ahead = minutes(chosen.start - chosen.moment) if early else 0
+    where = f", {abs(ahead)} min {'before' if ahead > 0 else 'after'} the first acquisition" if ahead else ""
+    warn(code, f"{why}, so the reference of the decay correction was taken from {chosen.source}{where}", CHECK_CONSOLE)
 
 
 def _tell_distance(reference: Reference, half_life: float, warn: Warn) -> None:
