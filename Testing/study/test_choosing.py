@@ -51,7 +51,10 @@ def test_choice_of_pet(change, wanted, tmp_path):
     assert all(c.reason for c in loaded.candidates)
 
 
-@pytest.mark.parametrize("description", ["WB PET NAC", "PET_NAC_3mm", "pet no AC", "Non-AC", "WB Uncorrected"])
+@pytest.mark.parametrize("description", [
+    "WB PET NAC", "PET_NAC_3mm", "pet no AC", "Non-AC", "WB Uncorrected", "WBNAC", "PET W/O AC", "non-attenuation corrected",
+    "unkorr.", "NON CORRIGE", "ohne Schwächungskorrektur",
+])  # fmt: skip
 def test_pet_called_uncorrected_is_not_preferred_and_told_where_it_is_the_only_one(description, tmp_path):
     pair = Pair()
     pair.pet += another(pair.pet, 20, SeriesDescription=description, Units="BQML")
@@ -63,11 +66,22 @@ def test_pet_called_uncorrected_is_not_preferred_and_told_where_it_is_the_only_o
     assert codes(study.load(pair.write(tmp_path / "one"))) == ["pet-described-uncorrected"]
 
 
-@pytest.mark.parametrize("description", ["WB PET AC", "PET CORRECTED", "DYNAC", "AC_TOF", "nacl", "Cardinac"])
+@pytest.mark.parametrize("description", ["WB PET AC", "PET CORRECTED", "DYNAC", "AC_TOF", "nacl", "Cardinac",
+                                         "WB PET AC (motion uncorrected)", "scatter uncorrected", "CTAC, NAC ref", "no Ac-225"])
 def test_pet_called_something_else_is_preferred_as_before(description, tmp_path):
     pair = Pair()
     pair.pet += another(pair.pet, 20, SeriesDescription=description)
     assert chosen(study.load(pair.write(tmp_path))) == ["1", "20"]
+
+
+def test_pet_with_fewer_slices_that_is_chosen_by_another_criterion_is_told(tmp_path):
+    pair = Pair()
+    pair.pet += another(pair.pet[:6], 20)
+    for header in pair.pet[:8]:
+        header.SeriesDescription = "PET NAC"
+    loaded = study.load(pair.write(tmp_path))
+    assert chosen(loaded) == ["1", "20"]
+    assert "has 6 slices; another one has 8" in told(loaded)["series-chosen"].sentence
 
 
 def test_coronal_reformat_of_the_pet_is_not_preferred(tmp_path):

@@ -315,6 +315,14 @@ def test_reference_instead_of_an_early_series_time_is_told_with_its_distance():
     assert "(0009,100D), 20 min before the first acquisition" in told
 
 
+@pytest.mark.parametrize("stated", [
+    {"RadiopharmaceuticalStartTime": "233000"}, {"RadiopharmaceuticalStartDateTime": "20240309233000"},
+])  # fmt: skip
+def test_reference_with_a_date_of_its_own_needs_no_other(stated):
+    made = plan(**UNDATED, SeriesTime="003000", AcquisitionTime="003000", each=ge("20240310003000"), **stated)
+    assert made.summary.factor == pytest.approx(FACTOR) and "(0009,100D)" in made.summary.route
+
+
 def test_acquisition_in_another_zone_than_the_header():
     pair = {"AcquisitionDate": None, "AcquisitionTime": None, "AcquisitionDateTime": "20240310110000+0000"}
     made = plan(TimezoneOffsetFromUTC="+0100", **pair)

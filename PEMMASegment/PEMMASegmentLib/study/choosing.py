@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from ..core import PemmaError, PemmaWarning
-from . import tags, times
+from . import tags, times, uncorrected
 from .examination import (
     LONGEST_EXAMINATION_DAYS,
     NAME,
@@ -44,8 +44,6 @@ CRITERIA = {
         "a fixed order of equal ones",
     ),
 }
-#: how a Series Description calls a PET without attenuation correction, in words of its own: not within others
-UNCORRECTED = re.compile(r"(?<![A-Z])(NAC|NON?[ _-]?AC|UN-?CORRECTED)(?![A-Z])", re.IGNORECASE)
 #: CTs of one session lie closer together; with an early and a late PET each has a CT of its own
 ONE_SESSION = timedelta(minutes=30)
 WITHOUT = {"CT": "--inputs pet", "PT": "--inputs ct"}
@@ -146,15 +144,16 @@ def _best(
         warnings.append(
             PemmaWarning(
                 "series-chosen",
-                f"one of {len(usable)} {NAME[modality]} series was chosen ({_why(best, others, key)})",
+                f"one of {len(usable)} {NAME[modality]} series was chosen ({_why(best, others, key)}){_fewer(best, others)}",
                 f"overrule with {OPTION[modality]}",
             )
         )
     if modality == "PT" and _described_uncorrected(best):
+        flag = tags.title("AttenuationCorrected" if best.enhanced else "CorrectedImage")
         warnings.append(
             PemmaWarning(
                 "pet-described-uncorrected",
-                "Series Description (0008,103E) calls the PET not attenuation corrected, Corrected Image (0028,0051) says it is",
+                f"Series Description (0008,103E) calls the PET not attenuation corrected, {flag} says it is",
                 "check that this is the corrected series",
             )
         )
@@ -167,6 +166,14 @@ def _best(
             )
         )
     return best
+
+
+def _fewer(best: Series, others: Sequence[Series]) -> str:
+    """Says of a PET that one with more slices was not chosen: these may show more of the body."""
+    most = max(series.count for series in others)
+    if best.modality != "PT" or best.count >= most:
+        return ""
+    return f", which has {best.count} slices; another one has {most}"
 
 
 def _neighbours(chosen: Series, other: Series) -> bool:
@@ -237,7 +244,7 @@ def _pet_key(series: Series) -> tuple:
 
 
 def _described_uncorrected(series: Series) -> bool:
-    return UNCORRECTED.search(tags.text(series.header, "SeriesDescription")) is not None
+    return uncorrected.described(tags.text(series.header, "SeriesDescription"))
 
 
 def _axial(series: Series) -> bool:

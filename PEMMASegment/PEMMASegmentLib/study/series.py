@@ -75,8 +75,12 @@ class Series:
         return self.plan.summary.typed != before.summary.typed
 
     def _plan(self, typed: Typed, doubted: bool = False) -> suv.Plan:
+        return suv.plan([s.header for s in self.slices], typed, self.enhanced, doubted)
+
+    @property
+    def enhanced(self) -> bool:
         _, multiframe, legacy = CLASSES[self.files[0].header.SOPClassUID]
-        return suv.plan([s.header for s in self.slices], typed, multiframe and not legacy, doubted)
+        return multiframe and not legacy
 
     @property
     def header(self) -> Dataset:

@@ -25,15 +25,17 @@ def of_one_day(
     if any(map(_has_date, headers)) or isotopes.needs_day(half_life):
         return headers, typed
     stated = times.of_header(headers[0], tags.text(item, "RadiopharmaceuticalStartDateTime"))
-    dated = [stated] if stated else [named.moment for named in references.named(headers)]
+    elsewhere = [named.moment for named in references.named(headers)]
+    dated = [stated] if stated else elsewhere
     day = dated[0].local.replace(hour=0, minute=0, second=0, microsecond=0) if dated else ANY_DAY
     injected = stated.local - day if stated else times.time_of_day(tags.text(item, "RadiopharmaceuticalStartTime"))
     series = times.time_of_day(tags.text(headers[0], "SeriesTime"))
     acquired = sorted({tags.text(header, "AcquisitionTime") for header in headers})
     scan = [series, *map(times.time_of_day, acquired if any(acquired) else [])]
-    if not _follow_each_other(scan):
+    in_order = _follow_each_other([injected, *scan])
+    if not in_order and (elsewhere or not _follow_each_other(scan)):  # a reference with a date of its own needs no other
         return headers, typed
-    if typed is None and injected is not None and not _follow_each_other([injected, *scan]):
+    if not in_order and injected is not None and typed is None:
         raise ToBeTyped(
             "injection-date-unknown",
             "Series Date (0008,0021) and Acquisition Date (0008,0022) are missing, and the times of day of injection, series and "
