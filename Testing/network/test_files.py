@@ -2,16 +2,19 @@
 
 import json
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, fields
 
 import pytest
 import torch
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from PEMMASegmentLib.core import PemmaError
 from PEMMASegmentLib.core.files import sha256_of
 from PEMMASegmentLib.network.architecture import Architecture, Preprocessing
 from PEMMASegmentLib.network.files import Label, ModelCard, Region, check, find_model, load_model, save_model
+from PEMMASegmentLib.network.library import take_in
 from PEMMASegmentLib.network.pemma import Pemma
 
 TINY = Architecture((16, 16, 16), 8, 32, 2, 4, 64, 16, embedding="stem", taps=(), modalities=("pet",))
@@ -67,7 +70,8 @@ def test_a_card_that_does_not_fit_is_refused(folder, change, code):
 
 
 @pytest.mark.parametrize("damage", ["nan", "missing", "extra", "shape", "truncated", "no safetensors"])
-def test_weights_that_do_not_fit_are_refused(folder, damage):
+def test_weights_that_do_not_fit_are_neither_loaded_nor_imported(folder, damage, monkeypatch, tmp_path):
+    monkeypatch.setenv("PEMMA_SEGMENT_HOME", str(tmp_path / "home"))
     file = folder / "model.safetensors"
     tensors = load_file(str(file))
     name = next(iter(tensors))
@@ -86,9 +90,31 @@ def test_weights_that_do_not_fit_are_refused(folder, damage):
         file.write_bytes(b"hello")
     if damage != "truncated":
         rewrite(folder, sha256=sha256_of(file))
-    with pytest.raises(PemmaError) as refusal:
-        load_model(folder)
-    assert refusal.value.code == {"truncated": "model-hash", "no safetensors": "model-damaged"}.get(damage, "model-weights")
+    for use in (load_model, take_in):
+        with pytest.raises(PemmaError) as refusal:
+            use(folder)
+        assert refusal.value.code == {"truncated": "model-hash", "no safetensors": "model-damaged"}.get(damage, "model-weights")
+        assert "whoever made it" in refusal.value.way_out
+    assert not (tmp_path / "home").exists()
+
+
+ODD = st.none() | st.booleans() | st.integers(-2, 40) | st.floats(-2, 40) | st.text(max_size=3) | st.sampled_from(
+    ["ct", "pet", "keys", "a.b", "patch", "tanh", "out", "decoder2"])
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=st.sampled_from([field.name for field in fields(Architecture)]), value=ODD | st.lists(ODD, max_size=3))
+@example("modalities", ["pet", "pet"])
+@example("modalities", ["keys"])
+@example("modalities", "pet")
+def test_no_card_gives_anything_but_a_network_or_a_reason(folder, name, value):
+    rewrite(folder, architecture=asdict(TINY) | {name: value})
+    try:
+        net = load_model(folder).net
+    except PemmaError as refused:
+        assert refused.code in ("model-damaged", "model-weights")
+    else:
+        net({modality: torch.zeros(1, 1, *net.architecture.window) for modality in ("ct", "pet")})
 
 
 def test_a_name_that_is_an_installed_model_and_another_folder_is_refused(folder, monkeypatch, tmp_path):

@@ -17,6 +17,7 @@ from PEMMASegmentLib.network.unetr import Unetr
 
 SMALL = {"window": (16, 16, 16), "patch": 8, "hidden": 32, "depth": 3, "heads": 4, "mlp": 64, "feature": 16}
 STEM = Architecture(**SMALL, embedding="stem", taps=(), modalities=("pet",), fused_decoder=("decoder2", "out"))
+DEEP_STEM = Architecture(**SMALL | {"patch": 16}, embedding="stem", taps=(1,), modalities=("pet",))
 PATCH = Architecture(**SMALL, taps=(0, 1), modalities=("pet",))
 THREE = Architecture(**SMALL, taps=(0, 1), modalities=("pet", "mr"))
 TANH = Architecture(**SMALL, taps=(0, 1), modalities=("pet",), gate="tanh")
@@ -52,7 +53,7 @@ def test_it_starts_as_the_ct_network_bit_for_bit_with_pet_present(a):
         assert torch.equal(net({"ct": x["ct"]}), alone)
 
 
-@pytest.mark.parametrize("a", [STEM, PATCH, THREE, TANH], ids=["stem", "patch", "three", "tanh"])
+@pytest.mark.parametrize("a", [STEM, DEEP_STEM, PATCH, THREE, TANH], ids=["stem", "deep-stem", "patch", "three", "tanh"])
 def test_without_the_added_modality_it_is_the_ct_network_whatever_was_trained(a):
     net, x = wild(a), images(a)
     with torch.no_grad():

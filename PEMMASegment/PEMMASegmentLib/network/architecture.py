@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .numbers import COUNT, INDEX, NUMBER, POSITIVE, check_numbers, each
+from .numbers import COUNT, INDEX, NAME, NUMBER, POSITIVE, check_numbers, each
 
 Triple = tuple[int, int, int]
 
@@ -16,7 +16,8 @@ class Architecture:
     embedding: "patch" (one strided convolution, skips from transformer layers: Hatamizadeh 2022) or "stem" (residual
     convolutions down to a quarter of the resolution, which are also the skips; then tokens of the rest of the patch).
     classes: 2, background and tumour, the only number of which the windows' answers can be made a probability.
-    taps: transformer layers (counted from 0) whose output feeds the skips from the finest to the coarsest; "patch" only.
+    taps: transformer layers (counted from 0) whose output feeds the skips from the finest to the coarsest, but for those that
+    the embedding feeds: one with "patch", three with "stem", where a patch of 8 has none left and `taps` means nothing.
     modalities: added to CT, in order. rank: of PEMMA's LoRA. fused_decoder: decoder blocks of which the fused path has
     its own copy (`decoder2` is the finest), so that CT alone keeps its bits. gate: "mass" or "tanh" (`pemma`).
     """
@@ -38,7 +39,9 @@ class Architecture:
 
     def __post_init__(self) -> None:
         check_numbers(self, "architecture", window=each(COUNT, 3), patch=COUNT, hidden=COUNT, depth=COUNT, heads=COUNT, mlp=COUNT,
-                      feature=COUNT, classes=COUNT, taps=each(INDEX), rank=INDEX)
+                      feature=COUNT, classes=COUNT, taps=each(INDEX), rank=INDEX, modalities=each(NAME))
+        if len({"ct", *self.modalities}) <= len(self.modalities):
+            raise ValueError(f"modalities {self.modalities} names one twice, or CT, which is always there")
         levels, least = self.levels, 3 if self.embedding == "stem" else 2
         if 2**levels != self.patch or levels < least:
             raise ValueError(f"patch {self.patch} is not a power of two of at least {2**least}")
@@ -48,9 +51,10 @@ class Architecture:
             raise ValueError(f"{self.classes} classes: this version tells a single one from the background, so 2")
         if self.embedding not in ("patch", "stem"):
             raise ValueError(f"embedding {self.embedding!r} is neither 'patch' nor 'stem'")
-        if self.embedding == "patch" and len(self.taps) != levels - 1:
-            raise ValueError(f"patch {self.patch} needs {levels - 1} taps, got {self.taps}")
-        if self.embedding == "patch" and any(t >= self.depth for t in self.taps):
+        tapped = levels - (3 if self.embedding == "stem" else 1)  # skips that the embedding does not feed
+        if tapped and len(self.taps) != tapped:
+            raise ValueError(f"patch {self.patch} with embedding {self.embedding!r} needs {tapped} taps, got {self.taps}")
+        if tapped and any(t >= self.depth for t in self.taps):
             raise ValueError(f"taps {self.taps} reach outside {self.depth} layers")
         if self.hidden % self.heads or self.feature % 8:
             raise ValueError("hidden must be a multiple of heads and feature a multiple of 8")

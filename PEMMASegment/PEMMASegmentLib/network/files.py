@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import __version__
 from ..core import Identity, PemmaError
-from ..core.files import as_utf8, sha256_of, write_atomically, write_text
+from ..core.files import sha256_of, write_atomically, write_text
 from ..core.resources import resources, user_folder
 from ..core.types import CATEGORY_CODE, TYPE_CODE
 from .architecture import Architecture, Preprocessing
@@ -15,7 +15,7 @@ from .numbers import POSITIVE, check_numbers
 
 SCHEMA = 1
 WEIGHTS, CARD = "model.safetensors", "model.json"
-_WAY_OUT = "import the model folder again, or use another model"
+_WAY_OUT = "get the model anew from whoever made it, or use another one"
 
 
 @dataclass(frozen=True)
@@ -173,20 +173,26 @@ def check(folder: Path) -> ModelCard:
 
 
 def load_model(folder: Path) -> Model:
-    """Checks the folder's hash, builds the network and loads its weights in float32."""
+    """Checks the folder's hash, builds the network and loads its weights in float32.
+
+    Read into memory: Windows lets nobody replace or remove a file that is mapped.
+    """
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load
 
     from .pemma import Pemma
 
     card = check(folder)
     try:
-        tensors = load_file(as_utf8(Path(folder) / WEIGHTS))
+        tensors = load((Path(folder) / WEIGHTS).read_bytes())
     except SafetensorError as error:
         raise PemmaError("model-damaged", f"the weights can't be read: {error}", _WAY_OUT, WEIGHTS) from error
     if bad := _not_finite(tensors):
         raise PemmaError("model-weights", f"the weights hold numbers that are not finite ({bad})", _WAY_OUT, WEIGHTS)
-    net = Pemma(card.architecture)
+    try:
+        net = Pemma(card.architecture)
+    except (KeyError, TypeError, ValueError) as error:  # of torch and MONAI, over what does not go together
+        raise PemmaError("model-damaged", f"no network can be made of the architecture: {error}", _WAY_OUT, CARD) from error
     fits = {name: t.shape for name, t in net.state_dict().items()}
     wrong = sorted(set(fits) ^ set(tensors)) or [n for n, t in tensors.items() if t.shape != fits[n]]
     if wrong:

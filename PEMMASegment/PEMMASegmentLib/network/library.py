@@ -9,14 +9,14 @@ from pathlib import Path
 from ..core import PemmaError, zips
 from ..core.files import give_usual_mode, place_folder
 from ..core.folders import is_plain_name
-from .files import CARD, ModelCard, bundled, check, find_model, models_folder
+from .files import CARD, ModelCard, bundled, find_model, load_model, models_folder
 
 LARGEST_ZIP = 8 * 2**30  # bytes unpacked; a model with weights of ViT-B width has less than one
 _REMOVED = ".pemma-importing-removed-"  # `place_folder` deletes what is called so, once it is a day old
 
 
 def take_in(source: Path) -> ModelCard:
-    """Checks a model folder, or a zip that holds one, by hash and copies it to the user's models; gives its card.
+    """Loads a model folder, or a zip that holds one, and copies it to the user's models; gives its card.
 
     Raises PemmaError for what is no sound model, and as `import_model` does.
     """
@@ -25,7 +25,7 @@ def take_in(source: Path) -> ModelCard:
         if folder.is_dir() and not (folder / CARD).is_file():
             raise PemmaError("model-missing", "there is no model in it", f"choose the folder that holds {CARD}, or a zip of it",
                              source.name)
-        card = check(folder)
+        card = load_model(folder).card  # a hash alone says nothing of what was written
         import_model(folder, card.name)
     return card
 

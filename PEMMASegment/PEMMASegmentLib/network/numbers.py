@@ -15,6 +15,8 @@ NOT_NEGATIVE: Rule = ("a number from 0 on", lambda n: isinstance(n, int | float)
 POSITIVE: Rule = ("a number above 0", lambda n: isinstance(n, int | float) and 0 < n < inf)
 SHARE: Rule = ("a share from 0 to 1", lambda n: isinstance(n, int | float) and 0 <= n <= 1)
 SHARE_ABOVE_0: Rule = ("a share above 0, up to 1", lambda n: isinstance(n, int | float) and 0 < n <= 1)
+#: What names a part of a network.
+NAME: Rule = ("a word of letters, digits and underscores", lambda name: isinstance(name, str) and name.isidentifier())
 
 
 def each(rule: Rule, count: int | None = None) -> Rule:

@@ -78,10 +78,8 @@ def embed(parts: nn.Module, image: Tensor) -> tuple[Tensor, list[Tensor]]:
 def skips_of(net: Unetr, fine: list[Tensor], states: list[Tensor]) -> list[Tensor]:
     """All skips from the finest to the coarsest: those of the embedding, then those tapped from transformer layers."""
     a = net.architecture
-    if a.embedding == "stem":
-        return fine
     levels = range(len(fine), a.levels)
-    return fine + [getattr(net, f"encoder{n + 1}")(to_volume(a, states[a.taps[n - 1]])) for n in levels]
+    return fine + [getattr(net, f"encoder{n + 1}")(to_volume(a, states[a.taps[n - len(fine)]])) for n in levels]
 
 
 def decode(net: nn.Module, tokens: Tensor, skips: list[Tensor]) -> Tensor:
