@@ -20,8 +20,8 @@ def write_to_a_full_disk() -> None:
         stream.write("words")
 
 
-def write_weights_to_a_full_disk() -> None:
-    raise SafetensorError(f"Error while serializing: I/O error: No space left on device (os error {NO_SPACE})")
+def write_weights(number: int) -> None:
+    raise SafetensorError(f"Error while serializing: I/O error: some words (os error {number})")
 
 
 def write_to_a_disk_that_is_only_read() -> None:
@@ -34,7 +34,9 @@ def write_to_a_disk_that_is_only_read() -> None:
     (lambda: sitk.Image([60_000] * 3, sitk.sitkFloat64), "memory"),
     (lambda: Path("a" * 300).stat(), "bad-path"),
     (write_to_a_full_disk, "cannot-write"),
-    (write_weights_to_a_full_disk, "cannot-write"),
+    (lambda: write_weights(NO_SPACE), "cannot-write"),
+    (lambda: write_weights(errno.EIO), "file-failed"),
+    (lambda: write_weights(errno.EFBIG), "file-failed"),
     (write_to_a_disk_that_is_only_read, "no-permission"),
     (lambda: (Path(__file__) / "run").mkdir(), "bad-path"),
 ])  # fmt: skip

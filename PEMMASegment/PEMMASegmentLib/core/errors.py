@@ -66,7 +66,7 @@ class PemmaWarning:
 
 @contextmanager
 def system_told() -> Iterator[None]:
-    """What the system refuses is nothing that a traceback helps with: permissions, names, space and memory as PemmaErrors."""
+    """What the system refuses is nothing that a traceback helps with: permissions, names, disks and memory as PemmaErrors."""
     try:
         yield
     except Exception as error:
@@ -102,6 +102,9 @@ def _of_the_system(error: Exception) -> PemmaError | None:
     if isinstance(error, MemoryError) or isinstance(error, RuntimeError) and any(word in str(error) for word in _NO_MEMORY):
         return PemmaError("memory", "there is too little free memory",
                           "close other programs, or look at a part of the study with --roi")
+    if type(error) is OSError and error.strerror:  # no class of its own: what a disk or share does, never a bug
+        return PemmaError("file-failed", f"the system could not read or write a file: {error.strerror}",
+                          "check the disk or the share, or name another place", name)
     return None
 
 
