@@ -8,6 +8,7 @@ import SimpleITK as sitk
 import torch
 
 from PEMMASegmentLib.core import PemmaError
+from PEMMASegmentLib.core.locks import held
 from PEMMASegmentLib.network.files import read_card
 from PEMMASegmentLib.training import train
 
@@ -23,6 +24,17 @@ def test_missing_patients_are_refused(data, tmp_path):
     (tmp_path / "split.json").write_text(json.dumps({"train": ["a"], "select": ["a"]}))
     with pytest.raises(PemmaError, match="both train and select"):
         train(config, data, tmp_path / "out")
+
+
+def test_two_runs_in_one_folder_are_refused_the_second_and_a_killed_one_bars_nobody(data, tmp_path):
+    config, lock = write_config(tmp_path / "run", stages=[{"name": "ct", "steps": 1}]), tmp_path / "out/.writing-lock"
+    (tmp_path / "out").mkdir()
+    with held(lock) as ours, pytest.raises(PemmaError, match="run-busy"):
+        assert ours
+        train(config, data, tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
+    lock.write_bytes(b"")  # by a run that was killed
+    assert train(config, data, tmp_path / "out").is_dir() and not lock.exists()
 
 
 def test_of_folders_with_one_patient_id_is_said_as_which_patient_they_count(unpack, tmp_path):

@@ -17,7 +17,9 @@ import torch.distributed as dist
 from .. import __version__
 from ..core import Cancelled, PemmaError, PemmaWarning, Progress, no_progress
 from ..core.files import folder_made
+from ..core.folders import WRITING
 from ..core.images import hashes_of_voxels
+from ..core.locks import held
 from ..core.progress import part
 from ..core.types import INPUTS
 from ..network.files import ModelCard, Region, bundled, save_model
@@ -52,11 +54,12 @@ def train(config_file: Path, data: Path, out: Path, progress: Progress = no_prog
     device.
     told is also told of a case that lacks what a stage is trained on; one that no stage uses does not stand on the card.
     The prepared cases lie in files below `out` until it ends (`stored`); a refusal leaves no new, empty `out`.
-    Raises PemmaError before a case is read for a network that can't be made, and before the first stage for all that a
-    later one would miss in the cases. Of several processes the first one alone looks and refuses.
+    Raises PemmaError before a case is read for a network that can't be made, or while another run is at work in `out`, and
+    before the first stage for all that a later one would miss in the cases. Of several processes the first one alone looks
+    and refuses.
     """
     out = Path(out)
-    with _one_of_the_processes() as (rank, device), folder_made(out) if rank == 0 else nullcontext():
+    with _one_of_the_processes() as (rank, device), _alone_in(out) if rank == 0 else nullcontext():
         try:
             refs, selection = _prepare(Path(config_file), data, out, progress, validate is not None, roi_name,
                                        told) if rank == 0 else ([], [])
@@ -67,6 +70,16 @@ def train(config_file: Path, data: Path, out: Path, progress: Progress = no_prog
         finally:
             if rank == 0:
                 shutil.rmtree(out / stored.FOLDER, ignore_errors=True)
+
+
+@contextmanager
+def _alone_in(out: Path) -> Iterator[None]:
+    """Makes the run's folder and keeps others out of it, who would overwrite its files. Raises PemmaError "run-busy"."""
+    with folder_made(out), held(out / f"{WRITING}lock") as ours:
+        if not ours:
+            raise PemmaError("run-busy", "another training is at work in this folder",
+                             "wait until it is done, or name another --out; several processes are started by torchrun", out.name)
+        yield
 
 
 def _prepare(config_file: Path, data: Path, out: Path, progress: Progress, judged: bool, roi_name: str | None,
