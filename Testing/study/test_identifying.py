@@ -14,7 +14,8 @@ from PEMMASegmentLib.study.identifying import tells, words_of
 FORMS = ("{y}{mm}{dd}", "{y}{mm}{dd}120000", "{y}{mm}{dd}T120000", "{dd}{mm}{y}", "{mm}{dd}{y}", "{y}-{mm}-{dd}T10:00",
          "{y}-{m}-{d}", "{y}/{mm}/{d}", "{y}_{mm}_{dd}", "{y} {mm} {dd}", "{d}.{m}.{y}", "{dd}. {mm}. {y}", "{d} / {m} / {y}",
          "{d}/{m}-{y}", "{m}/{d}/{y}", "{d}-{m}-{yy}", "{d}.{mm}.{yy}", "{y}年{m}月{d}日", "{d} {name} {y}", "{d}. {name} {y}",
-         "{dd}-{name}-{yy}", "{d}{name}{y}", "{d}th of {name} {y}", "{name} {d}, {y}", "{y}-{name}-{dd}")  # fmt: skip
+         "{dd}-{name}-{yy}", "{d} {name} {yy}", "{d}. {name} {yy}", "{d}–{m}–{y}", "{d},{m},{y}",
+         "{y}년 {m}월 {d}일", "{d}{name}{y}", "{d}th of {name} {y}", "{name} {d}, {y}", "{y}-{name}-{dd}")  # fmt: skip
 MONTHS = (("January", "jan", "Januar", "Jänner", "janv."), ("February", "FEB", "Februar", "février"),
           ("March", "Mar", "März", "Maerz", "mars"), ("April", "Apr", "avril"), ("May", "Mai"), ("June", "Jun", "Juni", "juin"),
           ("July", "Jul", "Juli", "juillet"), ("August", "Aug.", "août"), ("September", "Sept.", "septembre"),
@@ -23,7 +24,8 @@ MONTHS = (("January", "jan", "Januar", "Jänner", "janv."), ("February", "FEB", 
 GOOD = ("PET 3, 4 mm, 5.2024 protocol v2", "thigh, 4 mm slices, 3 min a bed", "software v1.2.10, VB10.2.10", "TrueX+TOF 3i21s",
         "OSEM3D 4i8s", "370 MBq, 60 min p.i.", "0.98 x 0.98 x 3.27", "in 2024 3 of 12 slices", "since May 2024, 10/2024",
         "4.8/4.8/3.0 mm", "Br38/3", "Biograph 64-4R", "3 markers 2000 HU", "2-3 lesions of 10, 1.5-2.5 ml", "SUV 1.23, 12 kBq/ml",
-        "Erik and Lina drew it, a limp, a wurst", "120 kV, 512 x 512 x 311", "blue model, 1. and 2. reader")  # fmt: skip
+        "Erik and Lina drew it, a limp, a wurst", "120 kV, 512 x 512 x 311", "blue model, 1. and 2. reader", "v2024.01.1",
+        "OSEM_10_2_20", "lr_1e-4_10_12_16", "1900 1210 HU")  # fmt: skip
 
 PATIENTS = ({"PatientName": "Li^Wu", "PatientID": "4711-0815", "PatientBirthDate": "19331122"},
             {"PatientName": "O'Brien^Del", "PatientID": "12"}, {"PatientName": "Yamada^Tarou=山田^太郎"},
@@ -75,6 +77,17 @@ def test_a_name_is_found_in_any_spelling(name, notes):
 @pytest.mark.parametrize("note", ["ID 47110815", "4711 0815", "x4711-0815b", "4711.0815"])
 def test_a_number_is_found_with_any_separators(note, stated):
     assert tells(note, of({"PatientID": stated})) and not tells("4811 and 0816", of({"PatientID": stated}))
+
+
+@pytest.mark.parametrize(("stated", "note"), [
+    ({"PatientName": "Le^An"}, "lean patient"), ({"PatientName": "Ma^Le"}, "male"), ({"PatientID": "12345"}, "cases 1,2,3,4,5"),
+])  # fmt: skip
+def test_short_words_and_numbers_are_found_in_no_others(stated, note):
+    assert not tells(note, of(stated))
+
+
+def test_a_number_is_found_without_its_leading_zeros():
+    assert tells("case 12345", of({"PatientID": "0012345"}))
 
 
 @pytest.mark.parametrize("note", ["DOB22111933", "22-11 1933", "1122.1933", "x1933.1122"])

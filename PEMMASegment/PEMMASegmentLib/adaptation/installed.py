@@ -155,7 +155,8 @@ def check_name(name: str) -> None:
 
 def check_given_name(name: str, words: Collection[str] = ()) -> None:
     """For a name that a person gives. Raises PemmaError as `check_name`, and "adapter-identity" as for a note; words: of its
-    cases' studies."""
+    cases' studies where these came as folders of images: a library's cases keep no headers, so there only dates and UIDs are
+    found."""
     check_name(name)
     check_note(name, "adapter", words, "name")
 

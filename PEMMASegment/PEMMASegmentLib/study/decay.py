@@ -66,7 +66,9 @@ def _assumed(first: Moment, warn: Warn) -> Reference:
 def _before(given: Given, latest: Reference, candidates: Sequence[Reference]) -> Moment | None:
     """The injection before `latest`: the header's, or the typed one where by the header's a candidate came too early."""
     injected = given(latest, False)
-    return given(latest, True) if any(_too_early(one, injected) for one in candidates) else injected
+    if any(_too_early(one, injected) for one in candidates):
+        return given(latest, True) or injected
+    return injected
 
 
 def _too_early(reference: Reference, injected: Moment | None) -> bool:

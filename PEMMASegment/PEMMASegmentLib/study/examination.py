@@ -23,6 +23,8 @@ LONGEST_EXAMINATION_DAYS = 1  # a scan may run over midnight
 LONGEST_EXAMINATION = timedelta(hours=12)  # where the moments are known: a scan of the next morning is another one
 LATEST_RECONSTRUCTION_DAYS = 3  # after its scan, over a weekend; a later series without its acquisition may be another visit
 DAY = timedelta(days=1)
+#: what de-identification and phantoms leave in a name
+_FILLER = re.compile(r"anon\w*|x+|p\d+|(?:patient|subject|case|test|phantom)+\d*|\d+|unknown|removed|deidentified|none")
 
 
 def day(header: Dataset) -> datetime | None:
@@ -74,23 +76,33 @@ def _name(value: str) -> str:
 
 
 def names_differ(one: Dataset, other: Dataset) -> bool:
-    """Whether two patient names share neither family nor given name nor all of their letters, whatever the case, the accents,
-    the order and what parts them. Names that are missing, or written in different scripts, say nothing."""
-    found = [_name_in_words(header) for header in (one, other)]
-    scripts = [{word.isascii() for word in words} for words in found]
-    if not (scripts[0] & scripts[1]):
-        return False
-    same = bool(set(found[0]) & set(found[1])) or "".join(found[0]) == "".join(found[1])
-    return not same
+    """Whether two patient names share neither family nor given name nor the letters with which one of them begins, whatever
+    the case, the accents, the order and what parts them. Names that are missing, written in different scripts, or on one side
+    only a filler say nothing."""
+    groups = [_names(header) for header in (one, other)]
+    fillers = [any(_FILLER.fullmatch("".join(words)) for words in names) for names in groups]
+    pairs = [(a, b) for a, b in itertools.product(*groups) if _is_latin(a) == _is_latin(b)]
+    return bool(pairs) and fillers[0] == fillers[1] and not any(_share_a_name(a, b) for a, b in pairs)
 
 
-def _name_in_words(header: Dataset) -> list[str]:
-    """Family, given and middle names, of two letters or more where they have such: an initial tells nobody."""
-    groups = tags.text(header, "PatientName").split("=")
-    stated = "^".join(part for group in groups for part in group.split("^")[:3])
-    plain = "".join(c for c in unicodedata.normalize("NFKD", stated) if not unicodedata.combining(c))
-    words = re.findall(r"[^\W_]+", re.sub("([aou])e", r"\1", plain.casefold()))  # Müller, Mueller
-    return [word for word in words if len(word) > 1 or not word.isascii()] or words
+def _names(header: Dataset) -> list[list[str]]:
+    """Family, given and middle names in each way of writing (parted by "="), in plain letters."""
+    written = ["^".join(group.split("^")[:3]) for group in tags.text(header, "PatientName").split("=")]
+    plain = ["".join(c for c in unicodedata.normalize("NFKD", one) if not unicodedata.combining(c)) for one in written]
+    spelt = [re.sub("([aou])e|(?<=a)a", r"\1", one.casefold()) for one in plain]  # Müller, Mueller; Åberg, Aaberg
+    names = [[word.lstrip("0") if word.isdecimal() else word for word in re.findall(r"[^\W_]+", one)] for one in spelt]
+    return [words for words in names if words]
+
+
+def _is_latin(words: Sequence[str]) -> bool:
+    return "".join(words).isascii()
+
+
+def _share_a_name(one: Sequence[str], other: Sequence[str]) -> bool:
+    """A word in common that is more than an initial, or all letters of the shorter one at the beginning."""
+    words, others = ({word for word in words if len(word) > 1 or not word.isascii()} for words in (one, other))
+    short, long = sorted(("".join(one), "".join(other)), key=len)
+    return bool(words & others) or short == long or len(short) > 2 and long.startswith(short)
 
 
 def refuse_several_patients(found: Sequence["Series"]) -> None:

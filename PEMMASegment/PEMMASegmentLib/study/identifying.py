@@ -19,28 +19,34 @@ _BORN = re.compile(r"(\d{4})(\d\d)(\d\d)")
 _LONG_NUMBER = 5  # letters and digits; those of a shorter one may stand in a note with anything between: "1.23" for 123
 
 _GAP = r"[\W_]{0,3}"
+_APART, _NO_COMMA = r"[\W_]{1,3}", r"(?:[^\w,]|_){0,3}"
+_LISTED = 8  # digits; a shorter number is not looked for in a list such as "cases 1,2,3,4,5"
 _UNSPACED = re.compile(r"[\u2e80-\u9fff\uac00-\ud7a3\U00020000-\U0003ffff]")  # written without blanks; a sign is a syllable
 _SPELT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})
-_BARE = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ı": "i", "æ": "ae", "œ": "oe"})  # Unicode takes no accent off these
+_BARE = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ı": "i", "æ": "ae", "œ": "oe",  # Unicode takes no accent off these
+                       "‐": "-", "–": "-", "—": "-"})
 
-_START, _DAY, _MONTH, _YEAR = r"(?<!\d)(?<!\d[.,])", r"(?:0?[1-9]|[12]\d|3[01])", r"(?:0?[1-9]|1[0-2])", r"(?:19|20)\d\d"
+_START = r"(?<!\d)(?<!\d[.,])(?<!(?<![^\W_])v)"  # not in v2024.01.1
+_DAY, _MONTH, _YEAR = r"(?:0?[1-9]|[12]\d|3[01])", r"(?:0?[1-9]|1[0-2])", r"(?:19|20)\d\d"
 _MM, _DD, _TIME = r"(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])", r"(?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d)?"
 _NAMED = (r"(?<![^\W\d_])(?:jan|january|januar|janner|jaenner|janv|janvier|feb|february|februar|fev|fevr|fevrier|mar|march|"
           r"marz|maerz|mrz|mars|apr|april|avr|avril|may|mai|june?|juni|juin|july?|juli|juil|juillet|aug|august|aout|"
           r"sept?|september|septembre|oct|october|octobre|okt|oktober|nov|november|novembre|dec|december|decembre|dez|"
           r"dezember)(?![^\W\d_])")
-_SEP, _TH = r"\s{0,2}[-./_年月]\s{0,2}", r"(?:st|nd|rd|th|er)?"
+_SEP, _TH = r"(?:\s{0,2}[-./_年月년월]\s{0,2}|,)", r"(?:st|nd|rd|th|er)?"
 _DATE = re.compile("|".join((
-    f"{_START}{_YEAR}[\\s_]?{_MM}[\\s_]?{_DD}(?:{_TIME})?(?!\\d)",  # 19331122, with hours, minutes and seconds
-    f"{_START}(?:{_DD}[\\s_]?{_MM}|{_MM}[\\s_]?{_DD})[\\s_]?{_YEAR}(?!\\d)",
+    f"{_START}{_YEAR}(?P<a>[\\s_]?){_MM}(?P=a){_DD}(?:{_TIME})?(?!\\d)",  # 19331122, with hours, minutes and seconds
+    f"{_START}(?:{_DD}(?P<b>[\\s_]?){_MM}(?P=b)|{_MM}(?P<c>[\\s_]?){_DD}(?P=c)){_YEAR}(?!\\d)",
     f"{_START}{_YEAR}{_SEP}{_MONTH}{_SEP}{_DAY}(?!\\d)",
     f"{_START}(?:{_DAY}{_SEP}{_MONTH}|{_MONTH}{_SEP}{_DAY}){_SEP}{_YEAR}(?!\\d)",
-    rf"(?<![^\W_])(?<!\d[.,])(?:{_DAY}([-./_]){_MONTH}\1|{_MONTH}([-./_]){_DAY}\2)\d\d(?![^\W_])",  # 22/11/33, not v2.1.10
+    # 22/11/33, not v2.1.10
+    rf"(?<![^\W_])(?<!\d[.,])(?:{_DAY}(?P<d>[-./]){_MONTH}(?P=d)|{_MONTH}(?P<e>[-./]){_DAY}(?P=e))\d\d(?![^\W_])",
     f"{_START}{_DAY}{_TH}(?:\\sof)?{_GAP}{_NAMED}{_GAP}{_YEAR}(?!\\d)",
-    f"{_START}{_DAY}[-./_]{{0,2}}{_NAMED}[-./_']{{0,2}}\\d\\d(?!\\d)",  # 22-Nov-33
+    f"{_START}{_DAY}{_TH}[-./_\\s]{{0,2}}{_NAMED}[-./_'\\s]{{0,2}}\\d\\d(?!\\d)",  # 22-Nov-33
     f"{_NAMED}{_GAP}{_DAY}{_TH}{_GAP}{_YEAR}(?!\\d)",
     f"{_START}{_YEAR}{_GAP}{_NAMED}{_GAP}{_DAY}(?!\\d)",
 )))
+_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")  # "LiWu"
 _UID = re.compile(r"(?<![\d.])\d+(\.\d+){4,}")
 
 
@@ -63,7 +69,8 @@ def tells(text: str, words: Collection[str] = ()) -> bool:
     """Whether the text holds a date, a UID or one of the words: a number anywhere, a name where a word begins: "Meiers"
     names Meier, "model" not Del. An underscore parts words."""
     patterns = [_DATE, _UID, *(re.compile(_pattern(word)) for word in words)]
-    return any(pattern.search(one) for one in _spellings(text) for pattern in patterns)
+    spellings = _spellings(text) | _spellings(_CAPITAL.sub(" ", text))
+    return any(pattern.search(one) for one in spellings for pattern in patterns)
 
 
 def _spellings(text: str) -> set[str]:
@@ -89,6 +96,8 @@ def _words(text: str) -> Iterator[str]:
             yield " ".join(_parts(component))
             for token in component.split():
                 yield " ".join(_parts(token))
+                if token.isdecimal() and len(token.lstrip("0")) >= _LONG_NUMBER:
+                    yield token.lstrip("0")
                 if not _is_number(token):
                     yield from _parts(token)
         for one, other in permutations(components, 2):
@@ -108,11 +117,13 @@ def _is_number(word: str) -> bool:
 
 
 def _pattern(word: str) -> str:
-    """The word in a text. One that is short, or of several parts, must be whole."""
+    """The word in a text. One that is short, or of several parts, must be whole; parts that are all short stand apart."""
     parts, number = word.split(), _is_number(word)
-    if number and sum(map(len, parts)) >= _LONG_NUMBER:
-        return _GAP.join("".join(parts))
-    found = _GAP.join(parts)
+    letters = "".join(parts)
+    if number and len(letters) >= _LONG_NUMBER:
+        return (_NO_COMMA if letters.isdecimal() and len(letters) < _LISTED else _GAP).join(letters)
+    apart = not number and not _UNSPACED.search(word) and max(map(len, parts)) < 3
+    found = (_APART if apart else _GAP).join(parts)
     if _UNSPACED.search(word) or number and len(parts) == 1:
         return found
     return rf"(?<![^\W_]){found}" + (r"(?![^\W_])" if len(parts) > 1 else "")
