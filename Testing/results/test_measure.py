@@ -186,6 +186,14 @@ def test_a_lesion_between_pet_voxels_takes_the_one_under_its_centroid():
     assert (lesion.suv_max, lesion.suv_mean, lesion.mtv_ml) == (3, 3, pytest.approx(0.064))
 
 
+@pytest.mark.parametrize(("centre", "suv_max"), [((1.5, 1.5), 0), ((5.5, 1.5), 1), ((5.5, 5.5), 3), ((-0.5, 7.5), 2)])
+def test_between_two_pet_voxels_rounding_of_a_grid_does_not_choose(centre, suv_max):
+    pet = image(np.arange(4).reshape(1, 2, 2), (4, 4, 4), (1.5, 1.5, 0))  # borders at -0.5, 3.5 and 7.5 mm
+    for away in (-1e-12, -1e-14, 0, 1e-14, 1e-12):
+        label = image(np.ones((1, 1, 1)), origin=[c + away for c in (*centre, 2.0)], kind=np.uint8)
+        assert measure(label, pet, min_volume_ml=0)[0].suv_max == suv_max
+
+
 def test_a_lesion_outside_the_pet_or_without_one_has_no_pet_figures():
     label = image(np.ones((2, 2, 2)), (10, 10, 10), kind=np.uint8)
     for pet in (None, image(np.ones((2, 2, 2)), (10, 10, 10), (500, 0, 0))):

@@ -13,6 +13,8 @@ from ..core.components import Box
 
 #: parallel means: going through the whole lesion, no voxel drifts sideways by more than this share of a PET voxel
 _DRIFT = 0.02
+#: of a voxel: a point this near to the border of one lies on it, however a file rounded the grid
+TIE = 1e-6
 _SAMPLES = 9  # log2 of the points in a PET voxel: the share that they find is true to 0.02
 
 
@@ -49,8 +51,8 @@ def share_inside(lesion: np.ndarray, box: Box, label: sitk.Image, pet: sitk.Imag
 
 
 def within(index: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Whether continuous indices (3, n) lie in voxels of an image of this size (z, y, x)."""
-    return np.all((index >= -0.5) & (index <= size[:, None] - 0.5), axis=0)
+    """Whether continuous indices (3, n) lie in voxels of an image of this size (z, y, x), or on its border."""
+    return np.all((index >= -0.5 - TIE) & (index <= size[:, None] - 0.5 + TIE), axis=0)
 
 
 def label_to_pet(label: sitk.Image, pet: sitk.Image, box: Box) -> tuple[np.ndarray, np.ndarray]:

@@ -19,7 +19,7 @@ from ..core import Lesion, PemmaError
 from ..core.components import Box, components
 from ..core.images import voxel_ml, voxels_in
 from ..core.types import MTV_RULES, SMALLEST_ML, USUAL_RULE
-from .covered import covered_voxels, share_inside
+from .covered import TIE, covered_voxels, share_inside, within
 from .uids import uid_of
 
 #: rule -> threshold in SUV for a lesion of this SUVmax
@@ -92,13 +92,18 @@ def totals(lesions: Iterable[Lesion]) -> dict[str, float | int | None]:
 
 
 def lesion_pet_voxels(inside: np.ndarray, box: Box, label: sitk.Image, pet: sitk.Image) -> np.ndarray:
-    """Indices (n, 3), z y x, of a lesion's PET voxels: half covered, else the one under the centroid, else none."""
+    """Indices (n, 3), z y x, of a lesion's PET voxels: half covered, else the one under the centroid, else none.
+
+    Between two voxels it is the lower one, however the grid was rounded: a scene's file rounds it anew.
+    """
     voxels = covered_voxels(inside, box, label, pet)
     if len(voxels):
         return voxels
-    index = np.array(pet.TransformPhysicalPointToIndex(_centroid(inside, box, label)))
-    within = np.all((index >= 0) & (index < pet.GetSize()))
-    return index[None, ::-1] if within else voxels
+    index = np.array(pet.TransformPhysicalPointToContinuousIndex(_centroid(inside, box, label)))[None, ::-1]
+    size = np.array(pet.GetSize()[::-1])
+    if not within(index.T, size).all():
+        return voxels
+    return np.clip(np.floor(index + 0.5 - TIE).astype(int), 0, size - 1)
 
 
 def sphere_means(suv: np.ndarray, spacing: tuple[float, ...], at: np.ndarray) -> np.ndarray:
