@@ -295,6 +295,21 @@ def test_a_pet_that_is_deleted_and_loaded_again_is_that_of_the_result(module, pa
     assert chosen.pet is None and row(ui.lesionTable)[3] == "–" and "the PET of the result is gone" in ui.messageLabel.text
 
 
+def test_a_ct_that_is_loaded_again_but_not_chosen_is_not_told_to_be_gone(module, panel, sts_008):
+    import slicer
+    import slicer_app
+
+    ui, chosen, first = panel.ui, panel.chosen, panel.run
+    figures = row(ui.lesionTable)
+    slicer.mrmlScene.RemoveNode(chosen.ct)
+    for _ in range(2):  # which one is not plain: none is chosen
+        again = slicer_app.slicer_scene.load_series(sts_008 / "CT", "Again")
+    module._on_scene_closed(None, None)  # as in a scene that is opened
+    assert chosen.ct is None and nothing_to_export(panel) and "another study" in ui.totalsLabel.text
+    user_chooses(ui.resultSelector, first.node)
+    assert chosen.ct is not None and row(ui.lesionTable) == figures and slicer.mrmlScene.IsNodePresent(again)
+
+
 def test_without_its_pet_it_needs_no_typed_values(module, weightless, expert):
     import slicer
 

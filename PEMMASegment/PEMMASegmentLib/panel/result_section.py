@@ -64,8 +64,8 @@ class ResultSection(VTKObservationMixin):
 
     def _take_up(self, node) -> None:
         """Beside images that changed it is shown only when the user asks for it, see `_bring_back`; so is a PET loaded again
-        that nobody chose."""
-        runs.relink(node, (self._chosen.ct, self._chosen.pet))
+        that nobody chose. A CT loaded again is that of the result all the same: beside none it would pass for gone."""
+        runs.relink(node, (self._chosen.ct, self._chosen.pet), _loaded())
         why = self._why_not(node, runs.typed_for(node))
         if not why:
             study = self._study.read(self._chosen)
@@ -100,8 +100,7 @@ class ResultSection(VTKObservationMixin):
 
     def _bring_back(self, node) -> None:
         """With its study, and what was typed for it; the views show them too."""
-        loaded = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-        runs.relink(node, (self._chosen.ct, self._chosen.pet, *loaded))
+        runs.relink(node, (self._chosen.ct, self._chosen.pet, *_loaded()))
         ct, pet = self._chosen.ct, self._chosen.pet = runs.made_on(node)
         lines, typed = self._study.leave_former(), runs.typed_for(node)
         if typed is not None and pet is not None and parameters.give(self._chosen, typed):
@@ -172,6 +171,10 @@ class ResultSection(VTKObservationMixin):
 def _why_changed(node, kinds: Sequence[str], study: PetCtStudy) -> str:
     """Why a result is not shown beside a study of whose images these ("ct", "pet") are others now; "" if none is."""
     return told.put_away(kinds, runs.fits(node, study)) if kinds else ""
+
+
+def _loaded() -> list:
+    return slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
 
 
 def _draw(node, shown: bool) -> None:

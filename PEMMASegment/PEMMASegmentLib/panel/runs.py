@@ -64,12 +64,18 @@ def made_on(node) -> tuple:
     return node.GetNodeReference(CT), node.GetNodeReference(PET)
 
 
-def relink(node, loaded: Sequence) -> None:
-    """Takes volumes of the same series, the first of these (or None), for CT or PET of a result that is gone: loaded again."""
-    known = _record(node).get("series", {})
+def relink(node, loaded: Sequence, for_grid: Sequence = ()) -> None:
+    """Takes volumes of the same series, the first of these (or None), for CT or PET of a result that is gone: loaded again.
+
+    for_grid: more of them, for the one on whose grid the result lies alone, without which it can't be shown.
+    """
+    record = _record(node)
+    known = record.get("series", {})
+    grid = "ct" if "ct" in record.get("images", known) else "pet"
     for role, kind in ((CT, "ct"), (PET, "pet")):
         if kind in known and node.GetNodeReference(role) is None:
-            found = next((volume for volume in loaded if sources.series_of(volume) == known[kind]), None)
+            from_these = (*loaded, *for_grid) if kind == grid else loaded
+            found = next((volume for volume in from_these if sources.series_of(volume) == known[kind]), None)
             if found is not None:
                 node.SetNodeReferenceID(role, found.GetID())
 
