@@ -275,6 +275,22 @@ def test_a_slider_that_moves_after_a_review_or_an_export_is_another_act(run, tmp
     assert run.undo() == "threshold" and run.threshold == 0.55
 
 
+def test_a_review_or_an_export_at_another_threshold_changes_nothing_of_what_one_shows(run, tmp_path):
+    run.redraw(threshold=0.8)
+    run.node.GetSegmentation().RemoveSegment(segments.ids(run.node)[2])
+    least = float(sitk.GetArrayViewFromImage(run.segmentation.probability).min())
+    run.redraw(threshold=least)  # all is one, less what lies nearer to the deleted lesion
+    before = run._drawing.numbers
+    run.redraw(threshold=0.5)
+    assert lesion_at(run, BLADDER).number not in np.unique(before)  # one that no act has met yet
+    run.node.GetSegmentation().GetSegment(segments.ids(run.node)[1]).SetName("Tumour of the thigh")
+    run.review([lesion.number for lesion in run.lesions])
+    logic.export_table(run, tmp_path)
+    logic.export_seg(run, tmp_path)
+    run.redraw(threshold=least)
+    assert np.array_equal(run._drawing.numbers, before)
+
+
 def test_a_tick_right_after_a_deletion_acts_on_what_is_left(run):
     run.node.GetSegmentation().RemoveSegment(segments.ids(run.node)[3])
     run.keep(2, False)

@@ -89,7 +89,7 @@ def test_the_way_of_the_sliders_leaves_no_trace(row, before, way, target):
     assert same(history.now, straight)
     places = looks.seen((), {}, straight, {n: looks.Look(f"Lesion {n}") for n in lesions(straight)})
     assert {n: places[i].number for n, i in looks.placed(places, straight).items()} == {n: n for n in lesions(straight)}
-    seen = drawing.settled(straight)  # as by a review or a tick: it moves no border and no number
+    seen = drawing.settled(straight)  # as by a tick: it moves no border and no number
     assert np.array_equal(drawing.at_threshold(seen, history.image, *target[1:]).numbers, straight.numbers)
 
 

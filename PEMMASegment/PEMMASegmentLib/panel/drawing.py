@@ -2,7 +2,7 @@
 
     network's lesions   components of probability >= threshold; they follow the threshold and are numbered by size, after
                         an edit as the lesion among those known that they overlap best
-    known lesions       of the network, as the user saw them at an act: what they lie nearer to is theirs
+    known lesions       of the network, as the user saw them at an act that can be undone: what they lie nearer to is theirs
     touched lesions     drawn or changed by the user; they stay as they are, with their numbers and tracking UIDs
     erased voxels       taken out of a lesion by the user; no lesion of the network takes them again, at no threshold
     ticked, unticked    voxels of lesions that stood so when the user last ticked one; they decide at every threshold which
@@ -129,11 +129,7 @@ def settled(drawing: Drawing) -> Drawing:
     at = np.flatnonzero(drawing.numbers)
     of = drawing.numbers.ravel()[at].astype(np.int64)
     new = ~np.isin(of, np.concatenate([drawing.known >> MARK, list(drawing.touched)]))
-    at, of = at[new], of[new]
-    # where one lay already that is all: more of a lesion that gave way would let it grow at the same threshold
-    lay = np.isin(at, drawing.known & INDEX)
-    chosen = lay | ~np.isin(of, of[lay])
-    known = np.union1d(drawing.known, of[chosen] << MARK | at[chosen])
+    known = np.union1d(drawing.known, of[new] << MARK | at[new])
     return replace(drawing, known=known, highest=max(drawing.highest, int(drawing.numbers.max(initial=0))))
 
 

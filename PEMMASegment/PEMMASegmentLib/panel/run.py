@@ -20,7 +20,7 @@ from ..core.types import SMALLEST_ML, USUAL_RULE
 from ..results.uids import uid_of
 from ..study import PetCtStudy
 from . import lesion_edits, segments, table, volumes
-from .drawing import VOXELS, Drawing, Packed, at_threshold, changed, decided, drawn, holding, outlines, packed, settled
+from .drawing import VOXELS, Drawing, Packed, at_threshold, changed, decided, drawn, holding, outlines, packed
 from .looks import Place, as_text, looks_of, placed, seen
 
 RECORD = "PEMMASegment.Record"
@@ -157,7 +157,6 @@ class Run:
         self.take_edits()
         if number in {lesion.number for lesion in self.lesions}:
             self._remember("keep")
-            self._settle()
             self._show(decided(self._drawing, number, kept))
 
     def review(self, numbers: Sequence[int], done: bool = True) -> None:
@@ -202,10 +201,13 @@ class Run:
         return chosen[0]
 
     def rest(self) -> None:
-        """The lesions are looked at or written as they are now: edits are taken over, a slider that moves on is another act."""
+        """The lesions are looked at or written as they are now: edits are taken over, a slider that moves on is another act.
+
+        No lesion becomes known by that, as only by acts that can be undone: a threshold shows the same afterwards.
+        """
         self.take_edits()
         self._sliding = ""
-        self._settle()
+        self._notice()
         self._record()
 
     def take_edits(self) -> bool:
@@ -213,7 +215,7 @@ class Run:
         if self._drawing is None or not self._in_place:
             return False
         if segments.looks(self.node) != looks_of(self._places, self._placed):
-            self._settle()
+            self._notice()
         drawing = self._drawing
         numbers, overlap = segments.read(
             self.node, self.segmentation.probability, drawing.free_number, drawing.numbers
@@ -227,7 +229,6 @@ class Run:
         if differ:
             self._change("edit", numbers, redraw=overlap)
         else:
-            self._settle()
             self._show(self._drawing)
         return True
 
@@ -268,16 +269,11 @@ class Run:
                 kept: int = 0) -> None:  # fmt: skip
         """Other voxels: the lesions concerned are the user's from now on. kept: a lesion that is ticked by this act."""
         self._remember(act)
-        self._settle()
+        self._notice()
         before, uids = self._drawing, {lesion.number: lesion.tracking_uid for lesion in self.lesions}
         after = drawn(before, numbers, uids, before.dropped if dropped is None else dropped)
         (self._draw if redraw else self._show)(decided(after, kept, True) if kept else after)
         self.make_surfaces()
-
-    def _settle(self) -> None:
-        """What is drawn now is what the user saw: sliders start from here."""
-        self._drawing = settled(self._drawing)
-        self._notice()
 
     def _notice(self) -> None:
         """Names and colours as they are in the segments, and where; a segment that is gone had what it was given at last."""
