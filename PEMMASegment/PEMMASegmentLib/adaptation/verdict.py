@@ -202,8 +202,8 @@ def _more(more: int | None, mean: float, low: float, high: float) -> str:
         return f"about {more} more patient{'s' * (more > 1)} would decide, if they gain as much"
     if high < 0:
         return f"{_falls(mean)}: more patients would hardly change that"
-    if high < MIN_GAIN:
-        return f"the mean gain is below {MIN_GAIN:g}, as is its 95 % interval: more patients would hardly change that"
+    if mean < MIN_GAIN and round(high, 3) <= MIN_GAIN:
+        return f"the mean gain is below {MIN_GAIN:g}, its 95 % interval not above: more patients would hardly change that"
     if mean < MIN_GAIN:
         return f"too few patients to tell whether the mean gain reaches {MIN_GAIN:g} (95 % interval {low:+z.3f} to {high:+z.3f})"
     return f"the gains differ too much between patients, or are too near {MIN_GAIN:g}, for a number of them to be told"
