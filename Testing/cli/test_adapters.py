@@ -118,6 +118,11 @@ def test_an_adapter_is_removed_whole_or_not_at_all_and_what_is_left_of_one_too(a
     assert "[adapter-missing]" in refused(capsys, "remove", "../adapters")
 
 
+def test_a_folder_around_an_adapter_is_told_as_one_without_a_card(adapter, capsys):
+    said = refused(capsys, "import", adapter.parent)
+    assert "[adapter-missing]" in said and "holds no adapter.json" in said and "adapters list" not in said
+
+
 @pytest.mark.parametrize("act", [lambda place, out: note_adapter(place, "thigh"), lambda place, out: rename_adapter(place, "new"),
                                  lambda place, out: check_adapter(place), export_adapter,
                                  lambda place, out: export_adapter(place, out.with_suffix(".zip"))])  # fmt: skip

@@ -60,6 +60,8 @@ def import_adapter(source: Path) -> AdapterCard:
     Raises PemmaError for what is no sound adapter, "adapter-zip" for another zip, "adapter-name" and "adapter-exists".
     """
     source = Path(source)
+    if source.is_dir() and not (source / CARD).exists():
+        raise PemmaError("adapter-missing", f"the folder holds no {CARD}", "choose the folder that does", source.name)
     refused = partial(_no_zip, source.name)
     with zips.opened(source, partial(_adapter_in, refused), _MOST_BYTES, refused) as folder:
         card = check_adapter(folder)
