@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from PEMMASegmentLib.adaptation import blind, cards, keys, volumes
-from PEMMASegmentLib.adaptation.ledger import Tries, open_scores
+from PEMMASegmentLib.adaptation.ledger import Tries, WithOwn, open_scores
 from PEMMASegmentLib.adaptation.library import CaseLibrary, Origin, Score
 from PEMMASegmentLib.core import Identity, PemmaError, system_told
 from PEMMASegmentLib.core.images import like
@@ -544,6 +544,54 @@ def test_a_try_on_images_goes_with_them_whatever_the_patient_is_called(library, 
         entry = looked_at(again.patient, 5)[0]
         assert open_scores(book, entry | {"images": images}).count == tries
     assert open_scores(library, looked_at(again.patient, 6)[0]).count == 2  # by an earlier version, without images
+
+
+@pytest.fixture
+def with_own(library, tmp_path) -> WithOwn:
+    return WithOwn(library, CaseLibrary(tmp_path / "own"))
+
+
+def on_images(case, *numbers: int) -> list[dict]:
+    images = sorted(volume.content[:12] for name, volume in case.volumes.items() if name != "mask")
+    return [about | {"words": "Anna", "images": images} for about in looked_at(case.patient, *numbers)]
+
+
+@pytest.mark.parametrize("lost_in", ["library", "own", "both"])
+@pytest.mark.parametrize("lose", [Path.unlink, lambda file: file.write_text("{")], ids=["deleted", "damaged"])
+def test_a_try_that_one_of_two_ledgers_lost_counts_once(library, with_own, lost_in, lose):
+    first, second = on_images(small.add(library, 0), 1, 2)
+    assert open_scores(with_own, first) == Tries(1)
+    for book in (library, with_own.own):
+        if lost_in == "both" or (book is library) == (lost_in == "library"):
+            lose(next((book.folder / "tries").iterdir()))
+    assert open_scores(with_own, second) == Tries(2, lost=lost_in == "both")
+
+
+def test_the_users_ledger_learns_what_only_the_library_knew_and_an_export_tells_both(library, with_own, tmp_path):
+    case = small.add(library, 0)
+    imported, ours, elsewhere, foreign = on_images(case, 1, 2, 3, 4)
+    library.record_try(imported)  # or by an earlier version
+    library.record_try(looked_at(case.patient, 5)[0])  # a try before there were images
+    with_own.record_try(ours)
+    assert with_own.own.tries() == [{"try": one["try"], "held_out": [], "images": ours["images"]} for one in (imported, ours)]
+    with_own.own.record_try(elsewhere | {"held_out": ["P-" + "1" * 12]})
+    with_own.own.record_try(foreign | {"images": ["0" * 12]})
+    library.export([case.id], tmp_path / "cases.zip", with_own.own)
+    told = json.loads(zipfile.ZipFile(tmp_path / "cases.zip").read("tries.json"))
+    assert {one["try"][-1]: one["held_out"] for one in told} == dict.fromkeys("125", [case.patient]) | {"3": []}
+    assert len(told) == 4 and all(one.keys() <= {"try", "held_out", "images"} for one in told)
+
+
+def test_what_file_managers_leave_makes_no_library_a_foreign_folder(library, tmp_path):
+    library.folder.mkdir()
+    for name in ("Thumbs.db", "desktop.ini"):
+        (library.folder / name).write_text("")
+    own = CaseLibrary(tmp_path / "own")
+    own.folder.mkdir()
+    (own.folder / "notes.txt").write_text("")  # nothing of the user's is in the way of a ledger that no option names
+    case = small.add(library, 0)
+    WithOwn(library, own).check_tries()
+    assert open_scores(WithOwn(library, own), on_images(case, 1)[0]) == Tries(1) and len(own.tries()) == 1
 
 
 def test_a_new_key_does_not_make_old_tries_those_of_strangers(library):

@@ -1,7 +1,7 @@
 """Cases as a zip for another site: written from checked cases, unpacked only when every byte of every case is right.
 
     <id>/case.json ...    a case, as the library keeps it
-    tries.json            how often the patients' scores were looked at (`tries.TryFolder.of_cases`)
+    tries.json            how often the patients' scores were looked at (`tries.of_cases`)
 """
 
 import shutil

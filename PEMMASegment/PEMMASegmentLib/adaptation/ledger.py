@@ -18,10 +18,9 @@ from typing import Protocol
 
 from .. import __version__
 from ..core import Identity
-from ..core.resources import user_folder
 from .fewshot import digest
 from .library import CaseLibrary
-from .tries import key, meets, without_words
+from .tries import meets, together
 from .types import Procedure, SiteCase
 from .volumes import contents_of
 
@@ -52,22 +51,15 @@ class WithOwn:
     own: CaseLibrary
 
     def tries(self) -> list[dict]:
-        found = self.library.tries()
-        known = set(map(key, found))
-        return found + [one for one in self.own.tries() if key(one) not in known]
+        return together(self.library.book, self.own.book)
 
     def record_try(self, about: dict) -> None:
         self.library.record_try(about)
-        self.own.record_try(without_words(about) | {"held_out": []})
+        self.own.record_tries_of(self.library)  # this one, and those of an earlier version or another user
 
     def check_tries(self) -> None:
         self.library.check_tries()
         self.own.check_tries(pseudonyms=False)
-
-
-def own_ledger() -> CaseLibrary:
-    """The user's own ledger; a library without cases, whose key makes the pseudonyms of study folders' patients."""
-    return CaseLibrary(user_folder() / "tries")
 
 
 @dataclass(frozen=True)

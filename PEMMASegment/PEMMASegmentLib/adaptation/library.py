@@ -23,7 +23,9 @@ import SimpleITK as sitk
 from ..core import PemmaError
 from ..core.components import components
 from ..core.files import as_utf8, flush, folder_made, write_text
+from ..core.folders import is_litter
 from ..core.images import voxel_ml, voxels_in
+from ..core.resources import user_folder
 from ..core.types import SMALLEST_ML
 from ..study import scanner
 from ..study.types import PetCtStudy, Suv
@@ -31,7 +33,7 @@ from . import cards, exchange, fitness, keys, thumbnail, volumes
 from .cards import CaseCard, Origin, Score, Volume
 from .identity import pseudonym, refuse_identity
 from .placing import REMOVED, WRITING, place, sweep, writing
-from .tries import TryFolder
+from .tries import TryFolder, of_cases, together
 
 if TYPE_CHECKING:
     from .types import SiteCase
@@ -158,16 +160,18 @@ class CaseLibrary:
             finally:
                 shutil.rmtree(aside, ignore_errors=True)
 
-    def export(self, ids: Sequence[str], file: Path) -> None:
+    def export(self, ids: Sequence[str], file: Path, own: "CaseLibrary | None" = None) -> None:
         """Writes cases into a zip, byte for byte, with the tries on their patients and images, without the key.
 
-        Each is checked by hash first. Raises PemmaError "case-unknown", "case-damaged", "cannot-write".
+        own: the user's own ledger, which knows of tries elsewhere. Each case is checked by hash first. Raises PemmaError
+        "case-unknown", "case-damaged", "cannot-write".
         """
         with writing(file):
             cases = {id: (self._folder(id), self.check(id)) for id in dict.fromkeys(ids)}
             patients = {card.patient for _, card in cases.values()}
-            images = {content[:12] for id in cases for content in volumes.contents_of(self.read(id).study)} if self._tries else ()
-            exchange.write(file, cases, self._tries.of_cases(patients, images))
+            tries = together(self.book, (own or self).book)
+            images = {content[:12] for id in cases for content in volumes.contents_of(self.read(id).study)} if tries else ()
+            exchange.write(file, cases, of_cases(tries, patients, images))
 
     def import_(self, file: Path) -> list[CaseCard]:
         """Takes in all cases of a zip that `export` wrote, or none; cases that are here already stay as they are.
@@ -183,7 +187,7 @@ class CaseLibrary:
             found, tries = exchange.unpack(file, folder)
             new = [card for card in found if self._takes(card, folder / card.id)]
             self._make()
-            self._tries.take_in(tries)
+            self.book.take_in(tries)
             self._place_all(folder, new)
         return found
 
@@ -201,31 +205,38 @@ class CaseLibrary:
 
         `about`: plain values, nothing of a patient's identity; one without pseudonyms does without their key.
         """
-        self._check_ours()
         with writing(self.folder, _ELSEWHERE):
             self.folder.mkdir(parents=True, exist_ok=True)
-            if about["held_out"] or not self._tries:
+            if about["held_out"] or not self.book:
                 self._key()
-            self._tries.take_in([about])
+            self.book.take_in([about])
+
+    def record_tries_of(self, library: "CaseLibrary") -> None:
+        """Adds the tries of a library to the user's own ledger, by their images alone: its patients have other pseudonyms."""
+        with writing(self.folder, _ELSEWHERE):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if not self.book:
+                self._key()
+            self.book.take_images(library.book)
 
     def check_tries(self, pseudonyms: bool = True) -> None:
         """Raises what `record_try` would raise, as far as that can be told before; for callers with long work between."""
-        self._check_ours()
         with writing(self.folder, _ELSEWHERE):
-            if pseudonyms and (self._cases.is_dir() or self._tries):
+            if pseudonyms and (self._cases.is_dir() or self.book):
                 self._key()
-            self._tries.check()
+            self.book.check()
 
     def tries(self) -> list[dict]:
         """What `record_try` was given, oldest first; {"lost": hash} for each try whose entry is damaged or was deleted."""
-        return self._tries.all()
+        return self.book.all()
 
     @property
     def _cases(self) -> Path:
         return self.folder / _CASES
 
     @property
-    def _tries(self) -> TryFolder:
+    def book(self) -> TryFolder:
+        """The ledger's files."""
         return TryFolder(self.folder / _TRIES, self._private)
 
     @property
@@ -260,7 +271,7 @@ class CaseLibrary:
         """Refuses a folder that holds something else: cases would be strewn among a user's files."""
         if self.folder.is_dir() and not self._cases.is_dir():
             names = {f.name for f in self.folder.iterdir() if not f.name.startswith(".")} - {_PRIVATE, _TRIES}
-            if names:
+            if not all(map(is_litter, names)):
                 raise PemmaError("not-a-library", "the folder holds something else than a case library",
                                  "name a new or an empty folder with --library", self.folder.name)
         elif self.folder.exists() and not self.folder.is_dir():
@@ -317,12 +328,17 @@ class CaseLibrary:
 
         Another one in its place would give the patients other pseudonyms, and no earlier try would count for them.
         """
-        had_cases, had_tries = self._cases.is_dir(), bool(self._tries)  # asked first: another program makes the key before them
+        had_cases, had_tries = self._cases.is_dir(), bool(self.book)  # asked first: another program makes the key before them
         if not keys.is_there(self._private):
             if had_cases or had_tries:
                 raise keys.lost(had_cases)
             keys.make(self._private)
         return keys.read(self._private)
+
+
+def own_ledger() -> CaseLibrary:
+    """The user's own ledger; a library without cases, whose key makes the pseudonyms of study folders' patients."""
+    return CaseLibrary(user_folder() / "tries")
 
 
 def _known(id: str) -> PemmaError:

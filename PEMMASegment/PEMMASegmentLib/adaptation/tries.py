@@ -37,9 +37,9 @@ class TryFolder:
         found = [(name, *self._read(name)) for name in sorted(self._known())]
         return [about for _, _, about in found] + [{"lost": lost} for lost in _missing(found)]
 
-    def record(self, about: dict) -> None:
-        """Adds an entry; its number counts the lost ones too. Raises OSError."""
-        name = f"{time.time_ns():020d}-{secrets.token_hex(4)}"
+    def record(self, about: dict, name: str = "") -> None:
+        """Adds an entry, under a new name unless one is given; its number counts the lost ones too. Raises OSError."""
+        name = name or f"{time.time_ns():020d}-{secrets.token_hex(4)}"
         entry = {"try": name, "number": 1 + len(self.all()), "about": about}
         self._tries.mkdir(parents=True, exist_ok=True)
         write_text(self._tries / f"{name}.json", json.dumps(entry, allow_nan=False) + "\n")
@@ -52,13 +52,6 @@ class TryFolder:
             with tempfile.TemporaryFile(dir=there):
                 pass
 
-    def of_cases(self, patients: Collection[str], images: Collection[str]) -> list[dict]:
-        """What another library has to know of: tries on the patients or the images of any of its cases (as in `meets`), and
-        lost ones, which may be on any."""
-        found = self.all()
-        shared = [one for one in found if "lost" not in one and meets(one, patients, images)]
-        return [without_words(one) for one in shared] + [one for one in found if "lost" in one]
-
     def take_in(self, tries: Sequence[dict]) -> None:
         """Records what is not known here: the same try, or the same zip of another library, twice adds nothing. Raises
         OSError."""
@@ -66,6 +59,20 @@ class TryFolder:
         for one in tries:
             if key(one) not in known:
                 self.record(one)
+
+    def take_images(self, other: "TryFolder") -> None:
+        """Records what another folder tells of images, without words and pseudonyms, and under its name there: by that the
+        two know of each other's lost ones. Raises OSError."""
+        known, names = {key(one) for one in self.all()}, self._known()
+        for name, about in other.read().items():
+            one = about if "lost" in about else without_words(about) | {"held_out": []}
+            if "images" in one and "lost" not in one and key(one) not in known and name not in names:
+                self.record(one, name)
+
+    def read(self) -> dict[str, dict]:
+        """What was recorded under which name, where that can still be read; oldest first."""
+        found = {name: self._read(name)[1] for name in sorted(self._known())}
+        return {name: about for name, about in found.items() if key(about) != _digest(name)}
 
     def __bool__(self) -> bool:
         return bool(self._known())
@@ -84,6 +91,22 @@ class TryFolder:
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, FileNotFoundError):
             pass
         return None, {"lost": _digest(name)}
+
+
+def together(library: TryFolder, own: TryFolder) -> list[dict]:
+    """What a library's folder and the user's own tell, each try once, those of the latter by their images alone; what is lost
+    in one of them is not while the other has it."""
+    elsewhere = [about if "lost" in about else about | {"held_out": []} for about in own.all()]
+    found = {key(about): about for about in (*elsewhere, *library.all())}
+    there = {_digest(name) for folder in (library, own) for name in folder.read()}
+    return [about for about in found.values() if about.get("lost") not in there]
+
+
+def of_cases(tries: Sequence[dict], patients: Collection[str], images: Collection[str]) -> list[dict]:
+    """What another library has to know of: tries on the patients or the images of any of its cases (as in `meets`), and
+    lost ones, which may be on any."""
+    shared = [one for one in tries if "lost" not in one and meets(one, patients, images)]
+    return [without_words(one) for one in shared] + [one for one in tries if "lost" in one]
 
 
 def meets(one: dict, patients: Collection[str], images: Collection[str]) -> bool:

@@ -12,7 +12,8 @@ from ..adaptation import blind, fitness
 from ..adaptation.adapt import Spans
 from ..adaptation.blind import Blind
 from ..adaptation.identity import patient_id
-from ..adaptation.ledger import Ledger, own_ledger
+from ..adaptation.ledger import Ledger
+from ..adaptation.library import own_ledger
 from ..adaptation.types import SiteCase
 from ..core import PemmaError, PemmaWarning, Progress, no_progress
 from ..network.files import Model
@@ -50,14 +51,14 @@ def read(options: Adapting, progress: Progress, warn: Warn) -> Given:
             sentence = f"nobody says whose study {base_name(folder)} is: it counts as a patient of its own"
             way_out = "if another is of the same patient, add both to a case library with --patient (`pemma-segment cases add`)"
             warnings.append(PemmaWarning("patient-unknown", sentence, way_out))
-        patient = ledger.pseudonym(who or study.study_key)
         independent = author_of_contour(file, options.annotation_roi) is None
-        cases.append(SiteCase(base_name(folder), patient, study, label, independent))
+        cases.append(SiteCase(base_name(folder), who or study.study_key, study, label, independent))
         facts.append(scanner.facts(study))
         told += tell(base_name(folder), warnings, name_among(options.studies, folder), warn)
     names = [case.id for case in cases]
     if len(set(names)) < len(names):
         raise PemmaError("same-name", "two studies have folders of one name", "rename one of them")
+    cases = [replace(case, patient=ledger.pseudonym(case.patient)) for case in cases]  # late: it makes the user's key
     return cases, facts, ledger, told
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ..adaptation.cards import CaseCard, as_json
-from ..adaptation.library import CaseLibrary
+from ..adaptation.library import CaseLibrary, own_ledger
 from ..core import PemmaError
 
 
@@ -55,5 +55,5 @@ def export(library: CaseLibrary, ids: list[str], out: Path) -> dict:
         raise PemmaError("out-exists", "there is a file of that name", "name a new one with --out", out.name)
     if not out.parent.is_dir():
         raise PemmaError("no-folder", "the folder for the file is not there", "make it, or name another one with --out", out.name)
-    library.export(chosen, out)
+    library.export(chosen, out, own_ledger())
     return {"exported": chosen, "out": str(out)}
