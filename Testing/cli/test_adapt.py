@@ -159,6 +159,15 @@ def test_what_a_study_is_loaded_with_is_told(place, tmp_path, own_home, capsys):
     assert order.index("reading study 2 of 3") < order.index("Doe_Jane_1 annotation-cut") < order.index("training the adapter")
 
 
+def test_a_refused_run_leaves_nothing_behind(place, tmp_path, own_home, capsys):
+    (tmp_path / "void").mkdir()
+    more = ["--out", str(tmp_path / "a/b/out"), "--model", str(place / "tiny"), "--quiet"]
+    assert main(["adapt", str(place / "Doe_Jane_0"), str(tmp_path / "void"), *more]) == 1
+    assert not (own_home / "tries").exists()
+    assert main(["adapt", str(place / "Doe_Jane_0"), *more, "--targets", "nope"]) == 1
+    assert "nope" in capsys.readouterr().err and not (tmp_path / "a").exists()
+
+
 def test_what_can_be_no_case_of_a_library_is_none_here(place, tmp_path, own_home, capsys):
     study = shutil.copytree(place / "Doe_Jane_0", tmp_path / "Roe_0")
     mask, ct = (sitk.ReadImage(str(study / f"{name}.nii.gz")) for name in ("mask", "ct"))

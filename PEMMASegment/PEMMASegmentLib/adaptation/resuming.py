@@ -13,6 +13,7 @@ import torch
 from .. import __version__, adapters
 from ..adapters.card import CARD
 from ..core import Identity, PemmaError
+from ..core.files import folder_made
 from ..training.loop import Checkpoint
 from .types import Fitted
 
@@ -39,7 +40,11 @@ def resumed(work: Path | None, key: str, base: Identity, train: Callable[[Checkp
         with suppress(PemmaError):
             return adapters.load(folder, base)
         shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    with folder_made(folder):  # a refused training leaves none
+        return _trained(folder, key, train)
+
+
+def _trained(folder: Path, key: str, train: Callable[[Checkpoint], Fitted]) -> Fitted:
     checkpoint = Checkpoint(folder / "unfinished.safetensors", key, CHECKPOINT_SECONDS)
     try:
         fitted = train(checkpoint)
