@@ -55,11 +55,12 @@ def test_planes_have_their_size_in_millimetres_and_meet_in_the_hottest_voxel(mar
     assert coronal.cross == (30, 68)  # mm from the first voxel: x, z
 
 
-def test_planes_meet_in_the_lesion_also_where_it_ends_before_the_hottest_voxels_centre():
+@pytest.mark.parametrize("stored", ["LPS", "RAS", "LAI"])
+def test_planes_meet_in_the_lesion_also_where_it_ends_before_the_hottest_voxels_centre(stored):
     ct, pet, label = np.zeros((20, 20, 20), np.int16), np.ones((5, 5, 5), np.float32), np.zeros((20, 20, 20), np.uint8)
     pet[2, 2, 2], label[8:12, 8:12, 8:10] = 9, 1  # half of that voxel
-    study = PetCtStudy(small(ct, (2.0, 2.0, 2.0), (0, 0, 0)), small(pet, (8.0, 8.0, 8.0), (3, 3, 3)))
-    label = small(label, (2.0, 2.0, 2.0), (0, 0, 0))
+    ct, label = (sitk.DICOMOrient(small(i, (2.0, 2.0, 2.0), (0, 0, 0)), stored) for i in (ct, label))
+    study = PetCtStudy(ct, small(pet, (8.0, 8.0, 8.0), (3, 3, 3)))
     lesions = measure(label, study.pet, min_volume_ml=0)
     assert lesions[0].suv_max == 9
     assert all(view.label.any() for view in views(study, segmentation(label), lesions))

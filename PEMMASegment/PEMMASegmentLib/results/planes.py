@@ -95,11 +95,12 @@ def _target(study, segmentation, chosen: Lesion | None, numbers, boxes) -> tuple
 
 
 def _nearest_inside(point: tuple[float, ...], inside: np.ndarray, box, grid: sitk.Image) -> tuple[float, ...]:
-    """The point, or the lesion's nearest voxel: the lesion may not reach the centre of a PET voxel that it half covers."""
+    """Centre of the lesion's voxel at the point, or its nearest: it may end before the centre of a PET voxel it half covers.
+
+    On a face of voxels the point itself would fall into the one or the other, by how the image is stored.
+    """
     start = np.array([part.start for part in box])
     index = np.array(grid.TransformPhysicalPointToIndex(point))[::-1] - start
-    if np.all((index >= 0) & (index < inside.shape)) and inside[tuple(index)]:
-        return point
     voxels = np.argwhere(inside)
     away = np.linalg.norm((voxels - index) * grid.GetSpacing()[::-1], axis=1)
     return grid.TransformIndexToPhysicalPoint((voxels[away.argmin()] + start)[::-1].tolist())
