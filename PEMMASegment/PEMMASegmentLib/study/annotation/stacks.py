@@ -20,7 +20,6 @@ BETWEEN = 0.1  # slices; a plane farther from its slice is said
 _SAME_PLANE = 0.1  # slices; contours nearer than this were drawn on one slice
 _THICKER = 1.02  # slices; less is how positions are rounded
 _FINER = 0.75  # slices; contours nearer than this to each other can't all have a slice
-_SLIGHT = 0.99  # slices; a lesion that is thinner is put on one of them
 _LIKE = 1.5  # times the usual distance of two planes; nearer ones follow on each other, farther ones leave a gap
 _EVEN = 0.1  # share of their mean by which the distances of a lesion's planes differ at most; by chance they are uneven
 _SAMPLES = 32  # along each side of the box that two outlines share, to see whether they overlap
@@ -41,20 +40,31 @@ class _Stack:
         """Whether it was drawn on thicker slices than the grid's, or midway between these."""
         return self.step is not None and (self.step > _THICKER or self._tears())
 
-    @property
+    @cached_property
     def fine(self) -> bool:
-        return not self.thick and (self.step or 1) < _FINER
+        """Whether it was drawn on finer slices, without a gap: beside one it would end too early to meet the next slice."""
+        return not self.thick and (self.step or 1) < _FINER and bool(self._follows.all())
 
     @property
-    def slight(self) -> bool:
-        """Whether all its planes together are thinner than a slice, and so might lie between two."""
-        return self.fine and len(self.planes) * self.step < _SLIGHT
+    def left_empty(self) -> int:
+        """Slices of the grid without a plane in gaps of finer slices."""
+        if self.thick or (self.step or 1) * _THICKER >= 1:
+            return 0
+        return _missing(self._nearest, 1)
+
+    @property
+    def _follows(self) -> np.ndarray:
+        """Whether each plane but the first follows on the one below."""
+        return np.diff([p for p, _ in self.planes]) < _LIKE * self.step
+
+    @property
+    def _nearest(self) -> np.ndarray:
+        """Each plane's nearest slice."""
+        return np.floor(np.array([p for p, _ in self.planes]) + 0.5)
 
     def _tears(self) -> bool:
         """Whether a slice stays empty between planes that follow on each other when each goes to its nearest."""
-        positions = np.array([p for p, _ in self.planes])
-        follows = np.diff(positions) < _LIKE * self.step
-        return bool(((np.diff(np.floor(positions + 0.5)) > 1) & follows).any())
+        return bool(((np.diff(self._nearest) > 1) & self._follows).any())
 
 
 def fill_slices(index: list[np.ndarray], grid: sitk.Image) -> tuple[np.ndarray, tuple[PemmaWarning, ...]]:
@@ -63,9 +73,7 @@ def fill_slices(index: list[np.ndarray], grid: sitk.Image) -> tuple[np.ndarray, 
     voxels = np.zeros((slices, rows, columns), np.uint8)
     stacks = _stacks(index, grid.GetSpacing()[2])
     for stack in stacks:
-        if stack.slight:
-            _fill_nearest([stack.planes[len(stack.planes) // 2]], voxels)
-        elif stack.thick or stack.fine:
+        if stack.thick or stack.fine:
             _fill_between(stack.planes, stack.step, voxels)
         else:
             _fill_nearest(stack.planes, voxels)
@@ -218,12 +226,16 @@ def _fill_nearest(planes: Planes, voxels: np.ndarray) -> None:
 
 
 def _fill_between(planes: Planes, step: float, voxels: np.ndarray) -> None:
-    """Contours on slices thicker or finer than the grid's: outlines blended between neighbours, ends half a step long."""
+    """Contours on slices thicker or finer than the grid's: outlines blended between neighbours, ends half a step long.
+
+    A lesion that so lies between two slices is put on one.
+    """
     corner, part = _part_around(planes, voxels)
     drawn = [(p, even_odd([c - corner for c in polygons], *part.shape[1:])) for p, polygons in planes]
     drawn = [(p, mask) for p, mask in drawn if mask.any()]
     positions, masks = np.array([p for p, _ in drawn]), [mask for _, mask in drawn]
     distance = lru_cache(maxsize=2)(lambda i: _signed_distance(masks[i]))
+    met = False
     for k in range(len(part) if drawn else 0):
         above = int(np.searchsorted(positions, k))
         below = above - 1
@@ -232,10 +244,16 @@ def _fill_between(planes: Planes, step: float, voxels: np.ndarray) -> None:
             near, other = (below, above) if share < 0.5 else (above, below)
             blended = (1 - share) * distance(below) + share * distance(above) > 0
             part[k] |= blended | _alone(masks[near], masks[other])
+            met = True
             continue
         near = min((i for i in (below, above) if 0 <= i < len(drawn)), key=lambda i: abs(positions[i] - k))
         if -step / 2 - 1e-6 <= k - positions[near] < step / 2 - 1e-6:  # on low sides only, as in plane
             part[k] |= masks[near]
+            met = True
+    middle = len(drawn) // 2
+    k = int(np.floor(positions[middle] + 0.5)) if drawn else -1
+    if not met and 0 <= k < len(part):
+        part[k] |= masks[middle]
 
 
 def _part_around(planes: Planes, voxels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -273,7 +291,7 @@ def _odd(stacks: list[_Stack], spacing: float) -> tuple[PemmaWarning, ...]:
         way_out = "give a DICOM-SEG if they were thicker"
         told += counted(len(_positions(stacks)), "contour-thickness", words, way_out)
     missing = _missing(_positions(thick), max([s.step for s in thick], default=1))
-    missing += _missing(_positions([s for s in stacks if not s.thick]), 1)
+    missing += max(_missing(_positions([s for s in stacks if not s.thick]), 1), sum(s.left_empty for s in stacks))
     return told + counted(missing, "contour-gap", "slices without a contour among slices with one, left empty")
 
 
