@@ -220,6 +220,28 @@ def test_a_lesion_thinner_than_a_slice_is_put_on_one():
         assert read_ml(mass + node, 5.0)[0] - read_ml(mass, 5.0)[0] == pytest.approx(disc_ml(5, 9), rel=0.1)
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    drawn=st.sampled_from([0.2, 1 / 3, 0.4, 0.5, 0.7, 1.0]),
+    count=st.integers(1, 9),
+    start=st.floats(12, 13),
+    uneven=st.sampled_from([0, 0.02, 0.15]),
+    missing=st.none() | st.integers(1, 7),
+    beside=st.none() | st.sampled_from([0.2, 0.4, 0.5]),
+    seed=st.integers(0, 9),
+)
+def test_a_lesion_on_finer_slices_stays_whole_or_tells_its_gap(drawn, count, start, uneven, missing, beside, seed):
+    """All in slices of 5 mm; beside: the step of a mass drawn next to it. It is less than a slice too short or two too long."""
+    moved = uneven * drawn * np.random.default_rng(seed).uniform(-1, 1, count)
+    planes = (start + drawn * np.arange(count) + moved)[np.arange(count) != missing]
+    mass = [] if beside is None else circles(5 * np.arange(8, 24, beside), 12, x=30)
+    label, warnings = fill(mass + circles(5 * planes, 9, x=90), upright_grid(5.0, 40))
+    marked = np.flatnonzero(array(label)[..., 30:].any(axis=(1, 2)))
+    whole = np.ptp(marked) + 1  # fails where the lesion vanished
+    assert whole == len(marked) or "contour-gap" in codes(warnings)
+    assert -1 < whole - np.ptp(planes) < 2.01
+
+
 def test_two_planes_tell_how_thick_their_slices_are_and_one_does_not():
     ml, _, warned = read_ml(circles([20, 24]), 2.0)
     assert ml == pytest.approx(disc_ml(8), rel=0.02) and warned == {"contour-other-slices"}
@@ -621,6 +643,16 @@ def test_mask_image_is_taken_as_it_is_or_resampled_in_place(shared, tmp_path):
         sitk.WriteImage(other, str(tmp_path / "other.nii.gz"))
         label, warnings = annotation.read(tmp_path / "other.nii.gz", study)
         assert (array(label) == array(mask)).all() and codes(warnings) == ({"annotation-resampled"} if told else set())
+
+
+def test_a_mask_that_reaches_out_of_the_study_says_what_it_loses(tmp_path):
+    mask = upright_grid(2.0, 20)
+    mask[5:15, 5:15, 10:20] = 1
+    longer = sitk.ConstantPad(mask, [0, 0, 0], [0, 0, 1], 0)
+    longer[5, 5, 20] = 1
+    sitk.WriteImage(longer, str(tmp_path / "mask.nii.gz"))
+    label, warnings = annotation.read(tmp_path / "mask.nii.gz", PetCtStudy(ct=mask, pet=None, kind="nifti"))
+    assert array(label).sum() == 1000 and codes(warnings) == {"annotation-cut"}
 
 
 def test_a_mask_between_whose_voxels_others_lie_keeps_its_volume(tmp_path):

@@ -46,11 +46,13 @@ def put_on(mask: sitk.Image, grid: sitk.Image) -> tuple[sitk.Image, tuple[PemmaW
             "give the annotation of this study",
         )
     told: tuple[PemmaWarning, ...] = ()
-    if not _same_centres(mask, grid):
+    same = _same_centres(mask, grid)
+    if not same:
         told += (PemmaWarning("annotation-resampled", "the annotation has another grid than the study and was resampled"),)
-    if _marked_ml(label) < 0.8 * marked:
-        lost = f"{marked - _marked_ml(label):.1f} of {marked:.1f} ml of the annotation are lost on the study's grid"
-        told += (PemmaWarning("annotation-cut", lost, "check that annotation and study belong together"),)
+    lost = marked - _marked_ml(label)
+    if lost > 0.2 * marked or same and _count(label) < _count(mask):
+        words = f"{lost:.3g} of {marked:.3g} ml of the annotation are lost on the study's grid"
+        told += (PemmaWarning("annotation-cut", words, "check that annotation and study belong together"),)
     return label, told
 
 
@@ -85,4 +87,8 @@ def _padded(mask: sitk.Image) -> sitk.Image:
 
 
 def _marked_ml(mask: sitk.Image) -> float:
-    return float(np.count_nonzero(sitk.GetArrayViewFromImage(mask)) * np.prod(mask.GetSpacing()) / 1000)
+    return float(_count(mask) * np.prod(mask.GetSpacing()) / 1000)
+
+
+def _count(mask: sitk.Image) -> int:
+    return int(np.count_nonzero(sitk.GetArrayViewFromImage(mask)))
