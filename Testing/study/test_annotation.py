@@ -220,6 +220,15 @@ def test_a_lesion_thinner_than_a_slice_is_put_on_one():
         assert read_ml(mass + node, 5.0)[0] - read_ml(mass, 5.0)[0] == pytest.approx(disc_ml(5, 9), rel=0.1)
 
 
+@pytest.mark.parametrize("drawn", [0.2, 0.4, 0.5, 0.6])
+def test_contours_on_very_fine_slices_do_not_cancel_each_other(drawn):
+    """On slices of 5 mm equal outlines 0.4 mm apart passed for one plane, where two cancel each other."""
+    ring = circles(50 + drawn * np.arange(int(30 / drawn)), 30) + circles(50 + drawn * np.arange(int(30 / drawn)), 10)
+    ml, marked, warned = read_ml(ring, 5.0)
+    assert ml == pytest.approx(disc_ml(30) - disc_ml(30, 10), rel=0.04) and marked.sum() == 6
+    assert warned == {"contour-other-slices"}
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     drawn=st.sampled_from([0.2, 1 / 3, 0.4, 0.5, 0.7, 1.0]),

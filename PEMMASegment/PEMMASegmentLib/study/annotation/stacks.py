@@ -126,13 +126,23 @@ def _even(apart: np.ndarray) -> bool:
 
 def _planes(index: list[np.ndarray]) -> Planes:
     """Contours grouped by slice position."""
+    ordered = sorted(((float(contour[:, 2].mean()), contour[:, :2]) for contour in index), key=lambda one: one[0])
     planes: Planes = []
-    for contour in sorted(index, key=lambda c: float(c[:, 2].mean())):
-        position = float(contour[:, 2].mean())
-        if not planes or position - planes[-1][0] > _SAME_PLANE:
+    for (position, outline), begins in zip(ordered, _begins(np.array([p for p, _ in ordered])), strict=True):
+        if begins:
             planes.append((position, []))
-        planes[-1][1].append(contour[:, :2])
+        planes[-1][1].append(outline)
     return planes
+
+
+def _begins(positions: np.ndarray) -> np.ndarray:
+    """Whether a plane begins at each of these, rising. Near ones that go on and on are planes of a series with so fine a step."""
+    apart = np.diff(positions, prepend=-np.inf)
+    begins = apart > _SAME_PLANE
+    for run in np.split(np.arange(len(positions)), np.flatnonzero(apart > 1.5 * _SAME_PLANE))[1:]:
+        if np.ptp(positions[run]) > 2 * _SAME_PLANE:
+            begins[run[1:]] = apart[run[1:]] > apart[run[1:]].max() / 2
+    return begins
 
 
 def _overlapping(planes: Planes, spacing: float) -> list[Planes]:
