@@ -175,6 +175,6 @@ def birth_on_day_00(pair):
     for_all(pair.all, PatientBirthDate="19500100")
 
 
-@case(155, "R", "decay-reference-missing")
+@case(155, "W", "dates-missing")
 def day_that_never_was(pair):
     for_all(pair.pet, SeriesDate="20240231", AcquisitionDate="20240231")

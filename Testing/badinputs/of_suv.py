@@ -108,13 +108,13 @@ def acquisition_times_missing(pair):
     for_all(pair.pet, AcquisitionTime=None)
 
 
-@case(155, "R", "decay-reference-missing")
+@case(155, "R", "injection-date-unknown")
 def first_year(pair):
     for_all(pair.pet, SeriesDate="00010101", AcquisitionDate="00010101", SeriesTime="003000", AcquisitionTime="003000")
     for_all(map(tracer, pair.pet), RadiopharmaceuticalStartTime="233000")
 
 
-@case(155, "R", "decay-reference-missing")
+@case(155, "W", "dates-missing")
 def last_year(pair):
     for_all(pair.pet, SeriesDate="99991231", AcquisitionDate="99991231", SeriesTime="235959.5", AcquisitionTime="235959.5")
     for_all(map(tracer, pair.pet), RadiopharmaceuticalStartTime="225959.5")

@@ -54,8 +54,8 @@ def test_a_long_body_is_refused_with_the_way_out_and_marked_when_forced():
     assert body.longest_mm == pytest.approx(600)
     with pytest.raises(PemmaError, match=r"--roi.*--whole-study.*outside-region"):
         region.check_length(body.longest_mm, 320, whole_study=False)
-    [(code, sentence)] = region.check_length(body.longest_mm, 320, whole_study=True)
-    assert code == "outside-region" and "600 mm" in sentence
+    [told] = region.check_length(body.longest_mm, 320, whole_study=True)
+    assert told.code == "outside-region" and "600 mm" in told.sentence
     assert region.check_length(416, 320, whole_study=False) == ()
 
 

@@ -102,7 +102,8 @@ def _of_the_system(error: Exception) -> PemmaError | None:
     if isinstance(error, MemoryError) or isinstance(error, RuntimeError) and any(word in str(error) for word in _NO_MEMORY):
         return PemmaError("memory", "there is too little free memory",
                           "close other programs, or look at a part of the study with --roi")
-    if type(error) is OSError and error.strerror:  # no class of its own: what a disk or share does, never a bug
+    nobody_reads = isinstance(error, OSError) and error.errno == errno.EINVAL and not name  # Windows' word for a closed pipe
+    if type(error) is OSError and error.strerror and not nobody_reads:  # what a disk or share does, never a bug
         return PemmaError("file-failed", f"the system could not read or write a file: {error.strerror}",
                           "check the disk or the share, or name another place", name)
     return None
