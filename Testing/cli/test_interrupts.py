@@ -13,6 +13,14 @@ from PEMMASegmentLib import cli
 from PEMMASegmentLib.cli import commands, inspect
 
 
+@pytest.fixture(autouse=True)
+def listening():
+    """Tests may run in the background of a shell script, whose processes don't listen to Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class InAFinalizer:
     def __del__(self):
         signal.raise_signal(signal.SIGINT)
@@ -62,8 +70,5 @@ def test_a_process_that_does_not_listen_to_it_goes_on(monkeypatch):
         return True
 
     monkeypatch.setattr(inspect, "run", work)
-    listening = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        assert cli.main(["inspect", "study"]) == 0 and signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGINT, listening)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    assert cli.main(["inspect", "study"]) == 0 and signal.getsignal(signal.SIGINT) is signal.SIG_IGN
