@@ -7,7 +7,7 @@ from pydicom import Dataset
 
 from PEMMASegmentLib import study
 from PEMMASegmentLib.core import PemmaError, PemmaWarning
-from PEMMASegmentLib.study import choosing
+from PEMMASegmentLib.study.dicom import choosing
 
 from .phantom import ROOT, Pair, series
 

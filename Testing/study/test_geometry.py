@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from PEMMASegmentLib import study
 from PEMMASegmentLib.core import PemmaError
-from PEMMASegmentLib.study import geometry
+from PEMMASegmentLib.study.dicom import geometry
 
 from .phantom import Pair, series, stored
 

@@ -16,7 +16,7 @@ from pydicom.uid import JPEGLosslessSV1
 from PEMMASegmentLib import study
 from PEMMASegmentLib.core import Cancelled, PemmaError
 from PEMMASegmentLib.core.images import array
-from PEMMASegmentLib.study import pixels, scan
+from PEMMASegmentLib.study.dicom import pixels, scan
 
 from .phantom import FACTOR, ROOT, SLICES, Pair, enhanced_ct, stored
 

@@ -6,7 +6,8 @@ The phantom: 350 MBq of F-18 at 11:00, series and acquisition at 12:00.
 import pytest
 
 from PEMMASegmentLib.core import PemmaError
-from PEMMASegmentLib.study import references, suv
+from PEMMASegmentLib.study import suv
+from PEMMASegmentLib.study.suv import references
 from PEMMASegmentLib.study.types import Typed
 
 from .changes import ge, late, siemens

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from PEMMASegmentLib.core import PemmaError
-from PEMMASegmentLib.study import bodysize, suv
+from PEMMASegmentLib.study import suv
+from PEMMASegmentLib.study.suv import bodysize
 from PEMMASegmentLib.study.types import Typed
 
 from .phantom import FACTOR, codes, plan, series, tracer

@@ -9,8 +9,8 @@ from pydicom import Dataset
 from slicer.i18n import tr as _
 
 from ..core import PemmaError
-from ..study import pairing
-from ..study.choosing import is_soft
+from ..study.dicom import pairing
+from ..study.dicom.choosing import is_soft
 from ..study.loading import quiet
 from . import own_nodes
 from .studies import UIDS

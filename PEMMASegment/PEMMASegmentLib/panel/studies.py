@@ -11,7 +11,9 @@ from pydicom.datadict import dictionary_has_tag, dictionary_VR
 
 from ..core import PemmaError, PemmaWarning
 from ..core.images import array, extent_mm, like
-from ..study import nifti, pairing, pixelformat, plausible, suv
+from ..study import nifti, suv
+from ..study.checks import plausible
+from ..study.dicom import pairing, pixelformat
 from ..study.loading import quiet
 from ..study.types import PetCtStudy, Suv, Typed
 from . import volumes

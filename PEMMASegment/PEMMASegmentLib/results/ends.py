@@ -4,7 +4,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..core.components import Box
-from ..study.pairing import ALIKE_VOXELS
+from ..study.checks.overlap import ALIKE_VOXELS
 from .covered import label_to_pet, within
 
 Roi = tuple[float, float, float, float, float, float]

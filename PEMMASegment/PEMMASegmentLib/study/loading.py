@@ -14,11 +14,13 @@ from pydicom import Dataset
 
 from ..core import PemmaError, PemmaWarning, Progress, no_progress
 from ..core.progress import part
-from . import choosing, nifti, pairing, pixels, plausible, registration, tags, times
-from .examination import day_in_words
-from .pixelformat import OTHER_PET
-from .scan import File, Scan, scan
-from .series import Series, judge, modality_of
+from . import nifti, tags, times
+from .checks import plausible, registration
+from .dicom import choosing, pairing, pixels
+from .dicom.examination import day_in_words
+from .dicom.pixelformat import OTHER_PET
+from .dicom.scan import File, Scan, scan
+from .dicom.series import Series, judge, modality_of
 from .types import Candidate, PetCtStudy, Typed, left_out
 
 P, R = ParamSpec("P"), TypeVar("R")

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 import SimpleITK as sitk
 from pydicom import Dataset
 
-from . import isotopes, tags
-from .frames import LISTS
+from . import tags
+from .dicom.frames import LISTS
 from .identifying import tells, words_of
+from .suv import isotopes
 from .types import PetCtStudy
 
 #: Keys of `facts` in words, for a warning.

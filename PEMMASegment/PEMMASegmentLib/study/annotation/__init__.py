@@ -10,8 +10,8 @@ import SimpleITK as sitk
 from pydicom.dataelem import RawDataElement
 
 from ...core import PemmaError, PemmaWarning
+from ..dicom.scan import READ_ERRORS, printable
 from ..nifti import MASK_FILE
-from ..scan import READ_ERRORS, printable
 from ..tags import VALUE_ERRORS
 from ..types import PetCtStudy
 from . import rtstruct, seg

@@ -15,8 +15,8 @@ import pydicom
 from pydicom import Dataset
 
 from ...core import Identity
+from ..dicom.scan import READ_ERRORS
 from ..loading import quiet
-from ..scan import READ_ERRORS
 from ..tags import items, text, words
 from . import seg
 

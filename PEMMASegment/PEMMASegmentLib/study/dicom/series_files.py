@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 from pydicom import filereader
 
-from ..core import PemmaError
-from . import tags
+from ...core import PemmaError
+from .. import tags
+from ..tags import EXPORT_AGAIN
 from .examination import refuse_mixed
 from .scan import File, unreachable
-from .tags import EXPORT_AGAIN
 
 if TYPE_CHECKING:
     from .series import Series

@@ -5,13 +5,14 @@ from datetime import time, timedelta
 
 from pydicom import Dataset
 
-from ..core import PemmaError
-from . import isotopes, tags, times
+from ...core import PemmaError
+from .. import tags, times
+from ..times import Moment
+from ..types import Typed
+from . import isotopes
 from .conversion import ToBeTyped, Warn, stated_or_typed, type_it
 from .decay import LONGEST_DATE_ARTEFACT_GAP, MOST_HALF_LIVES, USUAL_UPTAKE, effect, minutes
 from .references import DAY, SERIES, Reference
-from .times import Moment
-from .types import Typed
 
 LONGEST_TIME_ONLY_GAP = timedelta(hours=12)
 TYPED_PLACE = "--injection-time"

@@ -8,9 +8,9 @@ from datetime import timedelta
 
 from pydicom import Dataset
 
-from ..core import PemmaError
-from . import tags, times
-from .times import Moment
+from ...core import PemmaError
+from .. import tags, times
+from ..times import Moment
 
 DAY = timedelta(days=1)
 CLOCK_TOLERANCE = timedelta(seconds=1)  # a real header has the series 5 microseconds after the acquisition

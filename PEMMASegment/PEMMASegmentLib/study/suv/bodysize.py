@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..core import PemmaError
+from ...core import PemmaError
 
 #: kind -> (male, female) mass in kg of weight w (kg) and height h (cm)
 MASSES: dict[str, tuple[Callable[[float, float], float], Callable[[float, float], float]]] = {

@@ -17,10 +17,10 @@ from pydicom.uid import (
     JPEGLSNearLossless,
 )
 
-from ..core import PemmaError, PemmaWarning
-from . import tags
+from ...core import PemmaError, PemmaWarning
+from .. import tags
+from ..tags import EXPORT_AGAIN
 from .scan import File
-from .tags import EXPORT_AGAIN
 
 if TYPE_CHECKING:
     from .series import Slice

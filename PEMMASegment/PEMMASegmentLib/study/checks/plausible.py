@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..core import PemmaError, PemmaWarning
+from ...core import PemmaError, PemmaWarning
 
 HIGHEST_MEAN_SUV = 50.0  # a body's is about 1: all of the dose in all of the weight; in Bq/ml it is hundreds
 #: Half of a body, muscle and fat, has less. In kBq/ml the same image is some two to six times as high.

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydicom import Dataset
 
-from ..core import PemmaError
-from . import geometry, tags, times
+from ...core import PemmaError
+from .. import tags, times
+from . import geometry
 
 if TYPE_CHECKING:
     from .series import Series

@@ -14,8 +14,8 @@ from math import ceil
 import numpy as np
 import SimpleITK as sitk
 
-from ..core import PemmaWarning
-from ..core.images import extent_mm
+from ...core import PemmaWarning
+from ...core.images import extent_mm
 
 _STEP_MM, _LEAST_MM, _MOST_MM = 6.0, 15.0, 72.0  # of the coarse grid; shifts that are looked for
 _SMALLEST_MM = 100.0  # of what both show, along the axis looked at

@@ -17,12 +17,13 @@ from pydicom.uid import (
     PositronEmissionTomographyImageStorage,
 )
 
-from ..core import PemmaError, PemmaWarning
-from . import frames, geometry, pixelformat, pixels, series_files, suv, tags
+from ...core import PemmaError, PemmaWarning
+from .. import suv, tags
+from ..tags import EXPORT_AGAIN
+from ..types import Typed
+from . import frames, geometry, pixelformat, pixels, series_files
 from .examination import refuse_frames_of_reference
 from .scan import File
-from .tags import EXPORT_AGAIN
-from .types import Typed
 
 #: SOP class -> (modality, is it multi-frame, is it legacy converted)
 CLASSES = {

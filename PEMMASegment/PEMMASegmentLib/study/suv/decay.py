@@ -5,11 +5,12 @@ from datetime import timedelta
 
 from pydicom import Dataset
 
-from ..core import PemmaError
-from . import isotopes, references, tags, times
+from ...core import PemmaError
+from .. import tags, times
+from ..times import Moment
+from . import isotopes, references
 from .conversion import Warn
 from .references import DAY, DIFFERENCE_S, LONGEST_ON_TABLE, SERIES, STATED, Reference
-from .times import Moment
 
 USUAL_UPTAKE = (timedelta(minutes=30), timedelta(minutes=180))
 EARLY = timedelta(minutes=30)

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from pydicom import DataElement, Dataset
 from pydicom.datadict import tag_for_keyword
 
-from . import isotopes, references, tags, times
+from .. import tags, times
+from . import isotopes, references
 from .conversion import ToBeTyped, Warn
 from .injection import TYPE_TIME
 

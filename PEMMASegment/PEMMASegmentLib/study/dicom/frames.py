@@ -3,9 +3,9 @@
 from pydicom import DataElement, Dataset
 from pydicom.datadict import keyword_for_tag, tag_for_keyword
 
-from ..core import PemmaError
-from . import tags
-from .tags import EXPORT_AGAIN
+from ...core import PemmaError
+from .. import tags
+from ..tags import EXPORT_AGAIN
 
 #: UCUM code (with "ml", which UCUM writes "mL" too) of a real world value mapping -> (Units, SUV Type) of classic PET
 UNITS = {

@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 from pydicom import Dataset
 
-from ..core import PemmaError
-from . import isotopes, tags
+from ...core import PemmaError
+from .. import tags
+from . import isotopes
 from .conversion import NOT_SUV, OR_CT, USE_CT, Conversion, ToBeTyped, Warn, stated_or_typed, type_it
 
 DOSE_BQ = (1e6, 5e9)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from ..core import PemmaError, PemmaWarning
+from ...core import PemmaError, PemmaWarning
 
 _LENGTH, _FIRST_VOXEL = 348, 352  # bytes of a NIfTI-1 header; where voxels can begin in a file of one piece
 _FIELDS = {

@@ -4,7 +4,7 @@ import re
 
 from pydicom import Dataset
 
-from .tags import items, text, texts
+from ..tags import items, text, texts
 
 #: isotope -> half-life in seconds. F-18 to Zr-89: shared values of SUV practice; the others: nuclear data tables.
 HALF_LIFE_S = {

@@ -6,9 +6,9 @@ from typing import TypeVar
 
 from pydicom import Dataset
 
-from ..core import PemmaError, PemmaWarning
-from . import tags
-from .types import Typed
+from ...core import PemmaError, PemmaWarning
+from .. import tags
+from ..types import Typed
 
 USE_CT = "use --inputs ct, or choose another series with --pet-series"
 NOT_SUV = "choose a PET series in Bq/ml or SUV with --pet-series, or use --inputs ct"

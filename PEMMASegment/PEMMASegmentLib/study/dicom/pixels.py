@@ -14,11 +14,11 @@ from pydicom.pixels import get_decoder
 from pydicom.pixels import pixel_array as decode
 from pydicom.uid import SecondaryCaptureImageStorage
 
-from ..core import PemmaError, Progress
-from . import tags
+from ...core import PemmaError, Progress
+from .. import tags
+from ..tags import EXPORT_AGAIN
 from .pixelformat import frame_bytes
 from .scan import READ_ERRORS, File, unreachable
-from .tags import EXPORT_AGAIN
 
 if TYPE_CHECKING:
     from .series import Series, Slice

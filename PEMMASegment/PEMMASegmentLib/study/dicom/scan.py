@@ -21,9 +21,9 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from ..core import PemmaError, PemmaWarning, Progress
-from . import nifti
-from .tags import EXPORT_AGAIN
+from ...core import PemmaError, PemmaWarning, Progress
+from ..nifti.names import refuse_others
+from ..tags import EXPORT_AGAIN
 
 MOST_FILES = 50_000
 LARGEST_VALUE = 1 << 16  # bytes; longer values (private blobs, icons) are skipped, so memory stays bounded
@@ -117,7 +117,7 @@ def scan(folder: Path, progress: Progress) -> Scan:
             found.files.append(file)
     found.warnings += _about_skipped(others, dead_links)
     if not found.files:
-        nifti.refuse_others(folder, printable(folder.name))
+        refuse_others(folder, printable(folder.name))
         raise PemmaError(
             "nothing-to-load",
             f"none of the {len(paths)} files in the folder is a DICOM image" if paths else "the folder is empty",

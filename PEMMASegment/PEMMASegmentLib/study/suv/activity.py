@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 from pydicom import Dataset
 
-from ..core import PemmaError
-from . import decay, injection, quantities, references, tags, times, undated
+from ...core import PemmaError
+from .. import tags, times
+from . import decay, injection, quantities, references, undated
 from .conversion import NOT_SUV, USE_CT, Conversion, all_of
 from .references import Reference
 

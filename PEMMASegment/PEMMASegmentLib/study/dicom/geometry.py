@@ -7,8 +7,8 @@ import numpy as np
 import SimpleITK as sitk
 from pydicom import Dataset
 
-from ..core import PemmaError
-from .tags import EXPORT_AGAIN, differs, numbers, place, title
+from ...core import PemmaError
+from ..tags import EXPORT_AGAIN, differs, numbers, place, title
 
 UNIT_TOLERANCE = 1e-3  # of a direction's length and of the angle between rows and columns
 SAME_POSITION_MM = 0.01

@@ -7,36 +7,16 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from ..core import PemmaError, PemmaWarning
-from ..core.files import as_utf8
-from ..core.images import extent_mm
-from . import niftiheader, pairing, plausible, registration
-from .types import Candidate, PetCtStudy, Suv, left_out
-
-CT_FILE, PET_FILE, MASK_FILE = "ct.nii.gz", "pet.nii.gz", "mask.nii.gz"
+from ...core import PemmaError, PemmaWarning
+from ...core.files import as_utf8
+from ...core.images import extent_mm
+from ..checks import overlap, plausible, registration
+from ..types import Candidate, PetCtStudy, Suv, left_out
+from .header import check_bytes, check_place, not_finite
+from .names import CT_FILE, PET_FILE
 
 _MOST_VOXELS = 2**31  # a 512 x 512 x 2000 CT has a quarter of this
 _OTHER_PET = "give a PET in SUVbw, or the DICOM series"
-
-
-def is_nifti_study(folder: Path) -> bool:
-    """Whether the folder holds `ct.nii.gz` or `pet.nii.gz`."""
-    return any((Path(folder) / name).is_file() for name in (CT_FILE, PET_FILE))
-
-
-def refuse_others(folder: Path, place: str) -> None:
-    """Raises PemmaError for a folder of several NIfTI studies, or of images that don't have the names of one.
-
-    place: the folder in the error.
-    """
-    studies = [one for one in folder.iterdir() if one.is_dir() and is_nifti_study(one)]
-    if studies:
-        raise PemmaError("folder-of-studies", f"the folder is no study itself; folders with studies in it: {len(studies)}",
-                         "give those folders instead", place)
-    if any(one.name.lower().endswith((".nii", ".nii.gz")) for one in folder.iterdir()):
-        raise PemmaError("nifti-names", f"the folder holds NIfTI images, but neither {CT_FILE} nor {PET_FILE}",
-                         f"one study a folder: CT in HU as {CT_FILE}, PET in SUVbw as {PET_FILE}, contour as {MASK_FILE}",
-                         place)
 
 
 def load(folder: Path, need: str | None = None) -> PetCtStudy:
@@ -98,7 +78,7 @@ def _read(
 
 def _overlap(ct: sitk.Image, pet: sitk.Image) -> list[PemmaWarning]:
     step = float(np.abs(np.reshape(pet.GetDirection(), (3, 3))[2]) @ pet.GetSpacing())
-    return pairing.check_overlap(extent_mm(ct), extent_mm(pet), step, PET_FILE)
+    return overlap.check(extent_mm(ct), extent_mm(pet), step, PET_FILE)
 
 
 def _with_way_out(problem: PemmaError, other: str) -> PemmaError:
@@ -119,12 +99,12 @@ def read_volume(file: Path, pixel_type: int) -> tuple[sitk.Image, tuple[PemmaWar
         reader.ReadImageInformation()
         _check_shape(reader, file)
         if file.name.endswith((".nii", ".nii.gz")):
-            header = niftiheader.check_bytes(file)
+            header = check_bytes(file)
         image = reader.Execute()
     except (RuntimeError, OSError, EOFError, zlib.error) as error:  # SimpleITK: RuntimeError, also for sheared geometry
         raise PemmaError("image-unreadable", "the image file can't be read", "write it again", file.name) from error
     image = _only_geometry(image[:, :, :, 0] if image.GetDimension() == 4 else image)
-    return image, () if header is None else niftiheader.check_place(header, image, file.name)
+    return image, () if header is None else check_place(header, image, file.name)
 
 
 def _check_shape(reader: sitk.ImageFileReader, file: Path) -> None:
@@ -146,7 +126,7 @@ def _only_geometry(image: sitk.Image) -> sitk.Image:
 def _finite(image: sitk.Image, file: Path) -> np.ndarray:
     voxels = sitk.GetArrayViewFromImage(image)
     if not np.isfinite(voxels).all():
-        raise niftiheader.not_finite(file)
+        raise not_finite(file)
     return voxels
 
 

@@ -5,8 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from ..core import PemmaError, PemmaWarning
-from . import tags, times, uncorrected
+from ...core import PemmaError, PemmaWarning
+from .. import tags, times
+from ..tags import EXPORT_AGAIN
+from ..types import Candidate, left_out
+from . import uncorrected
 from .examination import (
     LONGEST_EXAMINATION_DAYS,
     NAME,
@@ -17,10 +20,8 @@ from .examination import (
     refuse_several_patients,
     refuse_several_studies,
 )
-from .pairing import overlap, same
+from .pairing import same, shared
 from .series import Series
-from .tags import EXPORT_AGAIN
-from .types import Candidate, left_out
 
 #: kernels for soft tissue: of GE and United Imaging by a word, of Philips by a letter, of Canon by a number below 20, of
 #: Siemens by the number after one or two letters (B31f, Br40d, I30f), which rises with sharpness
@@ -179,7 +180,7 @@ def _fewer(best: Series, others: Sequence[Series]) -> str:
 def _neighbours(chosen: Series, other: Series) -> bool:
     """Whether most of the other PET, of the same examination, lies where the chosen one has no slices."""
     together = all(same(chosen, other, k) for k in ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID"))
-    return together and not _reformat(other) and overlap(chosen, other) < 0.5
+    return together and not _reformat(other) and shared(chosen, other) < 0.5
 
 
 def _not_to_be_guessed(tied: Sequence[Series]) -> PemmaError:
@@ -269,7 +270,7 @@ def _ct_key(pet: Series | None, cts: Sequence[Series]) -> Callable[[Series], tup
             same(series, pet, "StudyInstanceUID"),
             _of_one_day(series, pet),
             same(series, pet, "FrameOfReferenceUID"),
-            round(overlap(series, pet), 1),
+            round(shared(series, pet), 1),
             gaps.get(id(series), session) <= session,
             _axial(series),
             series.count >= ENOUGH_CT_SLICES,

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from pydicom import Dataset
 
-from ..core import PemmaError, PemmaWarning
-from . import activity, bodysize, isotopes, quantities, tags
+from ...core import PemmaError, PemmaWarning
+from .. import tags
+from ..types import Suv, Typed
+from . import activity, bodysize, isotopes, quantities
 from .conversion import NOT_SUV, USE_CT, Conversion
-from .types import Suv, Typed
 
 PHILIPS = (0x7053, "Philips PET Private Group")
 BY_ACTIVITY = "CNTS, Philips activity concentration factor (7053,1009)"

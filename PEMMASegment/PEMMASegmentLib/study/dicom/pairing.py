@@ -5,22 +5,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydicom import Dataset
 
-from ..core import PemmaError, PemmaWarning
-from . import tags
+from ...core import PemmaError, PemmaWarning
+from .. import tags
+from ..checks import overlap
 from .examination import days_between, names_differ, told_apart_by
 
 if TYPE_CHECKING:
     from .series import Series
 
-#: ends of CT and PET that were cut alike differ by less: by up to 2.2 PET voxels in crops of 39 patients
-ALIKE_VOXELS = 2.5
-
-
 def pair(ct: "Series", pet: "Series") -> list[PemmaWarning]:
     """Whether these two belong together. Refuses other patients, other days under another study, and no overlap."""
     step = float(np.abs(pet.grid.direction[2]) @ pet.grid.spacing)
     told = check_headers(ct.header, pet.header)
-    return told + check_overlap(ct.grid.extent(), pet.grid.extent(), step, "(0020,0032)")
+    return told + overlap.check(ct.grid.extent(), pet.grid.extent(), step, "(0020,0032)")
 
 
 def check_headers(ct: Dataset, pet: Dataset) -> list[PemmaWarning]:
@@ -75,33 +72,11 @@ def check_headers(ct: Dataset, pet: Dataset) -> list[PemmaWarning]:
     return found
 
 
-def check_overlap(ct: np.ndarray, pet: np.ndarray, step: float, place: str) -> list[PemmaWarning]:
-    """Whether boxes (3, 2) in LPS mm show one region. Refuses under a quarter of the PET's length, tells under 80 % and of
-    an end of the PET that lies beyond the CT; step: of the PET's voxels along it, mm."""
-    share = _share(ct, pet)
-    if share < 0.25:
-        state = "do not overlap" if share <= 0 else f"overlap over {share:.0%} of the PET only"
-        raise PemmaError(
-            "ct-pet-apart", f"CT and PET {state}", "give CT and PET of one region, or use --inputs ct or pet", place
-        )
-    ends = np.clip([ct[2, 0] - pet[2, 0], pet[2, 1] - ct[2, 1]], 0, None)  # mm of the PET beyond the CT
-    if share < 0.8 or ends.max() > ALIKE_VOXELS * step:
-        long = np.ptp(pet[2])
-        sentence = f"only {long - ends.sum():.0f} of the {long:.0f} mm of the PET's length lie on the CT"
-        return [PemmaWarning("ct-pet-overlap", sentence, "a tumour there is missed or measured in part")]
-    return []
-
-
 def same(series: "Series", pet: "Series | None", keyword: str) -> bool:
     """Whether both state the same; False without PET."""
     return pet is not None and tags.text(series.header, keyword) == tags.text(pet.header, keyword)
 
 
-def overlap(ct: "Series", pet: "Series | None") -> float:
+def shared(ct: "Series", pet: "Series | None") -> float:
     """Share of the PET's extent along z that the CT covers, 0 to 1; 0 if they don't meet in x or y. 1 without PET."""
-    return 1.0 if pet is None else _share(ct.grid.extent(), pet.grid.extent())
-
-
-def _share(ct: np.ndarray, pet: np.ndarray) -> float:
-    shared = np.minimum(ct[:, 1], pet[:, 1]) - np.maximum(ct[:, 0], pet[:, 0])
-    return float(shared[2] / np.ptp(pet[2])) if (shared > 0).all() else 0.0
+    return 1.0 if pet is None else overlap.covered(ct.grid.extent(), pet.grid.extent())

@@ -1,0 +1,1 @@
+"""The DICOM files of a folder, as they lie there, to its CT in HU and its PET in SUVbw."""
