@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from .conftest import FIELDS, click, put_crosshair, runs_in_scene
-from .test_lesions import finished
+from .lesions.acts import finished
 from .test_parameters import user_chooses
 
 pytest.importorskip("slicer", reason="needs the package slicer-core", exc_type=ImportError)
