@@ -1,8 +1,10 @@
-"""Who may import whom (the table below), and what no room may import before it needs it."""
+"""Who may import whom (the table below), in one direction, and what no room may import before it needs it."""
 
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -133,6 +135,36 @@ import {", ".join(f"PEMMASegmentLib.{room}" for room in rooms)}
 sys.exit(" ".join(name for name in {sorted(heavy)} if name in sys.modules) or 0)"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def arrows(library: Path) -> dict[Path, set[Path]]:
+    """Each file and the others that are imported with it."""
+    read = {file: at_import(ast.parse(file.read_text(encoding="utf-8"))) for file in library.rglob("*.py")}
+    return {file: set(beside(tree, file)) - {file} for file, tree in read.items()}
+
+
+def beside(tree: ast.AST, file: Path) -> Iterator[Path]:
+    """The files that relative imports name: a file, else a room by its name, else what the name is taken from."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = file.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+            for name in (alias.name for alias in node.names):
+                places = base / f"{name}.py", base / name / "__init__.py", base.with_suffix(".py"), base / "__init__.py"
+                yield next(place for place in places if place.is_file())
+
+
+def test_files_import_in_one_direction():
+    """A type or a function that two files want from each other stands in a third."""
+    TopologicalSorter(arrows(LIBRARY)).prepare()
+
+
+def test_a_circle_is_seen(tmp_path):
+    for name, text in {"__init__": "", "a": "from .b import c", "b": "from . import d", "d": "from .a import e"}.items():
+        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+    with pytest.raises(CycleError):
+        TopologicalSorter(arrows(tmp_path)).prepare()
+    (tmp_path / "d.py").write_text("def f():\n    from .a import e\n", encoding="utf-8")
+    TopologicalSorter(arrows(tmp_path)).prepare()
 
 
 def test_the_table_has_every_room():

@@ -7,7 +7,7 @@ from pydicom import Dataset
 
 from PEMMASegmentLib import study
 from PEMMASegmentLib.core import PemmaError, PemmaWarning
-from PEMMASegmentLib.study.dicom import choosing
+from PEMMASegmentLib.study.dicom import preference
 
 from .phantom import ROOT, Pair, series
 
@@ -164,8 +164,8 @@ def test_equal_reconstructions_in_one_pet_series_are_to_be_parted(tmp_path):
     (False, "BONE BONEPLUS LUNG DETAIL B_SHARP_C FC00 FC30 FC52 FC81 C D L YA YB"),
 ])  # fmt: skip
 def test_kernels_of_soft_tissue(soft, kernels):
-    assert {kernel: choosing.is_soft(kernel) for kernel in kernels.split()} == dict.fromkeys(kernels.split(), soft)
-    assert not choosing.is_soft("")
+    assert {kernel: preference.is_soft(kernel) for kernel in kernels.split()} == dict.fromkeys(kernels.split(), soft)
+    assert not preference.is_soft("")
 
 
 def test_user_overrules_the_choice(tmp_path):

@@ -10,8 +10,8 @@ from slicer.i18n import tr as _
 
 from ..core import PemmaError
 from ..study.dicom import pairing
-from ..study.dicom.choosing import is_soft
-from ..study.loading import quiet
+from ..study.dicom.preference import is_soft
+from ..study.tags import quiet
 from . import own_nodes
 from .studies import UIDS
 

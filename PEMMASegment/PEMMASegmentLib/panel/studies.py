@@ -14,7 +14,7 @@ from ..core.images import array, extent_mm, like
 from ..study import nifti, suv
 from ..study.checks import plausible
 from ..study.dicom import pairing, pixelformat
-from ..study.loading import quiet
+from ..study.tags import quiet
 from ..study.types import PetCtStudy, Suv, Typed
 from . import volumes
 

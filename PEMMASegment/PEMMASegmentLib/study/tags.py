@@ -1,9 +1,11 @@
 """Header values read with care: a checked number, text or private value, or a refusal that names the tag."""
 
+import functools
 import math
 import struct
+import warnings
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from pydicom import Dataset
 from pydicom.datadict import dictionary_description, dictionary_VR, tag_for_keyword
@@ -27,7 +29,19 @@ VALUE_ERRORS = (
 )
 EXPORT_AGAIN = "export the series again from the PACS"
 
-T = TypeVar("T")
+P, R, T = ParamSpec("P"), TypeVar("R"), TypeVar("T")
+
+
+def quiet(work: Callable[P, R]) -> Callable[P, R]:
+    """Keeps pydicom's warnings off the terminal: they may print values of a patient."""
+
+    @functools.wraps(work)
+    def inner(*args: P.args, **kwargs: P.kwargs) -> R:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return work(*args, **kwargs)
+
+    return inner
 
 
 def title(keyword: str) -> str:

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from pydicom.dataelem import RawDataElement
 
 from ...core import PemmaError, PemmaWarning
-from ..dicom.scan import READ_ERRORS, printable
+from ..dicom.files import READ_ERRORS, printable
 from ..nifti import MASK_FILE
 from ..tags import VALUE_ERRORS
 from ..types import PetCtStudy

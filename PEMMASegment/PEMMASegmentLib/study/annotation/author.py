@@ -15,9 +15,8 @@ import pydicom
 from pydicom import Dataset
 
 from ...core import Identity
-from ..dicom.scan import READ_ERRORS
-from ..loading import quiet
-from ..tags import items, text, words
+from ..dicom.files import READ_ERRORS
+from ..tags import items, quiet, text, words
 from . import seg
 
 #: How the software names itself: Algorithm Source of its own files, beginning of the algorithm's name in all.

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydicom.filereader import read_partial
 from pydicom.tag import Tag
 
-from ..dicom.scan import READ_ERRORS, begins_as_dicom
+from ..dicom.files import READ_ERRORS, begins_as_dicom
 
 KEYWORDS = ["SOPClassUID", "SOPInstanceUID", "PatientID"]
 _TAGS = [Tag(keyword) for keyword in KEYWORDS]

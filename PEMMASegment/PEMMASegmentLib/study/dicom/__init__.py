@@ -1,1 +1,5 @@
-"""The DICOM files of a folder, as they lie there, to its CT in HU and its PET in SUVbw."""
+"""The DICOM files of a folder, as they lie there, to a study: CT in HU, PET in SUVbw."""
+
+from .loading import load
+
+__all__ = ["load"]

@@ -1,52 +1,17 @@
 """Which PET and which CT of a folder make the study, with a reason for each series seen (dicom.md 2.7)."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 from ...core import PemmaError, PemmaWarning
-from .. import tags, times
+from .. import tags
 from ..tags import EXPORT_AGAIN
 from ..types import Candidate, left_out
-from . import uncorrected
-from .examination import (
-    LONGEST_EXAMINATION_DAYS,
-    NAME,
-    OPTION,
-    day_in_words,
-    days_between,
-    refuse_halves,
-    refuse_several_patients,
-    refuse_several_studies,
-)
+from .examination import day_in_words, refuse_halves, refuse_several_patients, refuse_several_studies
 from .pairing import same, shared
-from .series import Series
+from .preference import ct_key, described_uncorrected, is_reformat, pet_key, why
+from .series import NAME, OPTION, Series
 
-#: kernels for soft tissue: of GE and United Imaging by a word, of Philips by a letter, of Canon by a number below 20, of
-#: Siemens by the number after one or two letters (B31f, Br40d, I30f), which rises with sharpness
-SOFT_KERNELS = re.compile(r"STANDARD|.*SOFT|[AB]$|FC(0[1-9]|1\d)|(?!FC)[A-Z]{1,2}([0-3]\d|4[0-5])")
-ENOUGH_CT_SLICES = 30
-#: what the entries of a sorting key stand for, in their order
-CRITERIA = {
-    "PT": ("not called uncorrected", "units in Bq/ml", "axial slices", "no reformat", "most slices", "latest series number"),
-    "CT": (
-        "same patient as the PET",
-        "same study as the PET",
-        "same day as the PET",
-        "same frame of reference as the PET",
-        "best overlap with the PET",
-        "acquired when the PET was",
-        "axial slices",
-        f"at least {ENOUGH_CT_SLICES} slices",
-        "soft-tissue kernel",
-        "most slices",
-        "latest series number",
-        "a fixed order of equal ones",
-    ),
-}
-#: CTs of one session lie closer together; with an early and a late PET each has a CT of its own
-ONE_SESSION = timedelta(minutes=30)
 WITHOUT = {"CT": "--inputs pet", "PT": "--inputs ct"}
 
 
@@ -101,7 +66,7 @@ def _of_modality(
     for series in seen:
         if series.problem is not None:
             reasons[id(series)] = f"refused: {series.problem.sentence}"
-    key = _pet_key if modality == "PT" else _ct_key(pet, seen)
+    key = pet_key if modality == "PT" else ct_key(pet, seen)
     usable = sorted((s for s in seen if s.usable), key=key, reverse=True)
     try:
         if uid is None and pet is None:
@@ -138,18 +103,18 @@ def _best(
         raise _not_to_be_guessed(tied)
     _tell_refused(best, seen, warnings)
     others = usable[1:]
-    reasons[id(best)] = "chosen by the user" if named else _why(best, others, key)
+    reasons[id(best)] = "chosen by the user" if named else why(best, others, key)
     for other in others:
-        reasons[id(other)] = "another series was preferred: " + _why(best, [other], key)
+        reasons[id(other)] = "another series was preferred: " + why(best, [other], key)
     if others and not named:
         warnings.append(
             PemmaWarning(
                 "series-chosen",
-                f"one of {len(usable)} {NAME[modality]} series was chosen ({_why(best, others, key)}){_fewer(best, others)}",
+                f"one of {len(usable)} {NAME[modality]} series was chosen ({why(best, others, key)}){_fewer(best, others)}",
                 f"overrule with {OPTION[modality]}",
             )
         )
-    if modality == "PT" and _described_uncorrected(best):
+    if modality == "PT" and described_uncorrected(best):
         flag = tags.title("AttenuationCorrected" if best.enhanced else "CorrectedImage")
         warnings.append(
             PemmaWarning(
@@ -180,7 +145,7 @@ def _fewer(best: Series, others: Sequence[Series]) -> str:
 def _neighbours(chosen: Series, other: Series) -> bool:
     """Whether most of the other PET, of the same examination, lies where the chosen one has no slices."""
     together = all(same(chosen, other, k) for k in ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID"))
-    return together and not _reformat(other) and shared(chosen, other) < 0.5
+    return together and not is_reformat(other) and shared(chosen, other) < 0.5
 
 
 def _not_to_be_guessed(tied: Sequence[Series]) -> PemmaError:
@@ -230,88 +195,6 @@ def _with_way_out(problem: PemmaError, modality: str, other_usable: bool) -> Pem
     if other_usable:
         ways.append(way)
     return PemmaError(problem.code, problem.sentence, ", or ".join(ways) or EXPORT_AGAIN, problem.place)
-
-
-def _pet_key(series: Series) -> tuple:
-    """Sorts PET series, best last, by its CRITERIA."""
-    return (
-        not _described_uncorrected(series),
-        tags.text(series.header, "Units").upper() == "BQML",
-        _axial(series),
-        not _reformat(series),
-        series.count,
-        _series_number(series),
-    )
-
-
-def _described_uncorrected(series: Series) -> bool:
-    return uncorrected.described(tags.text(series.header, "SeriesDescription"))
-
-
-def _axial(series: Series) -> bool:
-    return abs(float(series.slices[0].plane.normal[2])) > 0.9
-
-
-def _reformat(series: Series) -> bool:
-    """Whether it is made of another series' images. DERIVED alone does not say so: some scanners call a corrected PET
-    DERIVED\\PRIMARY. Between parts of one series the user could not overrule this, so it does not count there."""
-    kinds = [kind.upper() for kind in tags.texts(series.header, "ImageType")[:2]]
-    return not series.part and kinds == ["DERIVED", "SECONDARY"]
-
-
-def _ct_key(pet: Series | None, cts: Sequence[Series]) -> Callable[[Series], tuple]:
-    gaps = {id(ct): gap for ct in cts if ct.usable and (gap := _gap(ct, pet)) is not None}
-    session = min(gaps.values(), default=timedelta()) + ONE_SESSION
-
-    def key(series: Series) -> tuple:
-        """Sorts CT series, best last, by their CRITERIA."""
-        return (
-            same(series, pet, "PatientID"),
-            same(series, pet, "StudyInstanceUID"),
-            _of_one_day(series, pet),
-            same(series, pet, "FrameOfReferenceUID"),
-            round(shared(series, pet), 1),
-            gaps.get(id(series), session) <= session,
-            _axial(series),
-            series.count >= ENOUGH_CT_SLICES,
-            is_soft(tags.text(series.header, "ConvolutionKernel")),
-            series.count,
-            _series_number(series),
-            series.uid,
-        )
-
-    return key
-
-
-def _of_one_day(ct: Series, pet: Series | None) -> bool:
-    days = None if pet is None else days_between(ct.header, pet.header)
-    return days is not None and days <= LONGEST_EXAMINATION_DAYS
-
-
-def _gap(ct: Series, pet: Series | None) -> timedelta | None:
-    """Time between the acquisitions; None if either does not state it."""
-    began = [times.acquisition(s.header) or times.acquisition_by_series(s.header) for s in (ct, pet) if s is not None]
-    return None if None in began or len(began) < 2 else abs(began[0] - began[1])
-
-
-def is_soft(kernel: str) -> bool:
-    """Whether a Convolution Kernel (0018,1210) is one for soft tissue."""
-    return SOFT_KERNELS.match(kernel.upper()) is not None
-
-
-def _series_number(series: Series) -> float:
-    try:
-        return tags.number(series.header, "SeriesNumber") or 0.0
-    except PemmaError:
-        return 0.0
-
-
-def _why(best: Series, others: Sequence[Series], key: Callable[[Series], tuple]) -> str:
-    """The criteria that decided: of each other series the first one in which it differs from the best."""
-    names = CRITERIA[best.modality]
-    differing = ([a != b for a, b in zip(key(best), key(other), strict=True)] for other in others)
-    decided = {differs.index(True) if any(differs) else len(names) - 1 for differs in differing}
-    return ", ".join(names[k] for k in sorted(decided)) or "the only usable one"
 
 
 def _refuse_absent(ct: Series | None, pet: Series | None, need: str | None) -> None:

@@ -5,7 +5,6 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 import numpy as np
 from pydicom import Dataset
@@ -13,12 +12,8 @@ from pydicom import Dataset
 from ...core import PemmaError
 from .. import tags, times
 from . import geometry
+from .series import NAME, OPTION, Series
 
-if TYPE_CHECKING:
-    from .series import Series
-
-OPTION = {"CT": "--ct-series", "PT": "--pet-series"}
-NAME = {"CT": "CT", "PT": "PET"}
 MOST_LISTED = 8
 LONGEST_EXAMINATION_DAYS = 1  # a scan may run over midnight
 LONGEST_EXAMINATION = timedelta(hours=12)  # where the moments are known: a scan of the next morning is another one
@@ -106,7 +101,7 @@ def _share_a_name(one: Sequence[str], other: Sequence[str]) -> bool:
     return bool(words & others) or short == long or len(short) > 2 and long.startswith(short)
 
 
-def refuse_several_patients(found: Sequence["Series"]) -> None:
+def refuse_several_patients(found: Sequence[Series]) -> None:
     """Raises PemmaError unless all series may be of one patient."""
     keyword = told_apart_by(series.header for series in found)
     if keyword:
@@ -118,7 +113,7 @@ def refuse_several_patients(found: Sequence["Series"]) -> None:
         )
 
 
-def _ways_to_one_patient(found: Sequence["Series"]) -> list[str]:
+def _ways_to_one_patient(found: Sequence[Series]) -> list[str]:
     """What to name or to leave out so that only one patient is left."""
     headers = {modality: [s.header for s in found if s.modality == modality] for modality in OPTION}
     if not all(headers.values()):
@@ -151,7 +146,7 @@ def _mixed(code: str, words: str, modality: str, keyword: str) -> PemmaError:
     return PemmaError(code, sentence, tags.EXPORT_AGAIN, tags.place(keyword))
 
 
-def refuse_several_studies(found: Sequence["Series"], modality: str) -> None:
+def refuse_several_studies(found: Sequence[Series], modality: str) -> None:
     """Raises PemmaError for series of one modality that were acquired on several days, in one study or in several: neither
     slice counts nor series numbers say which examination is meant. The place lists days and series, which the sentence
     must not keep."""
@@ -165,7 +160,7 @@ def refuse_several_studies(found: Sequence["Series"], modality: str) -> None:
         )
 
 
-def _apart(found: Sequence["Series"]) -> str:
+def _apart(found: Sequence[Series]) -> str:
     """What shows these series to be of several examinations, "" if nothing does: by the moments of their acquisition, and
     by their days if a slice lacks its own."""
     spans = [_acquired(series) for series in found]
@@ -181,14 +176,14 @@ def _longest_gap(spans: Sequence[tuple[datetime, datetime]]) -> timedelta:
     return max(begin for begin, _ in spans) - min(end for _, end in spans)
 
 
-def _acquired(series: "Series") -> tuple[datetime, datetime] | None:
+def _acquired(series: Series) -> tuple[datetime, datetime] | None:
     """First and last moment, None if a slice does not state when it was acquired."""
     headers = [one.header for one in series.slices] or [file.header for file in series.files]
     moments = [times.acquisition(header) for header in headers]
     return None if None in moments else (min(m.local for m in moments), max(m.local for m in moments))
 
 
-def _days_apart(found: Sequence["Series"]) -> str:
+def _days_apart(found: Sequence[Series]) -> str:
     """As `_apart`. In one study the day of a series may be that of a later reconstruction, unless it is the acquisition's."""
     days = [day(series.header) for series in found]
     several = len({tags.text(series.header, "StudyInstanceUID") for series in found}) > 1
@@ -205,7 +200,7 @@ def _in_words(apart: timedelta) -> str:
     return f"{apart / timedelta(hours=1):.0f} h" if apart <= 2 * DAY else f"{apart / DAY:.0f} days"
 
 
-def _listed(found: Sequence["Series"]) -> str:
+def _listed(found: Sequence[Series]) -> str:
     """Each day with its series: "2023-03-10: 1.2.3, 1.2.4; 2024-03-10: 1.2.5"."""
     by_day: dict[str, list[str]] = {}
     in_order = sorted({(day_in_words(s.header), tags.words(s.header, "SeriesInstanceUID")) for s in found})
@@ -215,7 +210,7 @@ def _listed(found: Sequence["Series"]) -> str:
     return "; ".join([*(f"{when}: {', '.join(uids)}" for when, uids in by_day.items()), *more])
 
 
-def refuse_halves(usable: Sequence["Series"], modality: str) -> None:
+def refuse_halves(usable: Sequence[Series], modality: str) -> None:
     """Refuses two series of one study that are one stack split over two UIDs: each alone would be half a patient."""
     for k, one in enumerate(usable):
         for other in usable[k + 1 :]:
@@ -228,7 +223,7 @@ def refuse_halves(usable: Sequence["Series"], modality: str) -> None:
                 )
 
 
-def _one_stack(a: "Series", b: "Series") -> bool:
+def _one_stack(a: Series, b: Series) -> bool:
     planes = [s.plane for s in (*a.slices, *b.slices)]
     if a.grid.size[:2] != b.grid.size[:2] or not geometry.same_orientation(a.slices[0].plane, b.slices[0].plane):
         return False

@@ -1,6 +1,5 @@
 """Whether a CT and a PET belong together: one patient, one study, one day, one place."""
 
-from typing import TYPE_CHECKING
 
 import numpy as np
 from pydicom import Dataset
@@ -9,11 +8,10 @@ from ...core import PemmaError, PemmaWarning
 from .. import tags
 from ..checks import overlap
 from .examination import days_between, names_differ, told_apart_by
+from .series import Series
 
-if TYPE_CHECKING:
-    from .series import Series
 
-def pair(ct: "Series", pet: "Series") -> list[PemmaWarning]:
+def pair(ct: Series, pet: Series) -> list[PemmaWarning]:
     """Whether these two belong together. Refuses other patients, other days under another study, and no overlap."""
     step = float(np.abs(pet.grid.direction[2]) @ pet.grid.spacing)
     told = check_headers(ct.header, pet.header)
@@ -72,11 +70,11 @@ def check_headers(ct: Dataset, pet: Dataset) -> list[PemmaWarning]:
     return found
 
 
-def same(series: "Series", pet: "Series | None", keyword: str) -> bool:
+def same(series: Series, pet: Series | None, keyword: str) -> bool:
     """Whether both state the same; False without PET."""
     return pet is not None and tags.text(series.header, keyword) == tags.text(pet.header, keyword)
 
 
-def shared(ct: "Series", pet: "Series | None") -> float:
+def shared(ct: Series, pet: Series | None) -> float:
     """Share of the PET's extent along z that the CT covers, 0 to 1; 0 if they don't meet in x or y. 1 without PET."""
     return 1.0 if pet is None else overlap.covered(ct.grid.extent(), pet.grid.extent())

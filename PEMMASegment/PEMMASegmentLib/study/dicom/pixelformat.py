@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 import pydicom
 from pydicom import Dataset
@@ -20,10 +19,8 @@ from pydicom.uid import (
 from ...core import PemmaError, PemmaWarning
 from .. import tags
 from ..tags import EXPORT_AGAIN
-from .scan import File
-
-if TYPE_CHECKING:
-    from .series import Slice
+from .files import File
+from .series import Slice
 
 MOST_PIXELS = 4096 * 4096  # of one slice
 MOST_VOXELS = 1 << 31
@@ -33,7 +30,7 @@ BY_SIMPLEITK = (JPEGLossless, JPEGLosslessSV1)
 OTHER_PET = "choose another series with --pet-series, or use --inputs ct"
 
 
-def check(modality: str, slices: Sequence["Slice"]) -> list[PemmaWarning]:
+def check(modality: str, slices: Sequence[Slice]) -> list[PemmaWarning]:
     """Refuses pixel formats that can't be loaded in full truth; warns of what is doubtful. Reads no pixels."""
     found: list[PemmaWarning] = []
     headers = [one.header for one in slices]
@@ -76,7 +73,7 @@ def check_values(modality: str, slices: Iterable[tuple[Dataset, UID]]) -> list[P
     return [PemmaWarning("ct-lossy", "the CT is lossy compressed", way_out)] if lossy else []
 
 
-def _check_colour(modality: str, one: "Slice", found: list[PemmaWarning]) -> None:
+def _check_colour(modality: str, one: Slice, found: list[PemmaWarning]) -> None:
     samples = tags.number(one.header, "SamplesPerPixel") or 1
     meaning = tags.text(one.header, "PhotometricInterpretation").upper() or "MONOCHROME2"
     if samples != 1 or meaning not in ("MONOCHROME1", "MONOCHROME2"):
@@ -120,7 +117,7 @@ def _check_bits(header: Dataset) -> None:
         )
 
 
-def _check_size(slices: Sequence["Slice"]) -> None:
+def _check_size(slices: Sequence[Slice]) -> None:
     columns, rows = slices[0].plane.size
     if columns < 2 or rows < 2 or columns * rows > MOST_PIXELS or columns * rows * len(slices) > MOST_VOXELS:
         raise PemmaError(
@@ -153,7 +150,7 @@ def _check_syntax(file: File) -> None:
         )
 
 
-def _check_length(one: "Slice") -> None:
+def _check_length(one: Slice) -> None:
     """Refuses missing and, for uncompressed files, truncated pixel data."""
     data = one.file.pixels
     if data is None:
@@ -174,13 +171,13 @@ def _check_length(one: "Slice") -> None:
         )
 
 
-def frame_bytes(one: "Slice") -> int:
+def frame_bytes(one: Slice) -> int:
     """Bytes of a slice as it is stored uncompressed."""
     columns, rows = one.plane.size
     return columns * rows * int(tags.number(one.header, "BitsAllocated")) // 8
 
 
-def _check_rescale(modality: str, one: "Slice") -> None:
+def _check_rescale(modality: str, one: Slice) -> None:
     slope, intercept = tags.number(one.header, "RescaleSlope"), tags.number(one.header, "RescaleIntercept")
     # an Enhanced PET's are those of the mapping that its Units are laid out from
     mapped = one.header.SOPClassUID == EnhancedPETImageStorage and "Units" in one.header

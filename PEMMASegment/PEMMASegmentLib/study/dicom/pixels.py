@@ -3,7 +3,6 @@
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pydicom
@@ -17,29 +16,15 @@ from pydicom.uid import SecondaryCaptureImageStorage
 from ...core import PemmaError, Progress
 from .. import tags
 from ..tags import EXPORT_AGAIN
+from .files import READ_ERRORS, File, read_again, unreachable
 from .pixelformat import frame_bytes
-from .scan import READ_ERRORS, File, unreachable
-
-if TYPE_CHECKING:
-    from .series import Series, Slice
+from .series import Series, Slice
 
 AIR_HU = -1024
 TISSUE_HU = (-900, 3000)  # lung to dense bone
 
 
-def read(file: File, stop_before_pixels: bool = False) -> Dataset:
-    """The whole file. Refuses one that vanished or that can't be read any more."""
-    try:
-        dataset = pydicom.dcmread(file.path, force=True, stop_before_pixels=stop_before_pixels)
-    except FileNotFoundError as problem:
-        raise unreachable(problem, file.name) from None
-    except (OSError, *READ_ERRORS):
-        raise PemmaError("damaged-file", "the file can't be read", EXPORT_AGAIN, file.name) from None
-    dataset.file_meta.TransferSyntaxUID = file.syntax
-    return dataset
-
-
-def stored_values(one: "Slice", opened: dict[Path, Dataset]) -> np.ndarray:
+def stored_values(one: Slice, opened: dict[Path, Dataset]) -> np.ndarray:
     """Stored integers (rows, columns) of a slice; bits above Bits Stored are masked.
 
     opened: keeps the last compressed file between calls, for the frames of a multi-frame one.
@@ -71,11 +56,11 @@ def stored_values(one: "Slice", opened: dict[Path, Dataset]) -> np.ndarray:
 def _opened(file: File, opened: dict[Path, Dataset]) -> Dataset:
     if file.path not in opened:
         opened.clear()
-        opened[file.path] = read(file)
+        opened[file.path] = read_again(file)
     return opened[file.path]
 
 
-def _plain(one: "Slice") -> np.ndarray:
+def _plain(one: Slice) -> np.ndarray:
     """Uncompressed values straight from the file."""
     columns, rows = one.plane.size
     size = frame_bytes(one)
@@ -145,7 +130,7 @@ def _signed(value: int, bits: int) -> int:
     return value - (1 << bits) if value >> (bits - 1) else value
 
 
-def volume(series: "Series", progress: Progress) -> np.ndarray:
+def volume(series: Series, progress: Progress) -> np.ndarray:
     """All slices (z, y, x): HU as int16 of a CT, SUVbw as float32 of a PET. One array, filled slice by slice."""
     columns, rows = series.slices[0].plane.size
     is_ct = series.modality == "CT"
@@ -168,7 +153,7 @@ def volume(series: "Series", progress: Progress) -> np.ndarray:
     return out
 
 
-def _tell_kept(series: "Series", kept: int) -> None:
+def _tell_kept(series: Series, kept: int) -> None:
     """What lies above 0 may be activity, the hottest of all where the greatest number stands for padding too."""
     series.warn(
         "pet-padding-kept",

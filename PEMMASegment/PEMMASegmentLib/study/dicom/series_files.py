@@ -1,7 +1,6 @@
 """What is wrong or odd about the files of one series, before their slices are looked at."""
 
 import hashlib
-from typing import TYPE_CHECKING
 
 from pydicom import filereader
 
@@ -9,13 +8,11 @@ from ...core import PemmaError
 from .. import tags
 from ..tags import EXPORT_AGAIN
 from .examination import refuse_mixed
-from .scan import File, unreachable
-
-if TYPE_CHECKING:
-    from .series import Series
+from .files import File, unreachable
+from .series import Series
 
 
-def check(series: "Series") -> None:
+def check(series: Series) -> None:
     """Refuses files that can't be of one series, drops those that came twice, and tells what is odd."""
     files = series.files
     if not series.uid:
@@ -31,7 +28,7 @@ def check(series: "Series") -> None:
     _tell_missing(series)
 
 
-def _tell_odd_identifiers(series: "Series") -> None:
+def _tell_odd_identifiers(series: Series) -> None:
     uids = [tags.text(f.header, "SOPInstanceUID") for f in series.files]
     if not all(uids):
         series.warn(
@@ -60,7 +57,7 @@ def _valid_uid(uid: str) -> bool:
     return len(uid) <= 64 and all(p.isascii() and p.isdigit() and (p == "0" or p[0] != "0") for p in parts)
 
 
-def _drop_duplicates(series: "Series") -> None:
+def _drop_duplicates(series: Series) -> None:
     """Each SOP instance once. Refuses two files of one instance that differ."""
     kept: dict[str, File] = {}
     for file in series.files:
@@ -92,7 +89,7 @@ def _digest(file: File) -> bytes:
         raise unreachable(problem, file.name) from None
 
 
-def _tell_missing(series: "Series") -> None:
+def _tell_missing(series: Series) -> None:
     """Says so when a classic PET states more slices than there are; its count is that of one volume, also of several."""
     if series.modality != "PT" or series.multiframe:
         return
