@@ -11,7 +11,7 @@ from PEMMASegmentLib import study
 from PEMMASegmentLib.core.images import like
 
 from ..study.phantom import enhanced_ct
-from .test_seg import points, read_by_dcmqi, write
+from .segs import points, read_by_dcmqi, write
 
 SHUFFLED = [3, 0, 6, 1, 7, 2, 5, 4]
 
