@@ -30,7 +30,7 @@ UNDATED = {"StudyDate": "", "SeriesDate": "", "AcquisitionDate": ""}
 def isotope(half_life: str, code: str, meaning: str):
     def change(header):
         item = tracer(header)
-        item.RadionuclideHalfLife = half_life
+        item.RadionuclideHalfLife, item.Radiopharmaceutical = half_life, ""
         item.RadionuclideCodeSequence[0].CodeValue, item.RadionuclideCodeSequence[0].CodeMeaning = code, meaning
 
     return change

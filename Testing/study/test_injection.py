@@ -149,6 +149,6 @@ def test_isotope_imaged_for_days_with_a_series_date_that_stayed_behind():
 
 def test_phantom_of_germanium_needs_no_day():
     germanium = isotope("23400000", "53315004", "^68^Germanium")
-    assert codes(plan(each=germanium, RadiopharmaceuticalStartDateTime="20240101000000")) == ["injection-times-differ"]
+    assert "injection-times-differ" in codes(plan(each=germanium, RadiopharmaceuticalStartDateTime="20240101000000"))
     made = plan(each=germanium)
     assert made.summary.factor == pytest.approx(to_reference(3600, 2.34e7))

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from pydicom import Dataset
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels import get_decoder
-from pydicom.uid import JPEGLosslessSV1
+from pydicom.uid import JPEGLosslessSV1, SecondaryCaptureImageStorage
 
 from PEMMASegmentLib import study
 from PEMMASegmentLib.core import Cancelled, PemmaError
@@ -189,3 +189,12 @@ def test_describe(tmp_path):
 def test_inspect_of_one_modality(tmp_path):
     assert study.describe(study.load(Pair(pet=[]).write(tmp_path / "a")))["pet"] is None
     assert study.describe(study.load(Pair(ct=[]).write(tmp_path / "b")))["ct"] is None
+
+
+def test_folder_of_other_objects_is_told_what_they_are(tmp_path):
+    pair = Pair()
+    for header in pair.all:
+        header.Modality, header.SOPClassUID = "PT", SecondaryCaptureImageStorage
+    with pytest.raises(PemmaError, match="only Secondary Capture Image Storage") as refusal:
+        study.load(pair.write(tmp_path))
+    assert (refusal.value.code, refusal.value.place) == ("no-images", "(0008,0016)")

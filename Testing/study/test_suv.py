@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from PEMMASegmentLib.core import PemmaError
-from PEMMASegmentLib.study import suv
+from PEMMASegmentLib.study import suv, tags
 from PEMMASegmentLib.study.suv import bodysize
 from PEMMASegmentLib.study.types import Typed
 
@@ -155,14 +155,20 @@ def test_method_of_attenuation_correction_may_differ():
     for k, header in enumerate(headers):
         header.AttenuationCorrectionMethod = f"CT, bed {k}"
     assert codes(suv.plan(headers)) == []
+    headers[1].AttenuationCorrectionMethod = "NONE"
+    assert codes(suv.plan(headers)) == ["corrections-unknown"]
 
 
-def test_slices_must_agree():
-    for keyword, value in (("Units", "GML"), ("DecayCorrection", "ADMIN"), ("PatientWeight", "71")):
-        headers = series("PT", 3)
-        setattr(headers[1], keyword, value)
-        with pytest.raises(PemmaError, match="differs between the slices"):
-            suv.plan(headers)
+@pytest.mark.parametrize("keyword, value", [
+    ("Units", "GML"), ("DecayCorrection", "ADMIN"), ("PatientWeight", "71"),
+    ("RadionuclideTotalDose", "370000000"), ("RadiopharmaceuticalStartTime", "110500"),
+])  # fmt: skip
+def test_slices_must_agree(keyword, value):
+    headers = series("PT", 3)
+    setattr(headers[1] if keyword in headers[1] else tracer(headers[1]), keyword, value)
+    with pytest.raises(PemmaError, match="differs between the slices") as refusal:
+        suv.plan(headers)
+    assert refusal.value.place == tags.place(keyword)
 
 
 @pytest.mark.parametrize("dose", [None, "0"])

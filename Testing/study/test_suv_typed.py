@@ -55,7 +55,7 @@ def test_typed_value_tells_what_the_header_has(change, typed, told):
 
 
 def gallium_by_code(header):
-    code = tracer(header).RadionuclideCodeSequence[0]
+    code, tracer(header).Radiopharmaceutical = tracer(header).RadionuclideCodeSequence[0], ""
     code.CodeValue, code.CodeMeaning = "35337001", "^68^Gallium"
 
 
@@ -65,6 +65,21 @@ def test_typed_isotope_that_the_code_is_against_is_refused(half_life):
         plan(Typed(isotope="F-18"), each=gallium_by_code, RadionuclideHalfLife=half_life)
     assert refusal.value.code == "isotope-contradiction" and "type Ga-68" in refusal.value.way_out
     assert "typed-value" in codes(plan(Typed(isotope="Ga-68"), each=gallium_by_code, RadionuclideHalfLife=half_life))
+
+
+@pytest.mark.parametrize("code, half_life", [("", "4062.6"), ("", "1223"), ("35337001", "4062.6"), ("35337001", "")])
+def test_fdg_with_the_half_life_of_another_isotope_is_told_and_can_be_typed(code, half_life):
+    def change(header):
+        item = tracer(header)
+        item.RadionuclideHalfLife = half_life
+        if code:
+            item.RadionuclideCodeSequence[0].CodeValue, item.RadionuclideCodeSequence[0].CodeMeaning = code, "^68^Gallium"
+        else:
+            del item.RadionuclideCodeSequence
+
+    assert "isotope-contradiction" in codes(plan(each=change))
+    made = plan(Typed(isotope="F-18"), each=change)
+    assert made.summary.factor == pytest.approx(FACTOR) and "typed-value" in codes(made)
 
 
 def test_typed_isotope_decides_between_code_and_half_life():

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 from pydicom import Dataset
+from pydicom.uid import UID
 
 from ...core import PemmaError, PemmaWarning, Progress
 from ...core.progress import part
@@ -30,9 +31,7 @@ def load(
     scanned = scan(folder, part(progress, 0.0, 0.4))
     found, others = _judge_all(scanned, typed)
     if not found:
-        raise PemmaError(
-            "no-images", "the folder holds neither a CT nor a PET image series", "give the folder of one study"
-        )
+        raise _no_images(scanned)
     choice = choosing.choose(found, ct_series, pet_series, need)
     told = [*scanned.warnings, *choice.warnings]
     _pair(choice, need, told)
@@ -51,6 +50,13 @@ def load(
         candidates=choosing.candidates(found, others, choice),
         study_key=_key(chosen),
     )
+
+
+def _no_images(scanned: Scan) -> PemmaError:
+    """The refusal of a folder without CT and PET, which names the kinds of objects that it holds by their SOP class."""
+    kinds = sorted({UID(tags.text(file.header, "SOPClassUID")).name for file in scanned.files} - {""})
+    sentence = "the folder holds neither a CT nor a PET image series" + (f", only {', '.join(kinds)}" if kinds else "")
+    return PemmaError("no-images", sentence, "give the folder of one study", tags.place("SOPClassUID") if kinds else "")
 
 
 def _judge_all(scanned: Scan, typed: Typed) -> tuple[list[Series], list[Candidate]]:

@@ -75,6 +75,12 @@ def _check_acquisition(work: Conversion) -> None:
 def _check_corrections(work: Conversion) -> None:
     corrections = [{c.upper() for c in tags.texts(header, "CorrectedImage")} for header in work.headers]
     if all("ATTN" in named for named in corrections):
+        if "NONE" in (tags.text(header, "AttenuationCorrectionMethod").upper() for header in work.headers):
+            work.warn(
+                "corrections-unknown",
+                "Corrected Image (0028,0051) lists ATTN, but Attenuation Correction Method (0054,1101) is NONE",
+                "check that this is the corrected series",
+            )
         return
     if not any(corrections) and work.same("AttenuationCorrectionMethod") not in ("", "NONE"):
         work.warn(

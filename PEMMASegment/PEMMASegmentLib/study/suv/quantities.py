@@ -19,6 +19,7 @@ ISOTOPE = "--isotope"
 
 def radiopharmaceutical(work: Conversion) -> Dataset:
     """The one item that describes the tracer; all slices must agree on its figures."""
+    sequence = "RadiopharmaceuticalInformationSequence"
     keys = (
         "RadionuclideTotalDose",
         "RadionuclideHalfLife",
@@ -26,12 +27,13 @@ def radiopharmaceutical(work: Conversion) -> Dataset:
         "RadiopharmaceuticalStartDateTime",
     )
 
-    def figures(header: Dataset) -> tuple:
-        found = tags.items(header, "RadiopharmaceuticalInformationSequence")
-        return tuple(tuple(tags.texts(item, key) for key in keys) for item in found)
+    def stated(key: str) -> Callable[[Dataset], tuple]:
+        return lambda header: tuple(tags.texts(item, key) for item in tags.items(header, sequence))
 
-    tags.same(work.headers, figures, "RadiopharmaceuticalInformationSequence")
-    found = tags.items(work.first, "RadiopharmaceuticalInformationSequence")
+    tags.same(work.headers, lambda header: len(tags.items(header, sequence)), sequence)
+    for key in keys:
+        tags.same(work.headers, stated(key), key)
+    found = tags.items(work.first, sequence)
     if len(found) > 1:
         found = [i for i in found if tags.number(i, keys[0]) and (tags.texts(i, keys[2]) or tags.texts(i, keys[3]))]
         if len(found) != 1:
@@ -184,7 +186,7 @@ def half_life(work: Conversion, item: Dataset) -> float:
 def _check_typed_isotope(item: Dataset, isotope: str, warn: Warn) -> None:
     """Refuses one that the header's code is against, unless the stated half-life speaks for it: then that is told."""
     named, stated = isotopes.named(item), tags.number(item, "RadionuclideHalfLife")
-    if not named or isotope in named:
+    if not named or isotope in named or isotope == "F-18" and isotopes.is_fdg(item):
         return
     names = f"Radionuclide Code Sequence (0054,0300) names {' or '.join(named)}"
     if stated is None or not isotopes.fits(stated, isotope):
@@ -217,6 +219,7 @@ def _stated_half_life(item: Dataset, warn: Warn) -> float:
             "half-life fits one of them and was used",
             "check the isotope",
         )
+    _tell_fdg(item, stated, "Radionuclide Half Life (0018,1075)", warn)
     return stated
 
 
@@ -236,4 +239,18 @@ def _half_life_of_code(item: Dataset, named: list[str], warn: Warn) -> float:
         "taken, which Radionuclide Code Sequence names",
         "check the isotope",
     )
-    return isotopes.HALF_LIFE_S[named[0]]
+    seconds = isotopes.HALF_LIFE_S[named[0]]
+    _tell_fdg(item, seconds, "Radionuclide Code Sequence (0054,0300)", warn)
+    return seconds
+
+
+def _tell_fdg(item: Dataset, seconds: float, where: str, warn: Warn) -> None:
+    """FDG is always labelled with F-18; one of the two is wrong where the half-life in use, of the tag `where`, is another's."""
+    if not isotopes.is_fdg(item) or isotopes.fits(seconds, "F-18"):
+        return
+    whose = " or ".join(isotope for isotope in isotopes.HALF_LIFE_S if isotopes.fits(seconds, isotope))
+    warn(
+        "isotope-contradiction",
+        f"the tracer is FDG, which has F-18, but {where} is that of {whose}, which was used",
+        f"check the isotope; one that is typed ({ISOTOPE}) is used instead",
+    )
