@@ -51,7 +51,7 @@ def test_the_help_tells_the_steps_of_each_effort(capsys):
     "wrong",
     [
         ["--roi", "1,2,3"], ["--roi", "2,1,0,1,0,1"], ["--roi", "nan,1,0,1,0,1"], ["--roi", "a,b,c,d,e,f"],
-        ["--threshold", "0"], ["--threshold", "1.5"], ["--threshold", "nan"], ["--min-volume", "-1"],
+        ["--threshold", "0"], ["--threshold", "1e-46"], ["--threshold", "1.5"], ["--threshold", "nan"], ["--min-volume", "-1"],
         ["--weight-kg", "0"], ["--dose-bq", "inf"], ["--injection-time", "12:30"], ["--injection-time", "250000"],
         ["--mtv-rule", "42%"], ["--inputs", "mr"], ["--device", "tpu"], ["--segments", "two"], ["--thresh", "0.5"],
     ],

@@ -80,6 +80,22 @@ def test_a_small_region_in_tissue_is_looked_at_to_its_borders(turn, sides):
     assert body.longest_mm <= max(sides)
 
 
+@pytest.mark.parametrize("roi", [(30, 70, 30, 70, 30, 70), (40, 60, 40, 60, 40, 60), (0, 100, 0, 80, 0, 100), None])
+def test_a_nodule_with_lung_around_it_is_looked_at(roi):
+    """It is no part of what looks like a body: the box went by chest wall or liver, or the region was refused."""
+    voxels = np.full((50, 50, 50), -850, np.int16)
+    voxels[20:30, 20:30, 20:30] = 35
+    if roi is not None:
+        voxels[:, 45:] = 40
+    image = sitk.GetImageFromArray(voxels)
+    image.SetSpacing((2, 2, 2))
+    body = region.find_body(image, "ct", roi)
+    assert (body.box[:, 0] <= 20).all() and (body.box[:, 1] >= 29).all()
+    if roi is not None:  # all that was asked for
+        assert region.index_box(region.roi_corners(roi), image).tolist() == region.index_box(
+            region.box_corners(image, body.box), image).tolist()  # fmt: skip
+
+
 def test_a_small_region_beside_the_body_is_refused():
     """Air, and between the centres of two slices."""
     for roi, code in (((0, 12, 0, 12, 60, 72), "no-body"), ((100, 120, 100, 120, 61, 62), "roi")):

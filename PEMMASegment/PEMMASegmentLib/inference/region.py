@@ -11,14 +11,15 @@ from scipy import ndimage
 
 from ..core import PemmaError, PemmaWarning
 from ..core.images import voxel_ml
+from ..core.types import SMALLEST_ML
 
 #: What counts as body: CT above this (HU), PET above this (SUVbw; muscle at rest has about 0.5, air below 0.05).
 BODY_ABOVE = {"ct": -500.0, "pet": 0.2}
 #: The body is looked for on every n-th voxel, about this far apart, mm (nearer in a thin region).
 COARSE_MM = 4.0
-#: Smaller parts are noise or a crumb of the table, ml. The parts of one body need not touch: two legs, an arm.
+#: Beside larger parts smaller ones are noise or a crumb of the table, ml. The parts of one body need not touch: two legs, an arm.
 SMALLEST_PART_ML = 20.0
-#: Of a region (or image) below 200 ml this share is enough.
+#: Of a small region (or image) this share is enough.
 SMALLEST_SHARE = 0.1
 #: A study whose body is this much longer than anything the model has seen is outside its region.
 LONGEST_FACTOR = 1.3
@@ -28,7 +29,7 @@ Roi = tuple[float, float, float, float, float, float]
 
 @dataclass(frozen=True)
 class Body:
-    """box: index box of all parts on the image searched. longest_mm: longest side of the box of the largest part."""
+    """box: index box to search on the image. longest_mm: longest side of the box of the body's largest part, 0 without one."""
 
     box: np.ndarray
     longest_mm: float
@@ -37,8 +38,9 @@ class Body:
 def find_body(image: sitk.Image, modality: str, roi_mm: Roi | None = None) -> Body:
     """The body on a CT (HU) or PET (SUVbw), inside the region of interest if there is one.
 
-    Raises PemmaError "no-body" when no part of at least 20 ml, or a tenth of what is looked at, is above the threshold there,
-    "roi" when the region of interest holds no voxel.
+    Of a region all is searched: in the lung a nodule is no part of what looks like a body. So is an image without a larger
+    part. Raises PemmaError "no-body" when no part as large as the smallest lesion, or a tenth of what is looked at, is above the
+    threshold there, "roi" when the region of interest holds no voxel.
     """
     part, start, apart_mm = (image, np.zeros(3, int), COARSE_MM) if roi_mm is None else _cropped(image, roi_mm)
     steps = [max(1, round(apart_mm / s)) for s in part.GetSpacing()]
@@ -47,14 +49,19 @@ def find_body(image: sitk.Image, modality: str, roi_mm: Roi | None = None) -> Bo
     if not looked_at.any():
         raise PemmaError("roi", "the region of interest holds no voxel of the study",
                          "give X0,X1,Y0,Y1,Z0,Z1 in mm in DICOM's axes (LPS)")
-    smallest = min(SMALLEST_PART_ML / (voxel_ml(part) * np.prod(steps)), SMALLEST_SHARE * np.count_nonzero(looked_at))
-    parts, largest = _parts((voxels > BODY_ABOVE[modality]) & looked_at, smallest)
-    if largest is None:
+    above = (voxels > BODY_ABOVE[modality]) & looked_at
+    least, enough = (min(ml / (voxel_ml(part) * np.prod(steps)), SMALLEST_SHARE * np.count_nonzero(looked_at))
+                     for ml in (SMALLEST_ML, SMALLEST_PART_ML))  # fmt: skip
+    if _parts(above, least) is None:
         where = "inside the region of interest " if roi_mm is not None else ""
         raise PemmaError("no-body", f"nothing of a body is to be seen {where}on the {modality.upper()}",
                          "choose another region with --roi" if roi_mm is not None else "check the series and its units")
-    box, solid = (_full_box(extent, steps, part.GetSize()) for extent in (parts, largest))
-    longest = float(((solid[:, 1] - solid[:, 0]) * part.GetSpacing()).max())
+    box, longest = whole_box(part), 0.0
+    parts = _parts(above, enough)
+    if parts is not None:
+        body, solid = (_full_box(extent, steps, part.GetSize()) for extent in parts)
+        longest = float(((solid[:, 1] - solid[:, 0]) * part.GetSpacing()).max())
+        box = body if roi_mm is None else box
     if roi_mm is not None:  # a box turned against the image is never longer than itself
         longest = min(longest, float(_sides(roi_mm).max()))
     return Body(box + start[:, None], longest)
@@ -143,8 +150,8 @@ def _sides(roi_mm: Roi) -> np.ndarray:
     return np.subtract(roi_mm[1::2], roi_mm[0::2])
 
 
-def _parts(inside: np.ndarray, smallest: float):
-    """Extents (slices z, y, x) of all parts of at least `smallest` voxels, and of the largest; None, None if none.
+def _parts(inside: np.ndarray, smallest: float) -> tuple[tuple[slice, ...], tuple[slice, ...]] | None:
+    """Extents (slices z, y, x) of all parts of at least `smallest` voxels, and of the largest; None if there is none.
 
     Which is the largest is asked after an opening, so that a table's rim under the patient does not lengthen the body.
     """
@@ -153,7 +160,7 @@ def _parts(inside: np.ndarray, smallest: float):
     sizes[0] = 0
     kept = (sizes >= smallest)[parts]
     if not kept.any():
-        return None, None
+        return None
     solid, count = ndimage.label(ndimage.binary_opening(np.pad(kept, 1, mode="edge"))[1:-1, 1:-1, 1:-1])
     if not count:
         return _extent(kept), _extent(kept)

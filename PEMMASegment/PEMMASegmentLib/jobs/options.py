@@ -71,9 +71,9 @@ def not_negative(value: Any) -> float:
 
 
 def share(value: Any) -> float:
-    """A number between 0 and 1, both left out."""
+    """A number between 0 and 1, both left out, also where it is rounded to the float32 of probabilities."""
     found = number(value)
-    if not 0 < found < 1:
+    if not 1e-6 <= found <= 1 - 1e-6:
         raise ValueError(f"{value} is not between 0 and 1")
     return found
 
