@@ -18,6 +18,7 @@ from PEMMASegmentLib.adaptation.verdict import verdict
 from PEMMASegmentLib.adapters import load, read_card, write_card
 from PEMMASegmentLib.core import Cancelled, PemmaError
 from PEMMASegmentLib.core.images import array
+from PEMMASegmentLib.core.progress import reached
 from PEMMASegmentLib.inference import segment
 from PEMMASegmentLib.study.types import Suv
 
@@ -45,11 +46,21 @@ def test_a_reference_case_among_the_cases_tells_nothing_of_what_is_forgotten(mod
     assert not any("maps" in rung.name for rung in rungs)
 
 
+def once_there(do):
+    """A callback of progress that does something once the adapter can be used."""
+    left = [do]
+
+    def progress(_fraction, words):
+        if reached(words).there and left:
+            left.pop()()
+
+    return progress
+
+
 def test_the_adapter_is_there_before_its_proof_and_the_card_is_written_again(model, five, tmp_path):
     out, book, seen = tmp_path / "out", CaseLibrary(tmp_path / "book"), []
-    words = []
-    record = adapt(model, five, Threshold(), out, book, progress=lambda f, w: words.append((f, w)),
-                   delivered=lambda: seen.append((read_card(out).verdict, len(book.tries()))))
+    words, look = [], once_there(lambda: seen.append((read_card(out).verdict, len(book.tries()))))
+    record = adapt(model, five, Threshold(), out, book, progress=lambda f, w: (words.append((f, w)), look(f, w)))
     assert seen == [("", 0)] and len(book.tries()) == 1
     card = read_card(out)
     assert card.verdict == record["verdict"] and card.scores["mean_gain"] == record["mean_gain"]
@@ -116,17 +127,19 @@ def test_a_proof_whose_adapter_was_replaced_or_is_gone_is_told_all_the_same(mode
     def other() -> None:
         write_card(out, replace(read_card(out), name="another", threshold=0.9))
 
-    record = adapt(model, five, Threshold(0.4), out, book, delivered=other)
+    record = adapt(model, five, Threshold(0.4), out, book, progress=once_there(other))
     assert record["proof_unwritten"]["code"] == "adapter-replaced" and len(record["cases"]) == 5 and record["tries"] == 1
     assert read_card(out).name == "another" and read_card(out).verdict == ""
-    record = adapt(model, five, Threshold(0.4), tmp_path / "gone", book, delivered=lambda: shutil.rmtree(tmp_path / "gone"))
+    record = adapt(model, five, Threshold(0.4), tmp_path / "gone", book,
+                   progress=once_there(lambda: shutil.rmtree(tmp_path / "gone")))
     assert record["proof_unwritten"]["code"] == "adapter-missing" and record["proof_unwritten"]["way_out"]
     assert "could not be written onto the adapter: it is no longer" in record["note"] and not (tmp_path / "gone").exists()
 
 
 def test_a_note_written_during_the_proof_stays(model, five, tmp_path):
     out, book = tmp_path / "out", CaseLibrary(tmp_path / "book")
-    adapt(model, five, Threshold(0.4), out, book, delivered=lambda: write_card(out, replace(read_card(out), note="thick slices")))
+    noted = once_there(lambda: write_card(out, replace(read_card(out), note="thick slices")))
+    adapt(model, five, Threshold(0.4), out, book, progress=noted)
     assert read_card(out).note == "thick slices" and read_card(out).verdict
 
 

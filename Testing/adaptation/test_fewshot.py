@@ -16,6 +16,7 @@ from PEMMASegmentLib.adaptation.whole import WholeParameters
 from PEMMASegmentLib.adapters import load, method
 from PEMMASegmentLib.core import Cancelled, PemmaError
 from PEMMASegmentLib.core.images import array, like
+from PEMMASegmentLib.core.progress import Reached, reached
 from PEMMASegmentLib.inference import segment
 
 from . import hospital
@@ -37,7 +38,7 @@ def test_it_learns_the_base_keeps_its_bits_and_the_card_says_how(model, cases, n
     before = {n: t.clone() for n, t in model.net.state_dict().items()}
     losses = []
     how = WeightUpdate(method(name), steps=25, device="cpu")
-    made = how.fit(model, cases, "ct+pet", 0, lambda f, words: losses.append(float(words.split()[-1])) if "loss" in words else 0)
+    made = how.fit(model, cases, "ct+pet", 0, lambda _, words: losses.append(reached(words).loss) if "loss" in words else 0)
     assert len(losses) == 25 and sum(losses[-5:]) < sum(losses[:5]) - 0.05
     after = model.net.state_dict()
     assert set(before) == set(after) and all(torch.equal(t, after[n]) for n, t in before.items())
@@ -76,6 +77,13 @@ def test_a_part_of_what_was_trained_is_kept(model, cases, monkeypatch):
     assert 0.1 < part < 0.9 and whole.card.training["strength"] == 1
     for name, tensor in whole.tensors.items():
         torch.testing.assert_close(weak.tensors[name], part * tensor if name.endswith(".b") else tensor, rtol=1e-3, atol=0)
+
+
+def test_a_loss_that_is_not_finite_is_shown_but_no_number_for_programs(model, cases, monkeypatch):
+    told = []
+    monkeypatch.setattr(fewshot, "optimise", lambda *given: given[-1](1, float("nan")) or 0.0)
+    LORA.fit(model, cases[:1], "ct+pet", 0, lambda _, words: told.append(words))
+    assert told[-1] == "step 1 of 8, loss nan" and reached(told[-1]) == Reached(step=1)
 
 
 @pytest.mark.parametrize("stop", [1, 5, 8])

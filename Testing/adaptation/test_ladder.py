@@ -19,6 +19,7 @@ from PEMMASegmentLib.adapters import load, method, save
 from PEMMASegmentLib.core import Cancelled, PemmaError
 from PEMMASegmentLib.core.images import array
 from PEMMASegmentLib.core.metrics import dice
+from PEMMASegmentLib.core.progress import reached
 from PEMMASegmentLib.inference import segment
 
 
@@ -69,7 +70,7 @@ def test_two_numbers_are_refitted_and_act(model, cases):
 def test_whole_parameters_are_trained_stored_and_the_base_keeps_its_bits(model, cases, tmp_path, everything):
     before = {n: t.clone() for n, t in model.net.state_dict().items()}
     how, losses = WholeParameters(everything, steps=10, device="cpu"), []
-    made = how.fit(model, cases, "ct+pet", 0, lambda f, words: losses.append(float(words.split()[-1])) if "loss" in words else 0)
+    made = how.fit(model, cases, "ct+pet", 0, lambda _, words: losses.append(reached(words).loss) if "loss" in words else 0)
     assert len(losses) == 10 and (not everything or np.mean(losses[-3:]) < np.mean(losses[:3]))  # norms are slow
     assert all(torch.equal(t, before[n]) for n, t in model.net.state_dict().items())
     names = set(made.card.parameters)

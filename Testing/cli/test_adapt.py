@@ -19,6 +19,7 @@ from PEMMASegmentLib.adapters import read_card
 from PEMMASegmentLib.cli import main
 from PEMMASegmentLib.core import PemmaError
 from PEMMASegmentLib.core.images import like
+from PEMMASegmentLib.core.progress import reached
 from PEMMASegmentLib.jobs import adapting
 from PEMMASegmentLib.jobs.adapting import adapt
 from PEMMASegmentLib.jobs.options import Adapting
@@ -316,6 +317,9 @@ def test_the_background_process_adapts_and_tells_how_long_it_takes(place, tmp_pa
     assert 0 < guesses["norm+out"] and 0 < guesses["ladder"] and guesses["flips"] is None
     answer = adapt(asked | {"out": str(tmp_path / "out")}, lambda fraction, words: told.append(words), warm)
     assert answer["verdict"] == "too few cases" and any("step 2 of 2, loss" in words for words in told)
+    steps = [reached(words) for words in told if "step 2 of 2, loss" in words]
+    assert [(one.part, one.step, one.there) for one in steps] == [("training the adapter", 2, False)] and steps[0].loss > 0
+    assert reached(told[-1]).there == told[-1].startswith("what is forgotten")
     for wrong in ({"studies": []}, {"library": "x"}, {"action": "dance"}, {}):
         with pytest.raises(PemmaError) as refused:
             adapt(asked | wrong, lambda *_: None, warm)

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from ..adapters.card import CARD
 from ..adapters.files import WEIGHTS
 from ..core import PemmaError, PemmaWarning, Progress, no_progress
 from ..core.folders import can_replace, is_litter, recover_folder, replace_folder
+from ..core.progress import Reached, Words, named, part, reached
 from ..inference import region
 from ..inference.device import choose as choose_device
 from ..inference.segment import choose_inputs
@@ -32,6 +33,8 @@ from .volumes import contents_of
 
 #: A segmentation as a share of a training, for the progress.
 _SEGMENTING = 0.02
+#: What comes last: the adapter is in its place by then.
+_FORGETTING = ("what is forgotten", Reached("what is forgotten", there=True))
 #: Time left: told after so many seconds and messages, from so many of the last, without leaps of so many usual ones.
 _TOLD_AFTER_S, _FEWEST_MARKS, _MARKS, _LEAP = 5.0, 5, 400, 10.0
 
@@ -39,11 +42,12 @@ _TOLD_AFTER_S, _FEWEST_MARKS, _MARKS, _LEAP = 5.0, 5, 400, 10.0
 def adapt(model: Model, cases: Sequence[SiteCase], procedure: Procedure, out: Path, ledger: ledgers.Ledger, *,
           inputs: str = "auto", seed: int = 0, name: str = "", facts: Sequence[dict[str, str]] | None = None,
           case_ids: Sequence[str] = (), device: str = "auto", whole_study: bool = False, progress: Progress = no_progress,
-          delivered: Callable[[], None] = lambda: None, seen: Seen = lambda *_: None) -> dict:
+          seen: Seen = lambda *_: None) -> dict:
     """Makes an adapter of all cases in `out`, proves the procedure on patients held out; gives `record.as_record`.
 
-    The adapter is there, without a verdict, before the proof begins; `delivered` is called then, and at the end its card
-    is written again; where that can't be done, `proof_unwritten` of the record tells why, with the keys of a PemmaError.
+    The adapter is there, without a verdict, before the proof begins, as `progress` tells from then on (`Reached.there`), and
+    at the end its card is written again; where that can't be done, `proof_unwritten` of the record tells why, with the keys
+    of a PemmaError.
     A stopped run goes on with the same call where `procedure` keeps its unfinished work.
     facts: what the headers of each case state (`study.scanner.facts`), None: read from the cases. case_ids: of cases of a
     library, for the card; a folder's name may tell a patient and is none. seen: as for `prove`.
@@ -59,10 +63,10 @@ def adapt(model: Model, cases: Sequence[SiteCase], procedure: Procedure, out: Pa
     fitted = procedure.fit(model, cases, inputs, seed, spans.next("training the adapter"))
     fitted = _deliver(out, fitted, cases, procedure, name, case_ids,
                       facts or [scanner.facts(case.study) for case in cases])
-    delivered()
     proof, tries, said = _judged(procedure, model, cases, inputs, seed, ledger,
-                                 spans.next("the adapter is there; its proof"), device, whole_study, seen)
-    kept = labels(model, fitted, own, inputs, spans.next("what is forgotten"), device)
+                                 spans.next("the adapter is there; its proof", Reached("its proof", there=True)), device,
+                                 whole_study, seen)
+    kept = labels(model, fitted, own, inputs, spans.next(*_FORGETTING), device)
     record = as_record(said, proof, [pair(*one) for one in kept], tries, fitted.card, time.monotonic() - started,
                        len(known) - len(own))
     return _with_proof_kept(out, fitted.card, record)
@@ -91,7 +95,7 @@ def climb(model: Model, cases: Sequence[SiteCase], rungs: Sequence[Procedure], o
     fitted = rung.procedure.fit(model, cases, inputs, seed, span)
     fitted = _deliver(out, fitted, cases, rung.procedure, name, case_ids,
                       facts or [scanner.facts(case.study) for case in cases])
-    kept = [pair(*one) for one in labels(model, fitted, own, inputs, spans.next("what is forgotten"), device)]
+    kept = [pair(*one) for one in labels(model, fitted, own, inputs, spans.next(*_FORGETTING), device)]
     record = as_record(rung.verdict, rung.proof, kept, ledgers.Tries(rung.verdict.tries), fitted.card,
                        time.monotonic() - started, len(known) - len(own)) | of_ladder(found, lost)
     return _with_proof_kept(out, fitted.card, record)
@@ -176,7 +180,7 @@ def with_time_left(progress: Progress) -> Progress:
     def told(fraction: float, words: str) -> None:
         marks.append((time.monotonic(), fraction))
         left = seconds_left(marks) if marks[-1][0] - started > _TOLD_AFTER_S else None
-        progress(fraction, words if left is None else f"{words} ({in_words(left)} left)")
+        progress(fraction, words if left is None else Words(f"{words} ({in_words(left)} left)", reached(words)))
 
     return told
 
@@ -204,11 +208,11 @@ class Spans:
     def __init__(self, progress: Progress, shares: Sequence[float]):
         self._progress, self._shares, self._total, self._done = progress, list(shares), sum(shares), 0.0
 
-    def next(self, before: str) -> Progress:
-        """The callback of the next piece; `before` is put before its words."""
-        share, start = self._shares.pop(0) / self._total, self._done
-        self._done += share
-        return lambda fraction, words: self._progress(start + share * fraction, f"{before}: {words}")
+    def next(self, name: str, of: Reached | None = None) -> Progress:
+        """The callback of the next piece, as `named`."""
+        start = self._done
+        self._done += self._shares.pop(0) / self._total
+        return part(named(self._progress, name, of), start, self._done)
 
 
 def _deliver(out: Path, fitted: Fitted, cases: Sequence[SiteCase], procedure: Procedure, name: str,

@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import math
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -16,7 +17,7 @@ from .. import adapters
 from ..adapters import AdapterCard, Method, method
 from ..core import PemmaError, Progress, no_progress
 from ..core.files import write_text
-from ..core.progress import part
+from ..core.progress import Reached, Words, part, reached
 from ..inference.device import choose as choose_device
 from ..inference.device import run_down
 from ..network.files import Model
@@ -64,7 +65,7 @@ class WeightUpdate:
 
     def fit(self, model: Model, cases: Sequence[SiteCase], inputs: str, seed: int = 0,
             progress: Progress = no_progress) -> Fitted:
-        """An adapter from all of `cases`, for `inputs`. Its words of progress: "step 12 of 110, loss 0.412".
+        """An adapter from all of `cases`, for `inputs`. Its progress tells step and loss (`Reached`).
 
         Raises PemmaError for cases that can't be trained on, and what `progress` raises; a stopped run then goes on.
         """
@@ -134,7 +135,8 @@ def trained(net: Pemma, chosen: dict[str, nn.Parameter], groups: Iterable[dict],
         return batch([draw(cases, config, stage, names, AUGMENTATION, rng) for _ in range(stage.batch)])
 
     def told(step: int, loss: float) -> None:
-        progress(step / stage.steps, f"step {step} of {stage.steps}, loss {loss:.3f}")
+        here = Reached(step=step, loss=loss if math.isfinite(loss) else None)
+        progress(step / stage.steps, Words(f"step {step} of {stage.steps}, loss {loss:.3f}", here))
 
     missing = keeping.missed(net, cases, config, stage, names, card.threshold[inputs])
     cpu_seconds = optimise(net, chosen, groups, stage, windows, checkpoint, device, told)
@@ -169,7 +171,7 @@ def step_seconds(how: Procedure, model: Model, cases: Sequence[SiteCase], inputs
 
     def told(fraction: float, words: str) -> None:
         progress(fraction, "trying a few steps")
-        if "loss" in words:
+        if reached(words).step is not None:
             marks.append(time.monotonic())
 
     replace(how, steps=_LOOK, work=None).fit(model, cases[:1], inputs, 0, told)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..core import PemmaError, Progress, no_progress
-from ..core.progress import part
+from ..core.progress import named, part
 from ..inference.device import choose
 from ..network.files import Model
 from . import ledger as ledgers
@@ -73,7 +73,7 @@ def ladder(model: Model, cases: Sequence[SiteCase], rungs: Sequence[Procedure], 
     ledger.check_tries()
     stated, images, proofs, tries = ledgers.stated(cases), ledgers.images_of(cases, patients), [], []
     for n, rung in enumerate(rungs):
-        span = _named(part(progress, n / len(rungs), (n + 1) / len(rungs)), rung)
+        span = named(part(progress, n / len(rungs), (n + 1) / len(rungs)), rung.name)
         entry = ledgers.about(rung, model.identity, stated, inputs, seed, patients, choose(device).device.type, images)
         proofs.append(prove(rung, model, cases, inputs, seed, span, device=device, whole_study=whole_study,
                             opening=lambda entry=entry: tries.append(ledgers.open_scores(ledger, entry).count)))
@@ -123,7 +123,3 @@ def _sentence(rungs: Sequence[Rung], at: int | None) -> str:
     rung = rungs[at]
     rest = "nothing above it is shown to add to it" if at + 1 < len(rungs) else "it is the last one"
     return f"recommended: {rung.procedure.name}, Dice {rung.verdict.mean_gain:+.3f} against the base; {rest}"
-
-
-def _named(progress: Progress, rung: Procedure) -> Progress:
-    return lambda fraction, words: progress(fraction, f"{rung.name}: {words}")

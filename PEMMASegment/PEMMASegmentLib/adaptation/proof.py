@@ -17,7 +17,7 @@ from ..adapters.files import keep_merged
 from ..core import Progress, no_progress
 from ..core.images import array, voxels_in
 from ..core.metrics import dice, extra_ml, missed_ml, surface_dice
-from ..core.progress import part
+from ..core.progress import named, part
 from ..core.types import SMALLEST_ML
 from ..inference import segment
 from ..network.files import Model
@@ -104,11 +104,11 @@ def prove(procedure: Procedure, model: Model, cases: Sequence[SiteCase], inputs:
     parts, model = dealt(cases, folds), _blinded(model, cases, inputs)
     found = []
     for n, held_out in enumerate(parts):
-        span = part(progress, n / len(parts), (n + 1) / len(parts))
+        span = named(part(progress, n / len(parts), (n + 1) / len(parts)), f"fold {n + 1} of {len(parts)}")
         train, test = _split(cases, held_out)
-        fitting = part(_worded(span, f"fold {n + 1} of {len(parts)}"), 0.0, 1 - 2 * _SEGMENTING)
+        fitting = part(span, 0.0, 1 - 2 * _SEGMENTING)
         fitted = procedure.fit(model, train, inputs, seed, fitting)
-        scoring = part(_worded(span, f"fold {n + 1} of {len(parts)}"), 1 - 2 * _SEGMENTING, 1.0)
+        scoring = part(span, 1 - 2 * _SEGMENTING, 1.0)
         found += labels(model, fitted, test, inputs, scoring, device, whole_study)
     opening()
     found.sort(key=lambda one: one[0].id)
@@ -222,7 +222,3 @@ def _split(cases: Sequence[SiteCase], held_out: tuple[str, ...]) -> tuple[list[S
     """Cases of the other patients, and the independent cases of those held out."""
     return ([case for case in cases if case.patient not in held_out],
             [case for case in cases if case.patient in held_out and case.independent])
-
-
-def _worded(progress: Progress, before: str) -> Progress:
-    return lambda fraction, words: progress(fraction, f"{before}: {words}")

@@ -1,6 +1,5 @@
 """Training and proof in a background process of their own, so that Segment works meanwhile: start, progress, stop, go on."""
 
-import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -33,22 +32,20 @@ METHODS = {
 EFFORTS = {"standard": _("standard"), "quick": _("quick"), "thorough": _("thorough"), "minutes": _("minutes")}
 _UPDATES = ("salt", "lora", "dora", "svd", "ladder")  # what can be told to take so many minutes
 _UNTRAINED = ("threshold", "maps", "flips")
-_STEP = re.compile(r"(?P<what>.*?):? ?step (?P<step>\d+) of \d+, loss (?P<loss>[\d.]+)")
-_THERE = ("the adapter is there", "what is forgotten")  # begin the words once the adapter can be used
 
 
 @dataclass
 class _Asked:
     """A training under way. id: None while the process still finds out how long it takes. there: `out` can be used.
 
-    fields: of the request. steps, losses: of the part that is trained now, `what`.
+    fields: of the request. steps, losses: of the `part` that is trained now.
     """
 
     id: int | None
     out: Path
     fields: dict
     there: bool = False
-    what: str = ""
+    part: str = ""
     steps: list[int] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
 
@@ -235,21 +232,20 @@ class Training:
         asked = self._asked
         self._ui.adaptProgressBar.value = round(100 * event.fraction)
         self._ui.adaptProgressLabel.text = event.words
-        found = _STEP.match(event.words)
-        if found:
-            self._draw(found["what"], int(found["step"]), float(found["loss"]))
-        if not asked.there and event.words.startswith(_THERE):
+        if event.loss is not None:
+            self._draw(event.part, event.step, event.loss)
+        if event.there and not asked.there:
             asked.there = True
             self._on_there(asked.out)
 
-    def _draw(self, what: str, step: int, loss: float) -> None:
+    def _draw(self, part: str, step: int, loss: float) -> None:
         asked = self._asked
-        if what != asked.what or asked.steps and step <= asked.steps[-1]:
-            asked.what, asked.steps, asked.losses = what, [], []
+        if part != asked.part or asked.steps and step <= asked.steps[-1]:
+            asked.part, asked.steps, asked.losses = part, [], []
         asked.steps.append(step)
         asked.losses.append(loss)
         if len(asked.steps) > 1:  # one point is no line
-            self.plot.show_loss(asked.steps, asked.losses, what.removeprefix("the adapter is there; "))
+            self.plot.show_loss(asked.steps, asked.losses, part)
 
     def _keep_labels(self, answer: Result) -> dict[str, dict[str, Path]]:
         """Keeps the held-out cases' labels where the answer has them; nothing is written, the disk may be full."""

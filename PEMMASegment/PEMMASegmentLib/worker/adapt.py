@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def adapt(request: dict, progress: Progress, warm: "commands.WarmModel") -> dict:
     """Adapts to the cases of `library`, or to the folders in `studies`, and writes the adapter folder `out`.
 
-    Words of progress hold "step 12 of 110, loss 0.412" while something is trained, and begin with "the adapter is there"
-    from when `out` can be used. `action` "estimate": `words` and `seconds` of adapter and proof, nothing is written.
+    Progress tells `part`, `step` and `loss` while something is trained, and `there` from when `out` can be used.
+    `action` "estimate": `words` and `seconds` of adapter and proof, nothing is written.
     Stopped, the same request goes on. With a private `folder` the held-out cases' labels are written there, and the result
     names them: `held_out` {case: {"before": file, "after": file}}. Raises PemmaError.
     """

@@ -213,9 +213,8 @@ class Worker:
         if id not in self._pending:
             return []
         if "progress" in event:
-            progress = Progress(id, float(event["progress"]["fraction"]), str(event["progress"]["words"]))
             self._pending[id].begun = True
-            return [progress]
+            return [Progress(id, **event["progress"])]
         answer = self._result(id, event["result"]) if "result" in event else Error(id, **event["error"])
         pending = self._pending.pop(id)
         if pending.folder is not None:

@@ -17,11 +17,15 @@ class Handshake:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a request is: fraction 0..1 and words for the bar."""
+    """How far a request is: fraction 0..1, words for the bar, and as data where it is (`core.progress.Reached`)."""
 
     id: int
     fraction: float
     words: str
+    part: str = ""
+    step: int | None = None
+    loss: float | None = None
+    there: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 To the process: one JSON object a line, `{"id", "do", ...}`; `cancel` carries the id of the request that it cancels.
 From it: lines that begin with PREFIX, first the handshake `{"protocol", "library", "python", "pid"}`, then
-`{"id", "progress": {"fraction", "words"}}`, `{"id", "result": {...}}` or `{"id", "error": {"code", "sentence", "way_out",
-"place"}}`; every request but `cancel` and `quit` ends in one result or one error. Any other line is log text.
+`{"id", "progress": {"fraction", "words", "part", "step", "loss", "there"}}` (`core.progress.Reached`), `{"id", "result": {...}}`
+or `{"id", "error": {"code", "sentence", "way_out", "place"}}`; every request but `cancel` and `quit` ends in one result or one
+error. Any other line is log text.
 All JSON is written in ASCII, so that no code page on the way can spoil it.
 """
 

@@ -13,6 +13,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO
 
@@ -180,6 +181,8 @@ class Server:
             self._refuse(id, "bug", sentence, "copy the log and report it")
 
     def _progress(self, id: int, cancelled: type[Exception]) -> Callable[[float, str], None]:
+        from ..core.progress import reached
+
         last = [0.0, ""]
 
         def progress(fraction: float, words: str) -> None:
@@ -189,7 +192,8 @@ class Server:
             if now - last[0] < PROGRESS_S and step == last[1]:  # a new step is always told
                 return
             last[:] = now, step
-            self.send({"id": id, "progress": {"fraction": max(0.0, min(float(fraction), 1.0)), "words": words}})
+            told = {"fraction": max(0.0, min(float(fraction), 1.0)), "words": words, **asdict(reached(words))}
+            self.send({"id": id, "progress": told})
 
         return progress
 

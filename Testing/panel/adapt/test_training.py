@@ -183,6 +183,9 @@ def start(app, inside) -> None:
     click(inside.ui.adaptButton)
     wait(app, lambda: inside.training.out is None or len(inside.training._asked.steps) > 2)
     assert inside.training.out is not None
+    asked, drawn = inside.training._asked, columns("table")
+    assert list(drawn["Step"]) == asked.steps and list(drawn["Loss"]) == pytest.approx(asked.losses)
+    assert asked.part == "training the adapter" and not asked.there
 
 
 def test_what_was_used_is_never_written_over(app, module, inside, site, home):
