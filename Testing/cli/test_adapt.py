@@ -297,7 +297,7 @@ def test_the_ladder_and_a_fix_without_weights(place, tmp_path, capsys):
 
 def test_the_background_process_adapts_and_tells_how_long_it_takes(place, tmp_path):
     from PEMMASegmentLib.worker.adapt import adapt
-    from PEMMASegmentLib.worker.commands import WarmModel
+    from PEMMASegmentLib.worker.warm import WarmModel
 
     asked = {"id": 1, "do": "adapt", "studies": [str(place / f"Doe_Jane_{n}") for n in range(2)], "model": str(place / "tiny"),
              "method": "lora", "effort": "quick"}

@@ -25,10 +25,11 @@ from PEMMASegmentLib.core.resources import resources
 from PEMMASegmentLib.inference.selection import best_threshold, dice_by_threshold
 from PEMMASegmentLib.network.files import Model, ModelCard, Region
 from PEMMASegmentLib.training.augment import Augmentation
+from PEMMASegmentLib.training.case import to_case
 from PEMMASegmentLib.training.config import Config, read_config
 from PEMMASegmentLib.training.loop import loss_function
 from PEMMASegmentLib.training.state import load_state, save_state
-from PEMMASegmentLib.training.windows import batch, draw, to_case
+from PEMMASegmentLib.training.windows import batch, draw
 
 CONFIG = resources() / "Models/sts-starter/train.json"
 

@@ -11,7 +11,7 @@ pytest.importorskip("slicer", reason="needs the package slicer-core", exc_type=I
 
 LIBRARY = Path(__file__).resolve().parents[2] / "PEMMASegment" / "PEMMASegmentLib"
 ROOMS = ("adaptation", "adapters", "cli", "core", "inference", "network", "panel", "results", "study", "worker")
-PARSERS = {"worker/commands.py", "panel/words.py", "panel/packages.py"}  # these hand options on, translate them, or are pip's
+PARSERS = {"panel/words.py", "panel/packages.py"}  # these hand options on, translate them, or are pip's
 
 
 def sentences() -> list[str]:

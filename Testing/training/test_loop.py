@@ -22,11 +22,12 @@ from PEMMASegmentLib.network.files import load_model
 from PEMMASegmentLib.network.pemma import Pemma
 from PEMMASegmentLib.training import stored, train
 from PEMMASegmentLib.training.augment import Augmentation
+from PEMMASegmentLib.training.case import TrainingCase, to_case
 from PEMMASegmentLib.training.config import Stage, read_config
 from PEMMASegmentLib.training.folders import cases
 from PEMMASegmentLib.training.loop import Checkpoint, _autocast, _groups, _inputs, _key, optimise, trainable
 from PEMMASegmentLib.training.state import load_state, save_state
-from PEMMASegmentLib.training.windows import TrainingCase, batch, draw, to_case
+from PEMMASegmentLib.training.windows import batch, draw
 
 from .tiny import write_config
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from PEMMASegmentLib.training.case import TrainingCase
 from PEMMASegmentLib.training.stored import mapped, put
-from PEMMASegmentLib.training.windows import TrainingCase
 
 
 def test_stored_cases_come_back_in_order_and_stay_in_their_files(tmp_path):

@@ -12,8 +12,9 @@ from PEMMASegmentLib.network.architecture import Architecture, Preprocessing
 from PEMMASegmentLib.network.files import Label
 from PEMMASegmentLib.study.types import PetCtStudy
 from PEMMASegmentLib.training.augment import Augmentation, _pose, sample
+from PEMMASegmentLib.training.case import TrainingCase
 from PEMMASegmentLib.training.config import Config, Stage
-from PEMMASegmentLib.training.windows import TrainingCase, cut_study, draw, random_cut, window_start
+from PEMMASegmentLib.training.windows import cut_study, draw, random_cut, window_start
 
 P = Preprocessing()
 A = Architecture((16, 16, 16), 8, 32, 2, 4, 64, 16, embedding="stem", taps=(), modalities=("pet",))

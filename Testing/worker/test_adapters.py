@@ -10,7 +10,8 @@ from PEMMASegmentLib.adapters import AdapterCard, attach, choose, collect, metho
 from PEMMASegmentLib.core import PemmaError, no_progress
 from PEMMASegmentLib.network.files import load_model
 from PEMMASegmentLib.worker.adapters import adapters
-from PEMMASegmentLib.worker.commands import WarmModel, segment
+from PEMMASegmentLib.worker.commands import segment
+from PEMMASegmentLib.worker.warm import WarmModel
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 
 from PEMMASegmentLib.core import PemmaError, no_progress
 from PEMMASegmentLib.worker import checkup
-from PEMMASegmentLib.worker.commands import WarmModel
 from PEMMASegmentLib.worker.models import models
+from PEMMASegmentLib.worker.warm import WarmModel
 
 
 def zipped(folder: Path, file: Path, inside: str = "") -> Path:

@@ -134,7 +134,8 @@ def killed(worker: Worker, id: int, words: str) -> int:
 
 def test_a_disk_that_is_full_is_said(study, tmp_path):
     from PEMMASegmentLib.core import PemmaError
-    from PEMMASegmentLib.worker.commands import PROBABILITY, write_image
+    from PEMMASegmentLib.worker.commands import PROBABILITY
+    from PEMMASegmentLib.worker.request import write_image
 
     with pytest.raises(PemmaError, match="cannot-write"):
         write_image(sitk.ReadImage(str(study / "ct.nii.gz")), tmp_path / "no such folder" / PROBABILITY)

@@ -23,9 +23,10 @@ from ..inference.device import run_down
 from ..network.files import Model
 from ..network.pemma import Pemma, spare_memory
 from ..training.augment import Augmentation
+from ..training.case import TrainingCase, is_lost, to_case
 from ..training.config import Config, Stage
 from ..training.loop import Checkpoint, optimise
-from ..training.windows import TrainingCase, batch, draw, is_lost, to_case
+from ..training.windows import batch, draw
 from . import keeping
 from .choices import EFFORTS
 from .fitness import LEAVE_OUT

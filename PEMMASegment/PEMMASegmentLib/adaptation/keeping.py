@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..training.case import TrainingCase
 from ..training.config import Config, Stage
-from ..training.windows import TrainingCase, batch, draw
+from ..training.windows import batch, draw
 
 #: The share that is kept, as a multiple of what the base misses. Chosen on patients of the base's training who play a
 #: hospital: Testing/evidence/recipe.py.

@@ -13,9 +13,9 @@ from ..core import Progress, no_progress
 from ..core.progress import part
 from ..inference.device import choose as choose_device
 from ..network.files import Model
+from ..training.case import TrainingCase
 from ..training.config import Stage
 from ..training.loop import Checkpoint
-from ..training.windows import TrainingCase
 from .choices import EFFORTS
 from .fewshot import PREPARED, RECIPE, prepared, run_key, trained
 from .resuming import resumed

@@ -5,7 +5,6 @@ normalisation of `network.preprocess` comes last, as in use.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,9 +13,7 @@ from torch import Tensor
 
 from ..network.architecture import Preprocessing
 from ..network.preprocess import AIR_HU, normalise_ct, normalise_pet
-
-if TYPE_CHECKING:
-    from .windows import TrainingCase
+from .case import TrainingCase
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ class Augmentation:
     foreign: float = 0.6
 
 
-def sample(case: "TrainingCase", cut: np.ndarray, start: np.ndarray, size: tuple[int, ...], p: Preprocessing,
+def sample(case: TrainingCase, cut: np.ndarray, start: np.ndarray, size: tuple[int, ...], p: Preprocessing,
            inputs: tuple[str, ...], how: Augmentation | None, rng: np.random.Generator) -> tuple[dict[str, Tensor], Tensor]:
     """The window at `start` of the cut: air and no uptake outside it, augmented, flipped, normalised."""
     flips = [axis + 1 for axis in range(3) if how and rng.uniform() < 0.5]

@@ -21,9 +21,10 @@ from ..core import PemmaError, Progress, no_progress
 from ..network.pemma import CT, Pemma, added_parameters, clamp_gates
 from ..network.precision import cpu_precision
 from .augment import Augmentation
+from .case import TrainingCase
 from .config import Config, Stage
 from .state import append_record, load_state, save_state
-from .windows import TrainingCase, batch, draw
+from .windows import batch, draw
 
 _CHECKPOINT_SECONDS = 120.0
 _PATIENCE = 5  # steps without a finite gradient, one after the other, until the training is given up

@@ -27,12 +27,12 @@ from ..network.pemma import Pemma
 from ..network.preprocess import longest_mm
 from ..study.types import PetCtStudy
 from . import stored
+from .case import TrainingCase, to_case
 from .config import GROUPS, Config, Stage, read_config
 from .folders import CaseRef
 from .folders import cases as list_cases
 from .loop import train_stage
 from .readme import readme
-from .windows import TrainingCase, to_case
 
 #: The other processes wait while the first one reads the cases, or judges a stage; torch's own limit is 10 minutes.
 _WAIT = timedelta(hours=24)

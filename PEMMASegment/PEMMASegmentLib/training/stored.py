@@ -6,7 +6,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from ..core.folders import WRITING
-from .windows import TrainingCase
+from .case import TrainingCase
 
 #: The folder in the run's own; what a killed run leaves there goes when the run goes on.
 FOLDER = f"{WRITING}cases"

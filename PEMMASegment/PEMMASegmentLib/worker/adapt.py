@@ -5,15 +5,16 @@ from typing import TYPE_CHECKING
 
 from ..core import PemmaError, Progress
 from ..jobs.options import Adapting
-from . import commands
+from .request import private_folder, read, write_image
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
     from ..adaptation.types import SiteCase
+    from .warm import WarmModel
 
 
-def adapt(request: dict, progress: Progress, warm: "commands.WarmModel") -> dict:
+def adapt(request: dict, progress: Progress, warm: "WarmModel") -> dict:
     """Adapts to the cases of `library`, or to the folders in `studies`, and writes the adapter folder `out`.
 
     Progress tells `part`, `step` and `loss` while something is trained, and `there` from when `out` can be used.
@@ -23,7 +24,7 @@ def adapt(request: dict, progress: Progress, warm: "commands.WarmModel") -> dict
     """
     from ..jobs import adapting
 
-    given = commands.read(Adapting, request, "action")
+    given = read(Adapting, request, "action")
     if request.get("action") not in (None, "estimate"):
         raise PemmaError("bad-request", "`adapt` takes `action` only as estimate")
     if request.get("action") == "estimate":
@@ -37,7 +38,7 @@ class HeldOut:
     """Writes the labels of held-out cases into the request's private folder, if it has one. files: their names by case."""
 
     def __init__(self, request: dict):
-        self._folder = commands.private_folder(request) if request.get("folder") else None
+        self._folder = private_folder(request) if request.get("folder") else None
         self.files: dict[str, dict[str, str]] = {}
 
     def take(self, case: "SiteCase", before: "sitk.Image", after: "sitk.Image") -> None:
@@ -47,7 +48,7 @@ class HeldOut:
         number = len(self.files) + 1
         self.files[case.id] = {"before": f"before-{number}.nrrd", "after": f"after-{number}.nrrd"}
         for image, name in zip((before, after), self.files[case.id].values(), strict=True):
-            commands.write_image(image, self._folder / name, compressed=True)
+            write_image(image, self._folder / name, compressed=True)
 
 
 def _out(request: dict) -> Path:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..core import PemmaError, Progress
 from ..jobs.options import Adding
-from . import commands
+from .request import loader, private_folder, read, study_folder, write_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from ..adaptation.cards import Origin
     from ..adaptation.library import CaseLibrary
     from ..study.types import PetCtStudy
+    from .warm import WarmModel
 
 #: Fields of the request that are no options of `cases add`.
 _OWN = ("action", "library", "label", "made_by", "cases", "file", "headers", "suv_typed")
 
 
-def cases(request: dict, progress: Progress, warm: "commands.WarmModel") -> dict:
+def cases(request: dict, progress: Progress, warm: "WarmModel") -> dict:
     """Does `action` (list, show, read, remove, import, export, add) on the case library in the folder `library`.
 
     show, read, remove: ids in `cases`; import: `file`; export: `cases` (empty: all) and `file`. read: writes the images
@@ -40,7 +41,7 @@ def cases(request: dict, progress: Progress, warm: "commands.WarmModel") -> dict
         case "show":
             return jobs.show(library, "".join(ids))[1]
         case "read":
-            return _read(library, "".join(ids), commands.private_folder(request))
+            return _read(library, "".join(ids), private_folder(request))
         case "remove":
             return jobs.remove(library, ids)
         case "import":
@@ -52,18 +53,18 @@ def cases(request: dict, progress: Progress, warm: "commands.WarmModel") -> dict
     raise PemmaError("bad-request", "`library` is missing, or `action` is none of those")
 
 
-def _add(library: "CaseLibrary", request: dict, progress: Progress, warm: "commands.WarmModel") -> dict:
+def _add(library: "CaseLibrary", request: dict, progress: Progress, warm: "WarmModel") -> dict:
     from ..jobs.adding import add_case
     from ..jobs.cases import show
 
-    given = commands.read(Adding, request, *_OWN)
+    given = read(Adding, request, *_OWN)
 
     def load():
         model = warm.get(given.model)
         return model, warm.adapter(given.adapter, model)
 
     card, warnings = add_case(
-        library, _with_headers(request, commands.loader(request, given)), _annotation(request), given, load, progress,
+        library, _with_headers(request, loader(request, given)), _annotation(request), given, load, progress,
         _made_by(request.get("made_by")),
     )  # fmt: skip
     return {"case": show(library, card.id)[1], "warnings": [asdict(warning) for warning in warnings]}
@@ -74,7 +75,7 @@ def _read(library: "CaseLibrary", id: str, folder: Path) -> dict:
     for name, image in (("ct", case.study.ct), ("pet", case.study.pet), ("mask", case.label)):
         if image is not None:
             names[name] = f"{name}.nrrd"
-            commands.write_image(image, folder / names[name])
+            write_image(image, folder / names[name])
     return names
 
 
@@ -87,7 +88,7 @@ def _with_headers(request: dict, load: "Callable[[Progress], PetCtStudy]") -> "C
     def loaded(progress: Progress) -> "PetCtStudy":
         import pydicom
 
-        folder, study = commands.private_folder(request), load(progress)
+        folder, study = private_folder(request), load(progress)
         found = {f"{name}_headers": (pydicom.dcmread(folder / Path(str(named[name])).name),) for name in named}
         typed = tuple(map(str, request.get("suv_typed") or ()))
         return replace(study, suv=replace(study.suv, typed=typed) if study.suv else None, **found)
@@ -99,8 +100,8 @@ def _annotation(request: dict) -> Path | None:
     from ..study import annotation
 
     if request.get("label"):
-        return commands.private_folder(request) / Path(str(request["label"])).name
-    return annotation.find(commands.study_folder(request), "leave one of them in the folder") if "study" in request else None
+        return private_folder(request) / Path(str(request["label"])).name
+    return annotation.find(study_folder(request), "leave one of them in the folder") if "study" in request else None
 
 
 def _made_by(stated: dict | None) -> "Origin | None":

@@ -15,10 +15,11 @@ from ..core import Progress
 from ..core.progress import part
 from ..core.resources import resources, unpack
 from ..jobs.options import Segmenting
+from .request import read
 
 if TYPE_CHECKING:
     from ..jobs.segmenting import Segmented
-    from .commands import WarmModel
+    from .warm import WarmModel
 
 PACKAGES = ("torch", "monai", "numpy", "scipy", "SimpleITK", "pydicom", "highdicom", "safetensors")
 FIGURES = ("number", "volume_ml", "mtv_ml", "tlg", "suv_max")
@@ -33,7 +34,6 @@ def check_system(request: dict, progress: Progress, warm: "WarmModel") -> dict:
     without stored figures), `agrees` (None likewise), `seconds` of the bundled patient's run; `steps`.
     """
     from ..jobs import segmenting
-    from .commands import read
 
     given = read(Segmenting, request)
     progress(0.0, "looking at the computer")
