@@ -18,8 +18,8 @@ from typing import Protocol
 
 from .. import __version__
 from ..core import Identity
+from .book import Book
 from .fewshot import digest
-from .library import CaseLibrary
 from .tries import meets, together
 from .types import Procedure, SiteCase
 from .volumes import contents_of
@@ -29,7 +29,7 @@ Stated = tuple[str, str, bool]
 
 
 class Ledger(Protocol):
-    """Append-only; `library.CaseLibrary` is one."""
+    """Append-only; `book.Book` is one."""
 
     def tries(self) -> list[dict]: ...
 
@@ -47,11 +47,11 @@ class WithOwn:
     """A library's ledger and the user's own one, in which each try stands by its images alone: it counts wherever this
     user has the same images, in another library or as study folders."""
 
-    library: CaseLibrary
-    own: CaseLibrary
+    library: Book
+    own: Book
 
     def tries(self) -> list[dict]:
-        return together(self.library.book, self.own.book)
+        return together(self.library.entries, self.own.entries)
 
     def record_try(self, about: dict) -> None:
         self.library.record_try(about)

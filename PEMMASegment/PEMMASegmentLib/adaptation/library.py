@@ -1,56 +1,39 @@
 """A site's annotated cases in a folder of the user's choice: add, list, read, remove, import, export; a ledger of tries.
 
-    private/key               turns Patient IDs into pseudonyms; beside it the names of all tries; never exported
-    cases/<id>/case.json      the card (`cards.CaseCard`); beside it ct.nii.gz, pet.nii.gz, mask.nii.gz, thumbnail.png
-    tries/<name>.json         one file a try of adaptation (`tries.TryFolder`)
+    private, tries    the key of the pseudonyms, and the ledger (`book.Book`)
+    cases/<id>        the cases (`casefolder`)
 
 Everything is written under a temporary name and renamed whole, so that a killed program leaves no half case and two
 programs at once lose nothing. There is no lock and no index: what lies in the folder is the library.
 """
 
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import SimpleITK as sitk
 
 from ..core import PemmaError
-from ..core.components import components
-from ..core.files import as_utf8, flush, folder_made, write_text
+from ..core.files import as_utf8, flush
 from ..core.folders import is_litter
-from ..core.images import voxel_ml, voxels_in
-from ..core.resources import user_folder
-from ..core.types import SMALLEST_ML
-from ..study import scanner
-from ..study.types import PetCtStudy, Suv
-from . import cards, exchange, fitness, keys, thumbnail, volumes
+from ..study.types import PetCtStudy
+from . import cards, casefolder, exchange, fitness, placing, thumbnail, volumes
+from .book import PRIVATE, TRIES, Book
 from .cards import CaseCard, Origin, Score, Volume
+from .casefolder import THUMBNAIL, id_of
 from .identity import pseudonym, refuse_identity
-from .placing import REMOVED, WRITING, place, sweep, writing
-from .tries import TryFolder, of_cases, together
+from .placing import place, writing
+from .tries import of_cases, together
 
 if TYPE_CHECKING:
     from .types import SiteCase
 
 __all__ = ["CaseCard", "CaseLibrary", "Origin", "Score", "Volume"]
 
-CARD, THUMBNAIL = "case.json", "thumbnail.png"
-_CASES, _PRIVATE, _TRIES = "cases", "private", "tries"
-_ELSEWHERE = "free some space, or copy the whole library to where you may write (PEMMA_SEGMENT_HOME for the folder `tries`)"
-_USERS_OWN = "free some space, or name a folder that you may write to in PEMMA_SEGMENT_HOME"
 
-
-class CaseLibrary:
+class CaseLibrary(Book):
     """The cases in one folder. Nothing is kept in memory: other programs may add and remove cases at any time."""
-
-    def __init__(self, folder: Path):
-        self.folder = Path(folder)
 
     def add(
         self, study: PetCtStudy, label: sitk.Image, *, patient: str | None, origin: Origin, note: str = "",
@@ -65,19 +48,13 @@ class CaseLibrary:
         `check_new` with them first.
         """
         self.check_new(study, label, patient, (note,))
-        with self._temporary() as folder:
-            id = id_of(study)
-            stored = {name: volumes.write(name, image, folder) for name, image in _images(study, label)}
-            thumbnail.write(folder / THUMBNAIL, study, label)
+        with placing.temporary(self.folder) as folder:
+            stored, id = casefolder.write_images(folder, study, label), id_of(study)
             self._make()  # late: a disk that is full by then, or a stop, leaves no library without a case
-            card = CaseCard(
-                id=id, patient=pseudonym(self._key(), patient or f"study {id}"), origin=origin, inputs=_inputs(study),
-                volume_ml=_marked_ml(label), lesions=_lesions(label), scanner=scanner.facts(study), volumes=stored,
-                blind=tuple(blind), blind_left_out=blind_left_out, note=note,
-                suv_typed=study.suv.typed if study.suv else (),
+            card = casefolder.write_card(
+                folder, study, label, stored, patient=pseudonym(self._key(), patient or f"study {id}"), origin=origin, note=note,
+                blind=blind, blind_left_out=blind_left_out,
             )  # fmt: skip
-            card = replace(card, sha256=cards.hash_of(card))
-            write_text(folder / CARD, cards.to_text(card))
             if not place(folder, self._cases / id):
                 raise _known(id)
         return card
@@ -110,20 +87,13 @@ class CaseLibrary:
     def card(self, id: str) -> CaseCard:
         """One card. Raises PemmaError "case-unknown", "case-damaged" or "case-schema"."""
         with self._case(id) as folder:
-            try:
-                card = cards.from_text((folder / CARD).read_bytes(), id)
-            except OSError as error:
-                raise cards.damaged(id, "it has no case.json") from error
-            for name, volume in card.volumes.items():
-                volumes.check_length(id, name, volume, folder)
-        return card
+            return casefolder.card(folder, id)
 
     def check(self, id: str) -> CaseCard:
         """The card of a case whose every file has the hash that the card states. Raises PemmaError as `card` does."""
         card = self.card(id)
         with self._case(id) as folder:
-            for name, volume in card.volumes.items():
-                volumes.check(id, name, volume, folder)
+            casefolder.check(folder, card)
         return card
 
     def read(self, id: str) -> "SiteCase":
@@ -132,10 +102,8 @@ class CaseLibrary:
 
         card = self.card(id)
         with self._case(id) as folder:
-            images = {name: volumes.read(id, name, volume, folder) for name, volume in card.volumes.items()}
-        suv = Suv("SUVbw as the case library keeps it", 1.0, card.suv_typed) if "pet" in images else None
-        study = PetCtStudy(images.get("ct"), images.get("pet"), suv=suv, study_key=f"case {card.sha256}", kind="nifti")
-        return SiteCase(card.id, card.patient, study, images["mask"], card.origin.independent)
+            study, label = casefolder.read(folder, card)
+        return SiteCase(card.id, card.patient, study, label, card.origin.independent)
 
     def thumbnail(self, id: str) -> Path:
         """A PNG of 388 x 192 pixels; drawn again where it is missing."""
@@ -150,17 +118,10 @@ class CaseLibrary:
         """Deletes a case, also a damaged one; whole or not at all. Raises PemmaError "case-unknown", "cannot-write"."""
         folder = self._folder(id)
         with writing(self.folder):
-            aside = Path(tempfile.mkdtemp(prefix=REMOVED, dir=self.folder))
-            try:
-                os.rename(folder, aside / id)
-            except FileNotFoundError:
-                if folder.exists():  # another program took our empty folder for a killed one's
-                    return self.remove(id)
-                raise _unknown(id) from None
-            finally:
-                shutil.rmtree(aside, ignore_errors=True)
+            if not placing.remove(folder, self.folder):
+                raise _unknown(id)
 
-    def export(self, ids: Sequence[str], file: Path, own: "CaseLibrary | None" = None) -> None:
+    def export(self, ids: Sequence[str], file: Path, own: Book | None = None) -> None:
         """Writes cases into a zip, byte for byte, with the tries on their patients and images, without the key.
 
         own: the user's own ledger, which knows of tries elsewhere. Each case is checked by hash first. Raises PemmaError
@@ -169,7 +130,7 @@ class CaseLibrary:
         with writing(file):
             cases = {id: (self._folder(id), self.check(id)) for id in dict.fromkeys(ids)}
             patients = {card.patient for _, card in cases.values()}
-            tries = together(self.book, (own or self).book)
+            tries = together(self.entries, (own or self).entries)
             images = {content[:12] for id in cases for content in volumes.contents_of(self.read(id).study)} if tries else ()
             exchange.write(file, cases, of_cases(tries, patients, images))
 
@@ -183,65 +144,13 @@ class CaseLibrary:
         """
         self._check_ours()
         exchange.check_file(Path(file))
-        with self._temporary() as folder:
+        with placing.temporary(self.folder) as folder:
             found, tries = exchange.unpack(file, folder)
             new = [card for card in found if self._takes(card, folder / card.id)]
             self._make()
-            self.book.take_in(tries)
+            self.entries.take_in(tries)
             self._place_all(folder, new)
         return found
-
-    def pseudonym(self, patient: str) -> str:
-        """What stands for a patient here; in another library it is another. Raises PemmaError "cannot-write", "library-key".
-
-        For a library that is no more than a ledger in the user's own folder: cases get theirs when they are added.
-        """
-        with writing(self.folder, _USERS_OWN):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            return pseudonym(self._key(), patient)
-
-    def record_try(self, about: dict) -> None:
-        """Adds a try of adaptation to the ledger, unless this very one is there.
-
-        `about`: plain values, nothing of a patient's identity; one without pseudonyms does without their key.
-        """
-        with writing(self.folder, _ELSEWHERE):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            if about["held_out"] or not self.book:
-                self._key()
-            self.book.take_in([about])
-
-    def record_tries_of(self, library: "CaseLibrary") -> None:
-        """Adds the tries of a library to the user's own ledger, by their images alone: its patients have other pseudonyms."""
-        with writing(self.folder, _ELSEWHERE):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            if not self.book:
-                self._key()
-            self.book.take_images(library.book)
-
-    def check_tries(self, pseudonyms: bool = True) -> None:
-        """Raises what `record_try` would raise, as far as that can be told before; for callers with long work between."""
-        with writing(self.folder, _ELSEWHERE):
-            if pseudonyms and (self._cases.is_dir() or self.book):
-                self._key()
-            self.book.check()
-
-    def tries(self) -> list[dict]:
-        """What `record_try` was given, oldest first; {"lost": hash} for each try whose entry is damaged or was deleted."""
-        return self.book.all()
-
-    @property
-    def _cases(self) -> Path:
-        return self.folder / _CASES
-
-    @property
-    def book(self) -> TryFolder:
-        """The ledger's files."""
-        return TryFolder(self.folder / _TRIES, self._private)
-
-    @property
-    def _private(self) -> Path:
-        return self.folder / _PRIVATE
 
     def _folder(self, id: str) -> Path:
         if not cards.is_id(id) or not (self._cases / id).exists():
@@ -270,23 +179,12 @@ class CaseLibrary:
     def _check_ours(self) -> None:
         """Refuses a folder that holds something else: cases would be strewn among a user's files."""
         if self.folder.is_dir() and not self._cases.is_dir():
-            names = {f.name for f in self.folder.iterdir() if not f.name.startswith(".")} - {_PRIVATE, _TRIES}
+            names = {f.name for f in self.folder.iterdir() if not f.name.startswith(".")} - {PRIVATE, TRIES}
             if not all(map(is_litter, names)):
                 raise PemmaError("not-a-library", "the folder holds something else than a case library",
                                  "name a new or an empty folder with --library", self.folder.name)
         elif self.folder.exists() and not self.folder.is_dir():
             raise PemmaError("not-a-library", "the case library is a file", "name a folder", self.folder.name)
-
-    @contextmanager
-    def _temporary(self) -> Iterator[Path]:
-        """A temporary folder in the library's own; gone at the end, with the latter where nothing was put into it."""
-        with writing(self.folder), folder_made(self.folder):
-            sweep(self.folder)
-            folder = Path(tempfile.mkdtemp(prefix=WRITING, dir=self.folder))
-            try:
-                yield folder
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
 
     def _make(self) -> None:
         """Key and place of the cases, where they are missing."""
@@ -310,7 +208,7 @@ class CaseLibrary:
         """Draws the thumbnail of an unpacked case, unless this very one is here. Raises PemmaError as `_refuse_known`."""
         if self._cases.is_dir() and any(here.sha256 == card.sha256 for here in self.cards()):
             return False
-        study, label = _shown(folder, card)
+        study, label = casefolder.read(folder, card)
         self._refuse_known(study)
         thumbnail.write(folder / THUMBNAIL, study, label)
         return True
@@ -323,24 +221,6 @@ class CaseLibrary:
         if (self._cases / id_of(study)).exists():  # one that is damaged
             raise _known(id_of(study))
 
-    def _key(self) -> bytes:
-        """The key of the pseudonyms, made with the library.
-
-        Another one in its place would give the patients other pseudonyms, and no earlier try would count for them.
-        """
-        had_cases, had_tries = self._cases.is_dir(), bool(self.book)  # asked first: another program makes the key before them
-        if not keys.is_there(self._private):
-            if had_cases or had_tries:
-                raise keys.lost(had_cases)
-            keys.make(self._private)
-        return keys.read(self._private)
-
-
-def own_ledger() -> CaseLibrary:
-    """The user's own ledger; a library without cases, whose key makes the pseudonyms of study folders' patients."""
-    return CaseLibrary(user_folder() / "tries")
-
-
 def _known(id: str) -> PemmaError:
     return PemmaError("case-known", f"the study is in the library already, as case {id}",
                       "remove that case first to put another contour in its place")
@@ -349,32 +229,3 @@ def _known(id: str) -> PemmaError:
 def _unknown(id: str) -> PemmaError:
     name = id if cards.is_id(id) else "of that name"
     return PemmaError("case-unknown", f"there is no case {name}", "see `pemma-segment cases list`")
-
-
-def id_of(study: PetCtStudy) -> str:
-    """Made from the image that the contour lies on: the same study gets the same id, whichever program adds it."""
-    return volumes.content_of(study.grid)[:12]
-
-
-def _images(study: PetCtStudy, label: sitk.Image) -> list[tuple[str, sitk.Image]]:
-    mask = label > 0
-    return [(name, image) for name, image in (("ct", study.ct), ("pet", study.pet), ("mask", mask)) if image is not None]
-
-
-def _shown(folder: Path, card: CaseCard) -> tuple[PetCtStudy, sitk.Image]:
-    images = {name: volumes.read(card.id, name, volume, folder) for name, volume in card.volumes.items()}
-    return PetCtStudy(images.get("ct"), images.get("pet")), images["mask"]
-
-
-def _inputs(study: PetCtStudy) -> str:
-    return "+".join(name for name in ("ct", "pet") if getattr(study, name) is not None)
-
-
-def _marked_ml(label: sitk.Image) -> float:
-    return float(np.count_nonzero(sitk.GetArrayViewFromImage(label)) * voxel_ml(label))
-
-
-def _lesions(label: sitk.Image) -> int:
-    """Components of the contour that are lesions by their volume; of a contour of smaller ones all."""
-    least = voxels_in(SMALLEST_ML, label)
-    return len(components(label, least)[1]) or len(components(label)[1])

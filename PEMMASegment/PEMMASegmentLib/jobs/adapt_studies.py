@@ -11,9 +11,9 @@ import SimpleITK as sitk
 from ..adaptation import blind, fitness
 from ..adaptation.adapt import Spans
 from ..adaptation.blind import Blind
+from ..adaptation.book import own_ledger
 from ..adaptation.identity import patient_id
 from ..adaptation.ledger import Ledger
-from ..adaptation.library import own_ledger
 from ..adaptation.types import SiteCase
 from ..core import PemmaError, PemmaWarning, Progress, no_progress
 from ..network.files import Model

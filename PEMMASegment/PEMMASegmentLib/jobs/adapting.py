@@ -5,11 +5,12 @@ from pathlib import Path
 
 from ..adaptation import adapt as adaptation
 from ..adaptation import fixes, maps, whole
+from ..adaptation.book import own_ledger
 from ..adaptation.choices import EFFORTS, TIMED
 from ..adaptation.fewshot import WeightUpdate, step_seconds, steps_in
 from ..adaptation.ladder import procedures
 from ..adaptation.ledger import WithOwn
-from ..adaptation.library import CaseLibrary, own_ledger
+from ..adaptation.library import CaseLibrary
 from ..adaptation.proof import Seen, dealt
 from ..adaptation.types import Procedure, SiteCase
 from ..adaptation.verdict import FEWEST

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from ..adaptation.book import own_ledger
 from ..adaptation.cards import CaseCard, as_json
-from ..adaptation.library import CaseLibrary, own_ledger
+from ..adaptation.library import CaseLibrary
 from ..core import PemmaError
 
 
