@@ -11,27 +11,12 @@ from slicer.i18n import tr as _
 from ..worker.client import Worker
 from ..worker.events import Ended, Error, Event, LogLine, Progress, Result
 from . import adapt_places, parameters, polling
+from .adapt_methods import EFFORTS, METHODS, UNTRAINED, UPDATES, in_words
 from .adapt_plot import Plot
 from .host import Host
 from .words import in_panel
 
 POLL_MS, SETTLED_MS = 100, 500
-#: name of the request -> title, and what it does
-METHODS = {
-    "salt": ("SALT", _("new strengths for the main directions of each weight matrix, and a low-rank update of the rest")),
-    "lora": ("LoRA", _("a low-rank update of each weight matrix")),
-    "dora": ("DoRA", _("a low-rank update of each weight matrix's direction, and its length anew")),
-    "svd": (_("SVD scale and shift"), _("new strengths for the main directions of each weight matrix, nothing else")),
-    "ladder": (_("Ladder"), _("all methods from cheap to rich, and the first whose successors add nothing shown; takes longest")),
-    "threshold": (_("Threshold"), _("threshold and smallest lesion volume, two numbers; no weights")),
-    "maps": (_("Intensity maps"), _("this site's CT and PET values mapped to the model's, without a look at contours")),
-    "flips": (_("Mirrored inputs"), _("the mean over mirrored inputs, nothing is trained; slower to segment")),
-    "norm+out": (_("Norms and last layer"), _("the normalisations and the last layer as they are")),
-    "all-weights": (_("All weights"), _("every weight: a large file, and the most that can be forgotten")),
-}
-EFFORTS = {"standard": _("standard"), "quick": _("quick"), "thorough": _("thorough"), "minutes": _("minutes")}
-_UPDATES = ("salt", "lora", "dora", "svd", "ladder")  # what can be told to take so many minutes
-_UNTRAINED = ("threshold", "maps", "flips")
 
 
 @dataclass
@@ -92,8 +77,8 @@ class Training:
 
     def look(self, _changed=None) -> None:
         """Tells in words what would be trained; how long it takes is found out a moment later."""
-        self._ui.effortComboBox.enabled = self._method not in _UNTRAINED
-        self._ui.minutesSpinBox.enabled = self._effort == "minutes" and self._method in _UPDATES
+        self._ui.effortComboBox.enabled = self._method not in UNTRAINED
+        self._ui.minutesSpinBox.enabled = self._effort == "minutes" and self._method in UPDATES
         self._ui.estimateLabel.text = f"{METHODS[self._method][0]}: {METHODS[self._method][1]}."
         self._ui.adaptButton.enabled = self._asked is not None or bool(self._cases())
         if self._cases() and self._asked is None:
@@ -132,7 +117,7 @@ class Training:
         chosen, effort = self._chosen, self._effort
         how_long = {"effort": effort}
         if effort == "minutes":
-            how_long = {"minutes": self._ui.minutesSpinBox.value} if self._method in _UPDATES else {}
+            how_long = {"minutes": self._ui.minutesSpinBox.value} if self._method in UPDATES else {}
         return {
             "library": self._library(), "method": self._method, **how_long, "model": chosen.model or None,
             "inputs": chosen.inputs, "device": chosen.device, "whole_study": chosen.wholeStudy,
@@ -205,7 +190,7 @@ class Training:
             self.look()  # changed meanwhile
         elif isinstance(event, Result):
             lost = [_("Mind: {sentence}.").format(sentence=sentence) for sentence in event.fields["left_out"]]
-            self._ui.estimateLabel.text += " " + " ".join([_in_words(event.fields, self._method), *lost])
+            self._ui.estimateLabel.text += " " + " ".join([in_words(event.fields, self._method), *lost])
         else:
             self._ui.estimateLabel.text += f" {in_panel(event.sentence)}."
 
@@ -275,29 +260,3 @@ class Training:
 def _fill(box, titles: list[str]) -> None:
     box.clear()
     box.addItems(titles)
-
-
-def _in_words(told: dict, method: str) -> str:
-    """How long it takes here; without seconds for the proof there are too few patients for one."""
-    adapter, proof = told["seconds"], told["seconds_proof"]
-    if adapter is None:
-        words = _("From {cases} case(s), on this computer: as long as segmenting each a few times, most of it for the proof.")
-        return words.format(cases=told["cases"])
-    if method == "ladder" and proof is None:
-        return _("It chooses by proofs, which need three patients whose contours no model began: add cases, or take another "
-                 "method.")  # fmt: skip
-    if method == "ladder":  # its rungs are proved first, and then one of them makes an adapter
-        words = _("From {cases} case(s), on this computer: all its rungs with their proofs in about {all}.")
-        return words.format(cases=told["cases"], all=_duration(adapter + proof))
-    if proof is None:
-        words = _("From {cases} case(s), on this computer: the adapter in about {adapter}. Nothing will be proved: that needs "
-                  "three patients whose contours no model began.")  # fmt: skip
-        return words.format(cases=told["cases"], adapter=_duration(adapter))
-    words = _("From {cases} case(s), on this computer: the adapter in about {adapter}, its proof in about {proof} more.")
-    return words.format(cases=told["cases"], adapter=_duration(adapter), proof=_duration(proof))
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return _("{seconds} s").format(seconds=f"{max(10, round(seconds, -1)):.0f}")
-    return _("{minutes} min").format(minutes=f"{seconds / 60:.0f}")

@@ -10,8 +10,10 @@ from slicer.util import VTKObservationMixin
 
 from ..study import PetCtStudy
 from . import parameters, runs, sources, told
+from .acts import History
 from .lesion_section import LesionSection
-from .run import RECORD, History, Run
+from .run import Run
+from .shown import RECORD
 from .study_section import StudySection
 from .view_section import ViewSection
 

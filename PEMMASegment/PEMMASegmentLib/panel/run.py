@@ -3,42 +3,28 @@
 `runs` puts it there and picks it up again.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 import slicer
 
 from .. import results
 from ..core import Lesion, PemmaError, PemmaWarning, Segmentation
-from ..core.images import like, voxels_in
+from ..core.images import voxels_in
 from ..core.types import SMALLEST_ML, USUAL_RULE
-from ..results.uids import uid_of
 from ..study import PetCtStudy
-from . import lesion_edits, segments, table, volumes
-from .drawing import VOXELS, Drawing, Packed, at_threshold, changed, decided, drawn, holding, outlines, packed
-from .looks import Place, as_text, looks_of, placed, seen
-
-RECORD = "PEMMASegment.Record"
-PROBABILITY, TABLE, CT, PET = (f"PEMMASegment.{name}" for name in ("Probability", "Table", "CT", "PET"))
-MOST_UNDO = 50
-
-
-@dataclass(frozen=True)
-class History:
-    """What `undo` goes back to, while another result is shown. left: outlines then; for others it does not hold."""
-
-    left: Mapping[int, str]
-    acts: tuple[tuple[str, Packed], ...]
+from . import lesion_edits, measuring, segments
+from .acts import Acts, History
+from .drawing import VOXELS, Drawing, at_threshold, changed, decided, drawn, holding, outlines, packed
+from .shown import CT, PET, Shown
 
 
 @dataclass
 class Run:
-    """A result in the scene. Nodes are looked up by ID each time: the user may have removed them.
+    """A result in the scene, where `Shown` shows it.
 
     segmentation: what the network said; `drawn` is what the user made of it. Every act can be undone, the last first.
     usual_min_volume_ml: the smallest volume when the user gives none: the adapter's own, else 0.5 ml.
@@ -60,32 +46,20 @@ class Run:
     _drawing: Drawing | None = None
     _outlines: Mapping[int, str] = field(default_factory=dict)  # of the lesions that are drawn
     _looked_at: frozenset[str] = frozenset()  # outlines that the physician has looked at, also of lesions that are gone
-    _places: tuple[Place, ...] = ()  # names and colours, and where
-    _placed: Mapping[int, int] = field(default_factory=dict)  # lesion that is drawn -> index of its place
-    _undo: list[tuple[str, Packed]] = field(default_factory=list)
-    _sliding: str = ""  # the act that goes on while a slider moves
-    _in_3d: bool = True
-    _surfaces: dict | None = None  # those that are still right, while the others wait to be made
+    _acts: Acts = field(default_factory=Acts)
+
+    def __post_init__(self):
+        self.shown = Shown(self.node_id, self.segmentation)
 
     @property
     def node(self):
-        """The segmentation node. Raises PemmaError "result-gone" after its removal."""
-        node = slicer.mrmlScene.GetNodeByID(self.node_id)
-        if node is None:
-            raise PemmaError("result-gone", "the result is no longer in the scene", "segment again")
-        return node
+        """As `Shown.node`."""
+        return self.shown.node
 
     @property
     def reference(self):
-        """The volume node that the result is shown over; may be gone, and no longer lie on the label's grid."""
-        return self.node.GetNodeReference(CT) or self.node.GetNodeReference(PET)
-
-    @property
-    def _in_place(self) -> bool:
-        """Whether the volume on whose grid the result lies is still where it was: contours moved with it were not edited."""
-        volume = self.node.GetNodeReference(PET if self.study.ct is None else CT)
-        here = volumes.matrix_of(self.segmentation.probability)
-        return volume is None or np.allclose(volumes.ijk_to_ras(volume), here, rtol=0, atol=1e-3)
+        """As `Shown.reference`."""
+        return self.shown.reference
 
     @property
     def threshold(self) -> float:
@@ -105,25 +79,18 @@ class Run:
     @property
     def last_act(self) -> str:
         """What `undo` would take back: "threshold", "volume", "keep", "add", "cut", "merge" or "edit"; "" if nothing."""
-        return self._undo[-1][0] if self._undo else ""
+        return self._acts.last
 
     @property
     def history(self) -> History:
         """For `runs.restore`, when it comes back after another result."""
         self.take_edits()
-        return History(self._outlines, tuple(self._undo))
+        return self._acts.history(self._outlines)
 
     @property
     def drawn(self) -> Segmentation:
         """The lesions as they are drawn; for an unedited run what the network said at this threshold."""
-        drawing, grid = self._drawing, self.segmentation.probability
-        if not drawing.edited:
-            label = (sitk.GetArrayViewFromImage(grid) >= drawing.threshold).astype(np.uint8)
-            return replace(self.segmentation, threshold=drawing.threshold, label=like(label, grid))
-        label = like((drawing.numbers > 0).astype(np.uint8), grid)
-        return replace(
-            self.segmentation, threshold=drawing.threshold, label=label, numbers=like(drawing.numbers, grid)
-        )
+        return measuring.as_segmentation(self._drawing, self.segmentation)
 
     def redraw(self, *, threshold: float | None = None, min_volume_ml: float | None = None,
                mtv_rule: str | None = None) -> None:  # fmt: skip
@@ -141,22 +108,19 @@ class Run:
         before, grid, act = self._drawing, self.segmentation.probability, "volume" if threshold is None else "threshold"
         least = self.min_volume_ml if min_volume_ml is None else min_volume_ml
         after = at_threshold(before, grid, self.threshold if threshold is None else threshold, voxels_in(least, grid))
-        if before is not None and self._sliding != act:  # a slider that moves on is one act
-            self._remember(act)
-            self._sliding = act
+        if before is not None:
+            self._acts.slide(act, before)
         self._draw(replace(after, min_volume_ml=least), act=False)
 
     def make_surfaces(self) -> None:
-        """Makes the surfaces that are missing, unless the user has switched them off."""
-        if self._surfaces is not None:
-            segments.make_surfaces(self.node, self._surfaces)
-            self._surfaces = None
+        """As `Shown.make_surfaces`."""
+        self.shown.make_surfaces()
 
     def keep(self, number: int, kept: bool) -> None:
         """Keeps or drops a lesion; one that the user has just deleted stays deleted."""
         self.take_edits()
         if number in {lesion.number for lesion in self.lesions}:
-            self._remember("keep")
+            self._acts.remember("keep", self._drawing)
             self._show(decided(self._drawing, number, kept))
 
     def review(self, numbers: Sequence[int], done: bool = True) -> None:
@@ -206,16 +170,16 @@ class Run:
         No lesion becomes known by that, as only by acts that can be undone: a threshold shows the same afterwards.
         """
         self.take_edits()
-        self._sliding = ""
-        self._notice()
+        self._acts.rest()
+        self.shown.notice(self._drawing)
         self._record()
 
     def take_edits(self) -> bool:
         """Takes over what was done to the segments in the Segment Editor; False when nothing was."""
-        if self._drawing is None or not self._in_place:
+        if self._drawing is None or not self.shown.in_place(PET if self.study.ct is None else CT):
             return False
-        if segments.looks(self.node) != looks_of(self._places, self._placed):
-            self._notice()
+        if segments.looks(self.node) != self.shown.looks:
+            self.shown.notice(self._drawing)
         drawing = self._drawing
         numbers, overlap = segments.read(
             self.node, self.segmentation.probability, drawing.free_number, drawing.numbers
@@ -235,19 +199,18 @@ class Run:
     def undo(self) -> str:
         """Takes the last act back, see `last_act`, which is returned; reviews, names and colours are none."""
         self.take_edits()
-        if not self._undo:
+        if not self._acts.last:
             return ""
-        act, packed = self._undo.pop()
-        self._sliding = ""
-        self._notice()
-        self._draw(packed.unpacked())
+        act, before = self._acts.take_back()
+        self.shown.notice(self._drawing)
+        self._draw(before)
         self.make_surfaces()
         return act
 
     def take_up(self, history: History) -> None:
         """Goes on with what was done before, unless the lesions are others by now."""
         if history.left == self._outlines:
-            self._undo = list(history.acts)
+            self._acts.take_up(history)
 
     def remove(self) -> None:
         """Takes the run, or what the user has left of it, out of the scene: this is its undo."""
@@ -261,50 +224,26 @@ class Run:
         options = {"segments": "each", "min_volume_ml": self.min_volume_ml, "mtv_rule": self.mtv_rule}
         return results.write_seg(path, self.study, self.drawn, self.lesions, command_options=options)
 
-    def _remember(self, act: str) -> None:
-        self._sliding = ""
-        self._undo = [*self._undo[1 - MOST_UNDO :], (act, Packed.of(self._drawing))]
-
     def _change(self, act: str, numbers: np.ndarray, *, redraw: bool = True, dropped: frozenset[int] | None = None,
                 kept: int = 0) -> None:  # fmt: skip
         """Other voxels: the lesions concerned are the user's from now on. kept: a lesion that is ticked by this act."""
-        self._remember(act)
-        self._notice()
+        self._acts.remember(act, self._drawing)
+        self.shown.notice(self._drawing)
         before, uids = self._drawing, {lesion.number: lesion.tracking_uid for lesion in self.lesions}
         after = drawn(before, numbers, uids, before.dropped if dropped is None else dropped)
         (self._draw if redraw else self._show)(decided(after, kept, True) if kept else after)
         self.make_surfaces()
 
-    def _notice(self) -> None:
-        """Names and colours as they are in the segments, and where; a segment that is gone had what it was given at last."""
-        there, last = segments.ids(self.node), looks_of(self._places, self._placed)
-        looks = {number: look for number, look in last.items() if number not in there} | segments.looks(self.node)
-        self._places = seen(self._places, self._placed, self._drawing, looks)
-        self._placed = {place.number: n for n, place in enumerate(self._places) if place.number}
-
     def _draw(self, drawing: Drawing, act: bool = True) -> None:
         """Segments, table and record of this drawing; the surfaces wait. act: by the user, not by a slider that moves."""
         lesions = self._measured(drawing)
-        grid, model = self.segmentation.probability, self.segmentation.model
-        self._keep_surfaces(drawing)
-        self._placed = placed(self._places, drawing, self._drawing.touched if self._drawing is not None else ())
-        looks = looks_of(self._places, self._placed)
-        segments.draw(self.node, drawing.numbers, grid, lesions, model, self.reviewed, looks)
+        self.shown.draw(drawing, self._drawing, lesions, self.reviewed)
         self._become(drawing, lesions, act)
-
-    def _keep_surfaces(self, drawing: Drawing) -> None:
-        """Surfaces of lesions that have the same voxels in the new drawing."""
-        known = segments.surfaces(self.node)
-        if self._surfaces is None and segments.ids(self.node):
-            self._in_3d = bool(known)
-        differ = changed(self._drawing.numbers, drawing.numbers) if self._drawing is not None else ()
-        known = {n: surface for n, surface in (known | (self._surfaces or {})).items() if n not in differ}
-        self._surfaces = known if self._in_3d else None
 
     def _show(self, drawing: Drawing, act: bool = True) -> None:
         """As `_draw` when the segments have these voxels already."""
         lesions = self._measured(drawing)
-        segments.describe(self.node, lesions, self.segmentation.model, self.reviewed)
+        self.shown.describe(lesions, self.reviewed)
         self._become(drawing, lesions, act)
 
     def _become(self, drawing: Drawing, lesions: list[Lesion], act: bool) -> None:
@@ -312,39 +251,22 @@ class Run:
         uids = {lesion.number: lesion.tracking_uid for lesion in lesions if lesion.number in drawing.touched}
         drawing = replace(drawing, uids=uids)  # also of a new one: it keeps what it was given first
         self._drawing, self.lesions, self.min_volume_ml = drawing, lesions, drawing.min_volume_ml
-        numbers = like(drawing.numbers, self.segmentation.probability)
-        self.coverage = results.coverage(
-            [lesion for lesion in lesions if lesion.kept], replace(self.segmentation, numbers=numbers), self.study.pet
-        )
+        self.coverage = measuring.coverage(drawing, lesions, self.segmentation, self.study)
         if act:
-            self._notice()
+            self.shown.notice(drawing)
         self._record()
-        if self.node.GetNodeReference(TABLE) is not None:
-            table.fill(self.node.GetNodeReference(TABLE), lesions, self.mtv_rule)
+        self.shown.fill_table(lesions, self.mtv_rule)
 
     def _record(self) -> None:
         """Brings up to date what the scene keeps."""
-        node, drawing = self.node, self._drawing
-        record = json.loads(node.GetAttribute(RECORD))
-        record |= {
+        drawing = self._drawing
+        self.shown.record({
             "threshold": drawing.threshold, "min_volume_ml": self.min_volume_ml, "mtv_rule": self.mtv_rule,
             "highest": drawing.highest, "usual_min_volume_ml": self.usual_min_volume_ml,
-            "gone_looks": as_text(self._places), "touched": sorted(drawing.touched), "outlines": self._outlines,
-            "looked_at": sorted(self._looked_at),
+            "touched": sorted(drawing.touched), "outlines": self._outlines, "looked_at": sorted(self._looked_at),
             **{name: packed(getattr(drawing, name)) for name in VOXELS},
-        }  # fmt: skip
-        node.SetAttribute(RECORD, json.dumps(record))
+        })  # fmt: skip
 
     def _measured(self, drawing: Drawing) -> list[Lesion]:
         self._outlines = outlines(drawing.numbers)
-        numbers = like(drawing.numbers, self.segmentation.probability)
-        key = results.result_key(self.study.study_key, replace(self.segmentation, threshold=drawing.threshold))
-        lesions = results.measure_edited(numbers, self.study.pet, mtv_rule=self.mtv_rule, key=key)
-        for lesion in lesions:
-            lesion.kept = lesion.number not in drawing.dropped
-            if lesion.number in drawing.touched:
-                lesion.algorithm_type = "SEMIAUTOMATIC"
-                # a new one may have the voxels of a lesion that went on with others: its number makes it another
-                uid = uid_of(lesion.tracking_uid, str(lesion.number))
-                lesion.tracking_uid = drawing.uids.get(lesion.number, uid)
-        return lesions
+        return measuring.measured(drawing, self.segmentation, self.study, self.mtv_rule)

@@ -21,9 +21,11 @@ from ..core.images import array, like, on_one_grid
 from ..core.types import SMALLEST_ML, USUAL_RULE
 from ..study import PetCtStudy
 from . import own_nodes, segments, sources, volumes
+from .acts import History
 from .drawing import MARK, VOXELS, Drawing, drawn_by_network, noted, outlines, settled, unpacked
 from .looks import of_text, placed
-from .run import CT, PET, PROBABILITY, RECORD, TABLE, History, Run
+from .run import Run
+from .shown import CT, PET, PROBABILITY, RECORD, TABLE
 
 _KEPT_FIELDS = ("software", "model", "adapter", "adapter_parts", "inputs", "device", "precision", "threshold", "roi_mm", "steps")
 
@@ -134,8 +136,8 @@ def restore(node, study: PetCtStudy, history: History | None = None) -> Run:
     drawing, overlap, edited = _drawing_of(run, record)
     marked, found = segments.reviewed(node) - edited, outlines(drawing.numbers)
     run._looked_at = frozenset(record.get("looked_at", ())) - set(found.values()) | {found[n] for n in marked & found.keys()}
-    run._places = of_text(record.get("gone_looks", ()))
-    run._placed = placed(run._places, drawing) if "touched" in record else {}
+    run.shown.places = of_text(record.get("gone_looks", ()))
+    run.shown.placed = placed(run.shown.places, drawing) if "touched" in record else {}
     run._show(drawing, act=False)
     if overlap:  # edited while it was not shown: what is drawn is what is measured
         run._draw(drawing)

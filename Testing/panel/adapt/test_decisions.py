@@ -41,7 +41,7 @@ def pick(box, at: int) -> None:
 
 def test_what_is_said_of_the_proof_and_of_how_long_it_takes(app):
     """Figures over patients are told with the number of patients; a ladder proves first."""
-    from PEMMASegmentLib.panel import adapt_adapters, adapt_proof, adapt_training
+    from PEMMASegmentLib.panel import adapt_adapters, adapt_methods, adapt_proof
 
     rows = [{"case": f"c{n}", "patient": patient, "before": 0.5, "after": after}
             for n, (patient, after) in enumerate([("P-1", 0.6), ("P-1", 0.8), ("P-2", 0.5), ("P-3", 0.5)])]  # fmt: skip
@@ -50,11 +50,11 @@ def test_what_is_said_of_the_proof_and_of_how_long_it_takes(app):
     assert "3 held-out patient(s)" in adapt_proof.in_words(record)
     assert adapt_proof._mean(rows) == pytest.approx((0.5, 0.5 + 0.2 / 3))
     seconds = {"cases": 3, "seconds": 600.0, "seconds_proof": 1800.0}
-    assert "10 min, its proof in about 30 min" in adapt_training._in_words(seconds, "norm+out")
-    assert "with their proofs in about 40 min" in adapt_training._in_words(seconds, "ladder")
+    assert "10 min, its proof in about 30 min" in adapt_methods.in_words(seconds, "norm+out")
+    assert "with their proofs in about 40 min" in adapt_methods.in_words(seconds, "ladder")
     few = seconds | {"seconds_proof": None}
-    assert "adapter in about 10 min. Nothing will be proved" in adapt_training._in_words(few, "salt")
-    assert "need three patients" in adapt_training._in_words(few, "ladder")
+    assert "adapter in about 10 min. Nothing will be proved" in adapt_methods.in_words(few, "salt")
+    assert "need three patients" in adapt_methods.in_words(few, "ladder")
     card = {"name": "a", "check": "ok", "verdict": "", "training": {"case_ids": ["0a1b", "2c3d"]}, "scores": {}, "origin": {}}
     assert "Cases: 0a1b, 2c3d" in adapt_adapters._card(card) and "Cases:" not in adapt_adapters._card(card | {"training": {}})
     rows = [{"case": f"case {n}", "before": 0.5, "after": 0.6} | whose for n, whose in enumerate(({"patient": "patient 1"}, {}))]
