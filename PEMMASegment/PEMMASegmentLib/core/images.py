@@ -29,11 +29,15 @@ def to_grid_of(image: sitk.Image, grid: sitk.Image, outside: float, nearest: boo
     return sitk.Resample(image, grid, sitk.Transform(), interpolator, float(outside))
 
 
+def corners_mm(image: sitk.Image) -> np.ndarray:
+    """The outer corners of the volume, (8, 3) in LPS millimetres."""
+    corners = np.array(np.meshgrid(*[(-0.5, n - 0.5) for n in image.GetSize()], indexing="ij")).reshape(3, -1).T
+    return np.array([image.TransformContinuousIndexToPhysicalPoint(c.tolist()) for c in corners])
+
+
 def extent_mm(image: sitk.Image) -> np.ndarray:
     """Corners of the box in LPS millimetres that holds every voxel (outer faces): array (3, 2), rows x, y, z."""
-    size = np.array(image.GetSize())
-    corners = np.array(np.meshgrid(*[(-0.5, n - 0.5) for n in size], indexing="ij")).reshape(3, -1).T
-    points = np.array([image.TransformContinuousIndexToPhysicalPoint(c.tolist()) for c in corners])
+    points = corners_mm(image)
     return np.stack([points.min(0), points.max(0)], axis=1)
 
 

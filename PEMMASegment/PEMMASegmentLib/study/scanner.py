@@ -113,7 +113,7 @@ def _tracer(headers: Sequence[Dataset]) -> str:
 
 
 def _line(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text).strip()[:_LONGEST]
+    return tags.on_one_line(text).strip()[:_LONGEST]
 
 
 def _voxels(image: sitk.Image | None) -> str:

@@ -115,7 +115,12 @@ def text(dataset: Dataset, keyword: str) -> str:
 
 def words(dataset: Dataset, keyword: str) -> str:
     """A free text fit for a line of output: no control characters, at most 64 characters."""
-    return "".join(c if c.isprintable() else " " for c in text(dataset, keyword))[:64]
+    return on_one_line(text(dataset, keyword))[:64]
+
+
+def on_one_line(value: str) -> str:
+    """Blanks for line ends and all else that can't be printed."""
+    return "".join(c if c.isprintable() else " " for c in value)
 
 
 def items(dataset: Dataset, keyword: str) -> list[Dataset]:

@@ -42,6 +42,11 @@ class Moment:
         return self.local - earlier.on(self.zone).local
 
 
+def midnight(local: datetime) -> datetime:
+    """At the beginning of the same day."""
+    return local.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def time_of_day(value: str) -> timedelta | None:
     """Seconds since midnight of a TM (HH, HHMM, HHMMSS, any fraction, old colons); None if it is no valid time."""
     match = _TM.match(value.strip())

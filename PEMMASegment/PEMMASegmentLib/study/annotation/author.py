@@ -16,7 +16,7 @@ from pydicom import Dataset
 
 from ...core import Identity
 from ..dicom.files import READ_ERRORS
-from ..tags import items, quiet, text, words
+from ..tags import items, on_one_line, quiet, text, words
 from . import seg
 
 #: How the software names itself: Algorithm Source of its own files, beginning of the algorithm's name in all.
@@ -105,8 +105,7 @@ def _nifti_description(file: Path) -> str | None:
         return None
     if header[_MAGIC] not in (b"n+1", b"ni1"):
         return None
-    stated = header[_DESCRIPTION].partition(b"\0")[0].decode("ascii", "replace")
-    return "".join(c if c.isprintable() else " " for c in stated)
+    return on_one_line(header[_DESCRIPTION].partition(b"\0")[0].decode("ascii", "replace"))
 
 
 def _stated(algorithm: Dataset) -> Author:

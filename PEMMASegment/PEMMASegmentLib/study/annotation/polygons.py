@@ -4,7 +4,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ...core import PemmaError, PemmaWarning
-from ...core.images import like, to_grid_of
+from ...core.images import corners_mm, like, to_grid_of
 from .stacks import BETWEEN, THICKEST_MM, counted, fill_slices, usual
 
 _OFF_PLANE_MM = 0.5  # a contour that leaves its own best plane by more is damaged
@@ -98,7 +98,7 @@ def _grid_of_planes(contours: list[np.ndarray], grid: sitk.Image) -> sitk.Image:
     direction = np.stack([u, np.cross(normal, u), normal], axis=1)
     spacing = np.array([*[min(grid.GetSpacing())] * 2, _step_mm(contours, normal, grid, axes)])
     local = np.concatenate([c @ direction for c in contours])
-    box = _corners(grid) @ direction  # what lies farther out than the study's own corners isn't needed
+    box = corners_mm(grid) @ direction  # what lies farther out than the study's own corners isn't needed
     low, high = np.maximum(local.min(axis=0), box.min(axis=0)), np.minimum(local.max(axis=0), box.max(axis=0))
     low[2] = local[:, 2].min() + np.ceil((low[2] - local[:, 2].min()) / spacing[2]) * spacing[2]  # on a contour's plane
     corner = low - spacing  # one voxel more all round, so that linear resampling ends half a voxel out
@@ -108,12 +108,6 @@ def _grid_of_planes(contours: list[np.ndarray], grid: sitk.Image) -> sitk.Image:
     own.SetDirection(direction.ravel().tolist())
     own.SetOrigin((direction @ corner).tolist())
     return own
-
-
-def _corners(grid: sitk.Image) -> np.ndarray:
-    """The outer corners of the grid (8, 3) in LPS mm."""
-    ends = np.array(np.meshgrid(*[(-0.5, n - 0.5) for n in grid.GetSize()], indexing="ij")).reshape(3, -1).T
-    return np.array([grid.TransformContinuousIndexToPhysicalPoint(c.tolist()) for c in ends])
 
 
 def _step_mm(contours: list[np.ndarray], normal: np.ndarray, grid: sitk.Image, axes: np.ndarray) -> float:

@@ -13,6 +13,7 @@ from pydicom import Dataset
 
 from ...core import PemmaError, PemmaWarning
 from ...core.images import like
+from ..tags import on_one_line
 from .polygons import fill
 
 _TUMOUR = re.compile(r"gtv|tumou?r|lesion", re.IGNORECASE)
@@ -39,7 +40,7 @@ def looks_like_tumour(name: str) -> bool:
 
 def clean_name(name: object) -> str:
     """A structure's name on one line, in full."""
-    return " ".join("".join(c if c.isprintable() else " " for c in str(name or "")).split()) or _UNNAMED
+    return " ".join(on_one_line(str(name or "")).split()) or _UNNAMED
 
 
 def short_name(name: str) -> str:

@@ -12,7 +12,8 @@ from .pairing import same, shared
 from .preference import ct_key, described_uncorrected, is_reformat, pet_key, why
 from .series import NAME, OPTION, Series
 
-WITHOUT = {"CT": "--inputs pet", "PT": "--inputs ct"}
+#: what is left without it, as `need` and --inputs call it
+WITHOUT = {"CT": "pet", "PT": "ct"}
 
 
 @dataclass
@@ -73,7 +74,7 @@ def _of_modality(
             refuse_several_studies([s for s in seen if not _negligible(s)], modality)
         return _best(usable, seen, modality, key, reasons, warnings, uid is not None)
     except PemmaError as problem:
-        if need == {"CT": "pet", "PT": "ct"}[modality]:
+        if need == WITHOUT[modality]:
             warnings.append(left_out(NAME[modality].lower(), problem))
             return None
         other_usable = any(s.usable and s.modality != modality for s in found)
@@ -114,24 +115,32 @@ def _best(
                 f"overrule with {OPTION[modality]}",
             )
         )
-    if modality == "PT" and described_uncorrected(best):
+    if modality == "PT":
+        warnings += _about_pet(best, others)
+    return best
+
+
+def _about_pet(best: Series, others: Sequence[Series]) -> list[PemmaWarning]:
+    """What is doubtful about the chosen PET, beside the other usable ones."""
+    found = []
+    if described_uncorrected(best):
         flag = tags.title("AttenuationCorrected" if best.enhanced else "CorrectedImage")
-        warnings.append(
+        found.append(
             PemmaWarning(
                 "pet-described-uncorrected",
                 f"Series Description (0008,103E) calls the PET not attenuation corrected, {flag} says it is",
                 "check that this is the corrected series",
             )
         )
-    if modality == "PT" and any(_neighbours(best, other) for other in others):
-        warnings.append(
+    if any(_neighbours(best, other) for other in others):
+        found.append(
             PemmaWarning(
                 "pet-part-left-out",
                 "another PET series covers a neighbouring part of the body, which is left out",
                 "look at that part in a run of its own with --pet-series (UIDs: pemma-segment inspect)",
             )
         )
-    return best
+    return found
 
 
 def _fewer(best: Series, others: Sequence[Series]) -> str:
@@ -190,7 +199,7 @@ def _negligible(series: Series) -> bool:
 
 def _with_way_out(problem: PemmaError, modality: str, other_usable: bool) -> PemmaError:
     """The refusal, with the way round it through the other modality if the study has that, and only then."""
-    way = f"use {WITHOUT[modality]}"
+    way = f"use --inputs {WITHOUT[modality]}"
     ways = [w for w in problem.way_out.replace(f"{way}, or ", "").split(f", or {way}") if w]
     if other_usable:
         ways.append(way)

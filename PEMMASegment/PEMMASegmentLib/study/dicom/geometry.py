@@ -127,7 +127,6 @@ def grid(planes: Sequence[Plane]) -> Grid:
             "not-a-volume",
             f"the series has only {len(planes)} slice{'s' * (len(planes) > 1)}, which is not a volume",
             "choose a series of parallel slices",
-            "",
         )
     along = depths(planes)
     step = float(along[-1] - along[0]) / (len(along) - 1)

@@ -44,7 +44,7 @@ def all_of(*reads: Callable[[], T]) -> list[T]:
 
 
 def stated_or_typed(
-    stated: Callable[[Warn], T], typed: Callable[[Warn, T | None], T] | None, warn: Warn, doubted: bool = False
+    stated: Callable[[Warn], T], typed: Callable[[Warn, T | None], T] | None, warn: Warn, doubted: bool
 ) -> T:
     """What the header states; what was typed where the header's can't be used or is doubted: something is told of it, or
     `doubted` says so.

@@ -23,7 +23,7 @@ Given = Callable[[Reference, bool], Moment | None]
 
 
 def corrected_to(
-    headers: Sequence[Dataset], half_life: float, warn: Warn, enhanced: bool = False, given: Given = lambda *_: None
+    headers: Sequence[Dataset], half_life: float, warn: Warn, enhanced: bool, given: Given
 ) -> Reference:
     """The one reference of a series with Decay Correction START (order of dicom.md 1.3). half_life in s.
 
@@ -80,8 +80,7 @@ def _too_early(reference: Reference, injected: Moment | None) -> bool:
 def _of_registration(series: Moment, injected: Moment, first: Moment) -> bool:
     """Whether the series time looks emptied or like that of the patient's registration: well before an injection which the
     acquisition follows as is usual."""
-    usual = USUAL_UPTAKE[0] <= first - injected <= USUAL_UPTAKE[1]
-    return usual and injected - series >= LONGEST_ON_TABLE
+    return usual_uptake(first - injected) and injected - series >= LONGEST_ON_TABLE
 
 
 def acquisitions(headers: Sequence[Dataset], warn: Warn) -> list[Moment] | None:
@@ -130,6 +129,11 @@ def beds_apart(headers: Sequence[Dataset], acquired: list[Moment], half_life: fl
         CHECK_CONSOLE,
     )
     return [moment + timedelta(seconds=gap) for moment, gap in zip(acquired, gaps, strict=True)]
+
+
+def usual_uptake(uptake: timedelta) -> bool:
+    """Whether FDG is imaged so long after its injection: 30 to 180 min."""
+    return USUAL_UPTAKE[0] <= uptake <= USUAL_UPTAKE[1]
 
 
 def minutes(gap: timedelta) -> int:

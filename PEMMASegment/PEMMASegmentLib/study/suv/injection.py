@@ -11,7 +11,7 @@ from ..times import Moment
 from ..types import Typed
 from . import isotopes
 from .conversion import ToBeTyped, Warn, stated_or_typed, type_it
-from .decay import LONGEST_DATE_ARTEFACT_GAP, MOST_HALF_LIVES, USUAL_UPTAKE, effect, minutes
+from .decay import LONGEST_DATE_ARTEFACT_GAP, MOST_HALF_LIVES, effect, minutes, usual_uptake
 from .references import DAY, SERIES, Reference
 
 LONGEST_TIME_ONLY_GAP = timedelta(hours=12)
@@ -36,7 +36,7 @@ class Injection:
 
 
 def injected(
-    header: Dataset, item: Dataset, reference: Reference, half_life: float, typed: Typed, warn: Warn, doubted: bool = False
+    header: Dataset, item: Dataset, reference: Reference, half_life: float, typed: Typed, warn: Warn, doubted: bool
 ) -> Injection:
     """The injection before `reference` (or as late as that allows). Refuses a missing one, a later one, and one over 12
     half-lives before.
@@ -69,7 +69,7 @@ def _from_header(header: Dataset, item: Dataset, reference: Reference, half_life
     if moment := times.of_header(header, tags.text(item, "RadiopharmaceuticalStartDateTime")):
         found = Injection(moment, "(0018,1078)")
     elif day_time is not None:
-        day = Moment(latest.local.replace(hour=0, minute=0, second=0, microsecond=0), times.zone(header))
+        day = Moment(times.midnight(latest.local), times.zone(header))
         found = Injection(day + day_time, "(0018,1072)")
     else:
         found = Injection(_of_ge(header, warn), "(0009,103B)")
@@ -113,8 +113,7 @@ def _of_ge(header: Dataset, warn: Warn) -> Moment:
 
 
 def _differ(moment: Moment, day_time: timedelta | None) -> bool:
-    midnight = moment.local.replace(hour=0, minute=0, second=0, microsecond=0)
-    return day_time is not None and abs(moment.local - midnight - day_time) > timedelta(minutes=1)
+    return day_time is not None and abs(moment.local - times.midnight(moment.local) - day_time) > timedelta(minutes=1)
 
 
 def _refuse_emptied(found: Injection, differ: bool, reference: Moment) -> None:
@@ -128,11 +127,6 @@ def _refuse_emptied(found: Injection, differ: bool, reference: Moment) -> None:
             TYPE_TIME,
             found.place,
         )
-
-
-def usual_uptake(uptake: timedelta) -> bool:
-    """Whether FDG is imaged so long after its injection: 30 to 180 min."""
-    return USUAL_UPTAKE[0] <= uptake <= USUAL_UPTAKE[1]
 
 
 def _after_date_shift(found: Injection, reference: Moment, half_life: float, warn: Warn) -> Injection:
@@ -190,8 +184,7 @@ def _from_typed(value: str, reference: Reference, half_life: float, warn: Warn) 
             "type it as HHMMSS",
             TYPED_PLACE,
         )
-    midnight = latest.local.replace(hour=0, minute=0, second=0, microsecond=0)
-    found = Injection(Moment(midnight + day_time, latest.zone), TYPED_PLACE, typed=True)
+    found = Injection(Moment(times.midnight(latest.local) + day_time, latest.zone), TYPED_PLACE, typed=True)
     return _before_midnight(found, reference, half_life, warn)
 
 

@@ -28,7 +28,7 @@ def of_one_day(
     stated = times.of_header(headers[0], tags.text(item, "RadiopharmaceuticalStartDateTime"))
     elsewhere = [named.moment for named in references.named(headers)]
     dated = [stated] if stated else elsewhere
-    day = dated[0].local.replace(hour=0, minute=0, second=0, microsecond=0) if dated else ANY_DAY
+    day = times.midnight(dated[0].local) if dated else ANY_DAY
     injected = stated.local - day if stated else times.time_of_day(tags.text(item, "RadiopharmaceuticalStartTime"))
     series = times.time_of_day(tags.text(headers[0], "SeriesTime"))
     acquired = sorted({tags.text(header, "AcquisitionTime") for header in headers})
