@@ -1,4 +1,5 @@
-"""Times the panel with the bundled patient and model on the harness: opening, the slider, a second run beside its network.
+"""Times the panel with the bundled patient and model on the harness: opening, edits, a second run beside its network;
+and the edits of a synthesised result on the grid of a whole-body scan beside them.
 
     python Testing/benchmarks/panel.py [--rounds 3]
 
@@ -22,8 +23,15 @@ sys.path[:0] = [str(ROOT / "PEMMASegment"), str(ROOT / "Testing" / "harness")]
 import screenshots  # noqa: E402
 import slicer  # noqa: E402
 import slicer_app  # noqa: E402
+import whole_body  # noqa: E402
 
-AIMS = {"opening": 0.3, "slider": 0.2, "rest of a warm run": 2.0}  # seconds
+AIMS = {"opening": 0.3, "rest of a warm run": 2.0}  # seconds
+SLIDES = (0.5, 0.6, 0.7, 0.9)
+SLIDER_AIM = 0.2  # on the whole-body grid too
+FIELDS = {
+    "model": {"name": "none", "version": "", "sha256": ""}, "inputs": "ct+pet", "device": "", "precision": "float32",
+    "threshold": 0.5,
+}  # fmt: skip
 
 
 class Timer:
@@ -46,7 +54,9 @@ def main() -> None:
         app, widget = opening(Path(temporary))
         try:
             runs(app, widget.panel, rounds)
-            slider(widget.panel, rounds)
+            small = edits(widget.panel, rounds)
+            large = whole(widget.panel, rounds)
+            side_by_side(small, large)
         finally:
             widget.cleanup()
     print(f"\nload of this machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores" if hasattr(os, "getloadavg") else "")
@@ -94,13 +104,66 @@ def runs(app, panel, rounds: int) -> None:
     row("rest of a warm run", rests, [])
 
 
-def slider(panel, rounds: int) -> None:
-    timers = []
-    for threshold in (0.5, 0.6, 0.7, 0.9) * rounds:
+def edits(panel, rounds: int, place=None) -> dict[str, list[Timer]]:
+    """What a radiologist does to the result that is shown. place: RAS mm, of a lesion that can be added."""
+    from PEMMASegmentLib.panel import logic
+
+    ui, section, timers = panel.ui, panel._lesions, {}
+
+    def timed(name, act, *arguments):
         with Timer() as timer:
-            panel.ui.thresholdSlider.value = threshold
-        timers.append(timer)
-    row("slider", [timer.seconds for timer in timers], [timer.cpu for timer in timers])
+            act(*arguments)
+        assert not ui.messageLabel.text.startswith("Nothing"), ui.messageLabel.text
+        timers.setdefault(name, []).append(timer)
+        section._settle() if name != "slider" else None  # as after a rest of the hand
+
+    crosshair = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+    for _ in range(rounds):
+        for threshold in SLIDES:
+            timed("slider", setattr, ui.thresholdSlider, "value", threshold)
+        timed("stands still", section._settle)
+        ui.thresholdSlider.value = SLIDES[0]
+        section._settle()
+        timed("untick", section._on_kept, 1, False)
+        crosshair.SetCrosshairRAS(logic.centre_ras(panel.run, 1))
+        timed("split", ui.cutButton.click)
+        if place is not None:
+            crosshair.SetCrosshairRAS(place)
+            timed("add", ui.addButton.click)
+            ui.undoButton.click()
+        timed("undo", ui.undoButton.click)
+        ui.undoButton.click()
+    return timers
+
+
+def whole(panel, rounds: int) -> dict[str, list[Timer]]:
+    """The same on the grid of a whole-body scan, and until its result is there."""
+    from PEMMASegmentLib.panel import runs, volumes
+    from PEMMASegmentLib.study import PetCtStudy
+
+    ct, pet, probability, centres = whole_body.answer()
+    nodes = panel.chosen.ct, panel.chosen.pet = volumes.volume_of(ct, "CT"), volumes.volume_of(pet, "PET")
+    study = PetCtStudy(ct, pet, study_key="whole body", kind="nifti")
+    with Timer() as first:
+        panel._results.add(runs.create(study, FIELDS, probability, *nodes))
+    found = panel.run.lesions
+    words = f"{len(found)} lesions, {sum(lesion.volume_ml for lesion in found):.0f} ml"
+    print(f"whole body: {' x '.join(map(str, ct.GetSize()))} voxels, {words}")
+    return {"first result": [first], **edits(panel, rounds, volumes.to_ras(centres[-1]))}
+
+
+def side_by_side(small: dict[str, list[Timer]], large: dict[str, list[Timer]]) -> None:
+    print(f"{'':>24} {'bundled patient':>18} {'whole body':>18}")
+    for name in large:
+        aim = f", aim below {SLIDER_AIM} s" if name == "slider" else ""
+        print(f"{name:>24} {told(small.get(name, [])):>18} {told(large[name]):>18}{aim}")
+
+
+def told(timers: list[Timer]) -> str:
+    if not timers:
+        return "-"
+    seconds, cpu = (statistics.median(getattr(timer, which) for timer in timers) for which in ("seconds", "cpu"))
+    return f"{seconds:.2f} ({cpu:.2f}) s"
 
 
 def row(name: str, seconds: list[float], cpu: list[float], words: str = "") -> None:

@@ -1,4 +1,5 @@
 """Writes a whole-body PET/CT study as DICOM: a body-shaped phantom with a few hot lesions, in the sizes of a real scan.
+`answer` gives the images of such a scan with many lesions, and what a network might say of them, without files.
 
     python whole_body.py OUT        CT 512 x 512 x 326, 0.977 x 0.977 x 3.27 mm, HU; PET 200 x 200 x 326, 4.07 mm, BQML
 """
@@ -7,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import SimpleITK as sitk
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, PositronEmissionTomographyImageStorage, generate_uid
 
@@ -27,6 +29,37 @@ def write(out: Path, slices: int = SLICES, pet: bool = True, ct: bool = True) ->
         _series(out / "pet", study, PositronEmissionTomographyImageStorage, "PT", slices, PET_SIDE, PET_MM, _pet_slice,
                 _pet_tags(slices))
     return out
+
+
+def answer(lesions: int = 30) -> tuple[sitk.Image, sitk.Image, sitk.Image, list[tuple[float, float, float]]]:
+    """CT (empty), PET and probability of blurred balls of 5 to 30 mm, most of them small; and their centres, LPS mm.
+
+    The last ball is one that the network hardly sees.
+    """
+    rng = np.random.default_rng(0)
+    ct = _image(np.zeros((SLICES, CT_SIDE, CT_SIDE), np.int16), CT_MM)
+    probability, centres = np.zeros((SLICES, CT_SIDE, CT_SIDE), np.float32), []
+    step, size = np.array(ct.GetSpacing()[::-1]), np.array(probability.shape)
+    for n in range(lesions + 1):
+        radius = 5 * 6 ** rng.uniform() ** 2
+        index = np.round(size * [(n + 0.7) / (lesions + 1.4), rng.uniform(0.3, 0.7), rng.uniform(0.3, 0.7)]).astype(int)
+        reach = np.ceil(2 * radius / step).astype(int)
+        box = tuple(slice(max(i - r, 0), min(i + r + 1, s)) for i, r, s in zip(index, reach, size, strict=True))
+        squares = (((np.arange(part.start, part.stop) - i) * mm) ** 2 for part, i, mm in zip(box, index, step, strict=True))
+        away = np.sqrt(sum(np.ix_(*squares))) / radius
+        ball = (rng.uniform(0.7, 1.0) if n < lesions else 0.3) / (1 + np.exp(8 * (away - 1)))
+        probability[box] = np.maximum(probability[box], ball)
+        centres.append(ct.TransformIndexToPhysicalPoint(index[::-1].tolist()))
+    found = _image(probability, CT_MM)
+    pet = sitk.Resample(found, _image(np.zeros((SLICES, PET_SIDE, PET_SIDE), np.float32), PET_MM))
+    return ct, sitk.AdditiveGaussianNoise(pet * 12 + 1, 0.1, 0.0, 0), found, centres
+
+
+def _image(voxels: np.ndarray, mm: float) -> sitk.Image:
+    image = sitk.GetImageFromArray(voxels)
+    image.SetSpacing((mm, mm, SLICE_MM))
+    image.SetOrigin([-(n - 1) / 2 * step for n, step in zip(image.GetSize(), image.GetSpacing(), strict=True)])
+    return image
 
 
 def _series(folder, study, sop_class, modality, slices, side, mm, voxels, tags) -> None:

@@ -27,6 +27,13 @@ FIELDS = {
 }  # fmt: skip
 
 
+def lesions_in(numbers: np.ndarray):
+    """The lesions of an array of their numbers (z, y, x), 0 outside all."""
+    from PEMMASegmentLib.core.voxels import Voxels
+
+    return Voxels(numbers.shape, np.flatnonzero(numbers), numbers[numbers > 0])
+
+
 @pytest.fixture
 def scene():
     """slicer_scene with a new, empty scene."""

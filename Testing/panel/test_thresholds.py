@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from PEMMASegmentLib.panel import drawing, looks
 
+from .conftest import lesions_in
+
 LEVELS = (0.2, 0.35, 0.5, 0.65, 0.8, 0.95)
 levels, which = st.sampled_from(LEVELS), st.integers(0, 9)
 slides = st.tuples(st.just("slide"), levels, st.integers(1, 3))
@@ -40,11 +42,12 @@ def changed_by(act: str, one: drawing.Drawing, chosen: list[int], where: int):
         flat[where * len(flat) // 10 :][:2] = first
     else:
         flat[np.isin(flat, chosen)] = first
-    return drawing.drawn(one, numbers, {}, one.dropped)
+    return drawing.drawn(one, lesions_in(numbers), {}, one.dropped)
 
 
 def same(one: drawing.Drawing, other: drawing.Drawing) -> bool:
-    pairs = [(getattr(one, member.name), getattr(other, member.name)) for member in fields(one)]
+    members = ["numbers", *(member.name for member in fields(one) if member.name != "voxels")]
+    pairs = [(getattr(one, name), getattr(other, name)) for name in members]
     return all(np.array_equal(a, b) if isinstance(a, np.ndarray) else a == b for a, b in pairs)
 
 

@@ -13,6 +13,7 @@ import SimpleITK as sitk
 
 from PEMMASegmentLib.core import PemmaError
 from PEMMASegmentLib.core.components import components
+from PEMMASegmentLib.core.voxels import Voxels
 from PEMMASegmentLib.results import measure, measure_edited, write_all, write_seg
 from PEMMASegmentLib.results.seg import MOST_SEGMENTS
 
@@ -149,9 +150,14 @@ def cut_in_two(label: sitk.Image, plane: int) -> sitk.Image:
     return out
 
 
+def lesions_in(numbers: sitk.Image) -> Voxels:
+    voxels = sitk.GetArrayFromImage(numbers)
+    return Voxels(voxels.shape, np.flatnonzero(voxels), voxels[voxels > 0])
+
+
 def test_edited_lesions_are_semiautomatic_and_written_as_they_were_drawn(study, label, tmp_path):
     numbers = cut_in_two(label, 25)
-    lesions = measure_edited(numbers, study.pet, key="test")
+    lesions = measure_edited(lesions_in(numbers), numbers, study.pet, key="test")
     for lesion in (lesions[0], lesions[3]):
         lesion.algorithm_type = "SEMIAUTOMATIC"
     write_all(tmp_path / "out", study, segmentation(label, numbers=numbers), lesions)
@@ -175,7 +181,7 @@ def test_another_cut_is_another_object(study, label, tmp_path):
     uids = []
     for plane in (25, 26):
         numbers = cut_in_two(label, plane)
-        lesions = measure_edited(numbers, None)
+        lesions = measure_edited(lesions_in(numbers), numbers, None)
         for lesion in lesions:
             lesion.tracking_uid = f"2.25.{lesion.number}"
         write_seg(tmp_path / "seg.dcm", study, segmentation(label, numbers=numbers), lesions)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .drawing import Drawing, Packed
+from .drawing import Drawing
 
 MOST_UNDO = 50
 
@@ -13,14 +13,14 @@ class History:
     """What `undo` goes back to, while another result is shown. left: outlines then; for others it does not hold."""
 
     left: Mapping[int, str]
-    acts: tuple[tuple[str, Packed], ...]
+    acts: tuple[tuple[str, Drawing], ...]
 
 
 class Acts:
     """Each with the drawing before it."""
 
     def __init__(self):
-        self._acts: list[tuple[str, Packed]] = []
+        self._acts: list[tuple[str, Drawing]] = []
         self._sliding = ""  # the act that goes on while a slider moves
 
     @property
@@ -31,7 +31,7 @@ class Acts:
     def remember(self, act: str, before: Drawing) -> None:
         """Of more than MOST_UNDO the first is forgotten."""
         self.rest()
-        self._acts = [*self._acts[1 - MOST_UNDO :], (act, Packed.of(before))]
+        self._acts = [*self._acts[1 - MOST_UNDO :], (act, before)]
 
     def slide(self, act: str, before: Drawing) -> None:
         """As `remember`, but a slider that moves on is one act."""
@@ -46,8 +46,7 @@ class Acts:
     def take_back(self) -> tuple[str, Drawing]:
         """The last act and the drawing before it; it is no longer among them."""
         self.rest()
-        act, before = self._acts.pop()
-        return act, before.unpacked()
+        return self._acts.pop()
 
     def history(self, left: Mapping[int, str]) -> History:
         """left: the outlines that are drawn now."""

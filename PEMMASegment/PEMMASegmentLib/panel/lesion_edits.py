@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from ..core import PemmaError
 from ..core.components import Box
+from ..core.voxels import Voxels
 
 REACH_MM = 10.0
 BOUND_MM = 30.0
@@ -69,7 +70,7 @@ def grow(numbers: np.ndarray, probability: sitk.Image, pet: sitk.Image | None, t
     return Grown(found[0], box, source, found[1], found[2])
 
 
-def cut(numbers: np.ndarray, grid: sitk.Image, pet: sitk.Image | None, at: Point) -> tuple[int, np.ndarray, Box]:
+def cut(lesions: Voxels, grid: sitk.Image, pet: sitk.Image | None, at: Point) -> tuple[int, np.ndarray, Box]:
     """Cuts the lesion at a point (LPS mm) in two: its number, and the part around the point (bool, z y x) in a box.
 
     A lesion of several pieces gives the piece at the point. Else it is cut along the valley of the PET (without PET: at
@@ -77,12 +78,12 @@ def cut(numbers: np.ndarray, grid: sitk.Image, pet: sitk.Image | None, at: Point
     Raises PemmaError "crosshair-outside" and "no-lesion-there".
     """
     click = _index(grid, at)
-    number = int(numbers[click])
+    number = int(lesions.under(np.ravel_multi_index(click, lesions.shape)[None])[0])
     if not number:
         way_out = "put the crosshair into the part of a lesion that is to become a lesion of its own"
         raise PemmaError("no-lesion-there", "there is no lesion at the crosshair", way_out)
-    box = ndimage.find_objects(numbers, number)[number - 1]
-    lesion, at_click = numbers[box] == number, tuple(c - part.start for c, part in zip(click, box, strict=True))
+    [(_, box, lesion)] = lesions.only(lesions.of == number).boxes()
+    at_click = tuple(c - part.start for c, part in zip(click, box, strict=True))
     pieces, count = ndimage.label(lesion, _ALL)
     part = pieces == pieces[at_click] if count > 1 else _lobe(lesion, at_click, _cropped(grid, box), pet)
     if part.all() or np.array_equal(part, lesion):

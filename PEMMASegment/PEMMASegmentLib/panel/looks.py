@@ -35,8 +35,8 @@ def placed(places: Sequence[Place], drawing: Drawing, touched: Iterable[int] = (
     by_number = {place.number: n for n, place in enumerate(places) if place.number}
     found = {number: by_number[number] for number in {*drawing.touched, *touched} & by_number.keys()}
     at = [np.asarray(place.voxels) | n << MARK for n, place in enumerate(places) if n not in found.values()]
-    numbers = np.where(np.isin(drawing.numbers, list(found)), 0, drawing.numbers)
-    return found | continued(numbers, np.concatenate([np.empty(0, np.int64), *at]))
+    others = drawing.voxels.only(~np.isin(drawing.voxels.of, list(found)))
+    return found | continued(others, np.concatenate([np.empty(0, np.int64), *at]))
 
 
 def looks_of(places: Sequence[Place], found: Mapping[int, int]) -> dict[int, Look]:
@@ -49,9 +49,7 @@ def seen(places: Sequence[Place], found: Mapping[int, int], drawing: Drawing, lo
 
     found: the places of the lesions that were drawn. Empty as long as nothing was given.
     """
-    at = np.flatnonzero(drawing.numbers)
-    of = drawing.numbers.ravel()[at]
-    here = [Place(looks.get(n, Look()), at[of == n], n) for n in np.unique(of).tolist()]
+    here = [Place(looks.get(n, Look()), at, n) for n, at in drawing.voxels.parts().items()]
     there = {place.number for place in here}
     taken = {n for number, n in found.items() if number in there}
     every = (*here, *(place._replace(number=0) for n, place in enumerate(places) if n not in taken))

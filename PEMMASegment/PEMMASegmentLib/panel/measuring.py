@@ -19,15 +19,15 @@ def as_segmentation(drawing: Drawing, found: Segmentation) -> Segmentation:
     if not drawing.edited:
         label = (sitk.GetArrayViewFromImage(grid) >= drawing.threshold).astype(np.uint8)
         return replace(found, threshold=drawing.threshold, label=like(label, grid))
-    label = like((drawing.numbers > 0).astype(np.uint8), grid)
-    return replace(found, threshold=drawing.threshold, label=label, numbers=like(drawing.numbers, grid))
+    numbers = drawing.numbers
+    label = like((numbers > 0).astype(np.uint8), grid)
+    return replace(found, threshold=drawing.threshold, label=label, numbers=like(numbers, grid))
 
 
 def measured(drawing: Drawing, found: Segmentation, study: PetCtStudy, mtv_rule: str) -> list[Lesion]:
     """The lesions with their figures, as the user decided on them."""
-    numbers = like(drawing.numbers, found.probability)
     key = results.result_key(study.study_key, replace(found, threshold=drawing.threshold))
-    lesions = results.measure_edited(numbers, study.pet, mtv_rule=mtv_rule, key=key)
+    lesions = results.measure_edited(drawing.voxels, found.probability, study.pet, mtv_rule=mtv_rule, key=key)
     for lesion in lesions:
         lesion.kept = lesion.number not in drawing.dropped
         if lesion.number in drawing.touched:
@@ -40,5 +40,4 @@ def measured(drawing: Drawing, found: Segmentation, study: PetCtStudy, mtv_rule:
 
 def coverage(drawing: Drawing, lesions: list[Lesion], found: Segmentation, study: PetCtStudy) -> tuple[PemmaWarning, ...]:
     """Warnings about kept lesions that CT or PET do not show to their end."""
-    drawn = replace(found, numbers=like(drawing.numbers, found.probability))
-    return results.coverage([lesion for lesion in lesions if lesion.kept], drawn, study.pet)
+    return results.coverage([lesion for lesion in lesions if lesion.kept], found, study.pet, drawing.numbers)

@@ -15,6 +15,7 @@ from .. import results
 from ..core import Lesion, PemmaError, PemmaWarning, Segmentation
 from ..core.images import voxels_in
 from ..core.types import SMALLEST_ML, USUAL_RULE
+from ..core.voxels import Voxels
 from ..study import PetCtStudy
 from . import lesion_edits, measuring, segments
 from .acts import Acts, History
@@ -137,21 +138,18 @@ class Run:
         grown = lesion_edits.grow(
             drawing.numbers, self.segmentation.probability, self.study.pet, drawing.threshold, at_lps
         )
-        numbers, new = drawing.numbers.copy(), drawing.free_number
-        numbers[grown.box][grown.voxels] = new
-        self._change("add", numbers)
+        new = drawing.free_number
+        self._change("add", drawing.voxels.with_lesion(new, grown.box, grown.voxels))
         return new, grown
 
     def cut(self, at_lps: tuple[float, float, float]) -> tuple[int, int]:
         """Cuts the lesion at a point in two (`lesion_edits.cut`); returns its number and that of the part at the point."""
         self.take_edits()
-        number, part, box = lesion_edits.cut(
-            self._drawing.numbers, self.segmentation.probability, self.study.pet, at_lps
-        )
-        numbers, new = self._drawing.numbers.copy(), self._drawing.free_number
-        numbers[box][part] = new
-        dropped = self._drawing.dropped
-        self._change("cut", numbers, dropped=dropped | {new} if number in dropped else dropped)
+        drawing = self._drawing
+        number, part, box = lesion_edits.cut(drawing.voxels, self.segmentation.probability, self.study.pet, at_lps)
+        new, dropped = drawing.free_number, drawing.dropped
+        voxels = drawing.voxels.with_lesion(new, box, part)
+        self._change("cut", voxels, dropped=dropped | {new} if number in dropped else dropped)
         return number, new
 
     def merge(self, chosen: Sequence[int]) -> int:
@@ -160,8 +158,9 @@ class Run:
         chosen = sorted({lesion.number for lesion in self.lesions} & set(chosen))
         if len(chosen) < 2:
             raise PemmaError("merge-one", "fewer than two lesions are selected", "select them in the table (Ctrl+click)")
-        numbers = np.where(np.isin(self._drawing.numbers, chosen), np.uint16(chosen[0]), self._drawing.numbers)
-        self._change("merge", numbers, kept=chosen[0])
+        voxels = self._drawing.voxels
+        of = np.where(np.isin(voxels.of, chosen), np.uint16(chosen[0]), voxels.of)
+        self._change("merge", replace(voxels, of=of), kept=chosen[0])
         return chosen[0]
 
     def rest(self) -> None:
@@ -181,17 +180,15 @@ class Run:
         if segments.looks(self.node) != self.shown.looks:
             self.shown.notice(self._drawing)
         drawing = self._drawing
-        numbers, overlap = segments.read(
-            self.node, self.segmentation.probability, drawing.free_number, drawing.numbers
-        )
-        differ, marked = changed(drawing.numbers, numbers), segments.reviewed(self.node)
+        voxels, overlap = segments.read(self.node, self.segmentation.probability, drawing.free_number, drawing.voxels)
+        differ, marked = changed(drawing.voxels, voxels), segments.reviewed(self.node)
         if not differ and marked & self._outlines.keys() == self.reviewed:
             return False
         for number in self._outlines.keys() - differ:
             outline = {self._outlines[number]}
             self._looked_at = self._looked_at | outline if number in marked else self._looked_at - outline
         if differ:
-            self._change("edit", numbers, redraw=overlap)
+            self._change("edit", voxels, redraw=overlap)
         else:
             self._show(self._drawing)
         return True
@@ -224,13 +221,13 @@ class Run:
         options = {"segments": "each", "min_volume_ml": self.min_volume_ml, "mtv_rule": self.mtv_rule}
         return results.write_seg(path, self.study, self.drawn, self.lesions, command_options=options)
 
-    def _change(self, act: str, numbers: np.ndarray, *, redraw: bool = True, dropped: frozenset[int] | None = None,
+    def _change(self, act: str, voxels: Voxels, *, redraw: bool = True, dropped: frozenset[int] | None = None,
                 kept: int = 0) -> None:  # fmt: skip
         """Other voxels: the lesions concerned are the user's from now on. kept: a lesion that is ticked by this act."""
         self._acts.remember(act, self._drawing)
         self.shown.notice(self._drawing)
         before, uids = self._drawing, {lesion.number: lesion.tracking_uid for lesion in self.lesions}
-        after = drawn(before, numbers, uids, before.dropped if dropped is None else dropped)
+        after = drawn(before, voxels, uids, before.dropped if dropped is None else dropped)
         (self._draw if redraw else self._show)(decided(after, kept, True) if kept else after)
         self.make_surfaces()
 
@@ -268,5 +265,5 @@ class Run:
         })  # fmt: skip
 
     def _measured(self, drawing: Drawing) -> list[Lesion]:
-        self._outlines = outlines(drawing.numbers)
+        self._outlines = outlines(drawing.voxels)
         return measuring.measured(drawing, self.segmentation, self.study, self.mtv_rule)

@@ -17,7 +17,7 @@ import SimpleITK as sitk
 import slicer
 
 from ..core import Identity, PemmaError, Segmentation, Step
-from ..core.images import array, like, on_one_grid
+from ..core.images import like, on_one_grid
 from ..core.types import SMALLEST_ML, USUAL_RULE
 from ..study import PetCtStudy
 from . import own_nodes, segments, sources, volumes
@@ -134,7 +134,7 @@ def restore(node, study: PetCtStudy, history: History | None = None) -> Run:
     run = Run(study, segmentation, node.GetID(), record["min_volume_ml"], record["mtv_rule"], usual, parts, record.get("typed"))
     own_nodes.only_to_keep(kept)
     drawing, overlap, edited = _drawing_of(run, record)
-    marked, found = segments.reviewed(node) - edited, outlines(drawing.numbers)
+    marked, found = segments.reviewed(node) - edited, outlines(drawing.voxels)
     run._looked_at = frozenset(record.get("looked_at", ())) - set(found.values()) | {found[n] for n in marked & found.keys()}
     run.shown.places = of_text(record.get("gone_looks", ()))
     run.shown.placed = placed(run.shown.places, drawing) if "touched" in record else {}
@@ -156,19 +156,19 @@ def _drawing_of(run: Run, record: Mapping[str, Any]) -> tuple[Drawing, bool, fro
     Those are the user's; in a record that does not tell, all that are no component of the network's label.
     """
     node, highest = run.node, record.get("highest", 0)
-    numbers, overlap = segments.read(node, run.segmentation.probability, max([highest, *segments.ids(node)]) + 1)
-    there = frozenset(np.unique(numbers[numbers > 0]).tolist())
+    drawn, overlap = segments.read(node, run.segmentation.probability, max([highest, *segments.ids(node)]) + 1)
+    there = drawn.lesions
     if "touched" in record:
-        edited = frozenset(n for n, outline in outlines(numbers).items() if outline != record["outlines"].get(str(n)))
+        edited = frozenset(n for n, outline in outlines(drawn).items() if outline != record["outlines"].get(str(n)))
         touched = edited | frozenset(record["touched"]) & there
     else:
         edited = frozenset()
-        touched = there - drawn_by_network(numbers, run.segmentation.label)
+        touched = there - drawn_by_network(drawn, run.segmentation.label)
         touched |= segments.with_tag(node, segments.ALGORITHM_TYPE, "SEMIAUTOMATIC") & there
     voxels = {name: unpacked(record.get(name) or "") for name in VOXELS}
     voxels["known"] = voxels["known"][~np.isin(voxels["known"] >> MARK, list(touched))]
     drawing = Drawing(
-        numbers,
+        drawn,
         run.segmentation.threshold,
         touched=touched,
         uids={n: uid for n, uid in segments.tags(node, segments.TRACKING_UID).items() if uid},
@@ -186,7 +186,7 @@ def _segmentation(fields: Mapping[str, Any], probability: sitk.Image) -> Segment
     threshold, roi, adapter = fields["threshold"], fields.get("roi_mm"), fields.get("adapter")
     return Segmentation(
         probability=probability,
-        label=like((array(probability) >= threshold).astype(np.uint8), probability),
+        label=like((sitk.GetArrayViewFromImage(probability) >= threshold).astype(np.uint8), probability),
         threshold=threshold,
         model=Identity(**fields["model"]),
         adapter=Identity(**adapter) if adapter else None,

@@ -7,11 +7,11 @@ import numpy as np
 import SimpleITK as sitk
 import slicer
 import vtk
-from scipy import ndimage
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from ..core import Identity, Lesion
 from ..core.types import CATEGORY_CODE, TYPE_CODE
+from ..core.voxels import Voxels
 from . import volumes
 from .looks import Look
 
@@ -31,11 +31,11 @@ TRACKING_ID, TRACKING_UID = "DICOM.TrackingIdentifier", "DICOM.TrackingUniqueIde
 LABELMAP, SURFACE = "Binary labelmap", "Closed surface"
 
 
-def draw(node, numbers: np.ndarray, grid: sitk.Image, lesions: Sequence[Lesion], model: Identity,
+def draw(node, voxels: Voxels, grid: sitk.Image, lesions: Sequence[Lesion], model: Identity,
          reviewed: frozenset[int] = frozenset(), looks: Mapping[int, Look] | None = None) -> None:  # fmt: skip
     """Replaces the segments of lesions by these, without surfaces; empty segments that the user made stay.
 
-    numbers: (z, y, x), the lesion of each voxel of `grid`. looks: lesion number -> what the user gave.
+    voxels: on `grid`. looks: lesion number -> what the user gave.
     """
     segmentation = node.GetSegmentation()
     for segment_id in ids(node).values():
@@ -44,7 +44,7 @@ def draw(node, numbers: np.ndarray, grid: sitk.Image, lesions: Sequence[Lesion],
         segmentation.RemoveSegment(segment_id)
     if not lesions:
         return
-    labelmap = _labelmap(numbers, grid)
+    labelmap = _labelmap(voxels, grid)
     for lesion in lesions:
         segment = _segment(lesion.number, (looks or {}).get(lesion.number), labelmap)
         segmentation.AddSegment(segment, _free_id(segmentation, f"Lesion_{lesion.number}"))
@@ -98,32 +98,39 @@ def describe(node, lesions: Sequence[Lesion], model: Identity, reviewed: frozens
             segment.SetTag(name, value)
 
 
-def read(node, grid: sitk.Image, free_number: int, former: np.ndarray | None = None) -> tuple[np.ndarray, bool]:
-    """The lesion of each voxel (uint16, z y x) of `grid` as the segments are now, and whether segments overlap.
+def read(node, grid: sitk.Image, free_number: int, former: Voxels | None = None) -> tuple[Voxels, bool]:
+    """The lesions on `grid` as the segments are now, and whether segments overlap.
 
     A segment that the user added and drew into becomes a lesion from `free_number` on; so does one that was copied here
     and brings a number that another segment has. Where segments overlap one counts that has not had the voxel before,
-    in `former` (as `numbers`); of several the last.
+    in `former`; of several the last.
     """
-    numbers, overlap, known = np.zeros(grid.GetSize()[::-1], np.uint16), False, set()
-    former = numbers if former is None else former
+    shape, known = grid.GetSize()[::-1], set()
+    found, labelmaps = [(np.empty(0, np.int64), np.empty(0, np.uint16))], {}
     segmentation = node.GetSegmentation()
     for segment_id in _all_ids(segmentation):
         segment = segmentation.GetSegment(segment_id)
         if tag(segment, NUMBER) in known:
             for name in (NUMBER, KEPT, TRACKING_ID, TRACKING_UID):
                 segment.RemoveTag(name)
-        box, inside = _voxels(node, segment_id, grid)
-        if inside.any():
+        at = _voxels(node, segment_id, grid, labelmaps)
+        if len(at):
             if not segment.HasTag(NUMBER):
                 segment.SetTag(NUMBER, str(free_number))
                 segment.SetTerminology(TERMINOLOGY)
                 free_number += 1
-            number, taken = int(tag(segment, NUMBER)), inside & (numbers[box] > 0)
-            overlap = overlap or bool(taken.any())
-            numbers[box][inside & ~(taken & (former[box] == number))] = number
+            found.append((at, np.full(len(at), int(tag(segment, NUMBER)), np.uint16)))
         known |= {tag(segment, NUMBER)} - {""}
-    return numbers, overlap
+    at, of = map(np.concatenate, zip(*found, strict=True))
+    order = np.argsort(at, kind="stable")
+    at, of = at[order], of[order]
+    first = np.diff(at, prepend=-1) > 0  # of the segments that have this voxel
+    if first.all():
+        return Voxels(shape, at, of), False
+    last = np.diff(at, append=np.prod(shape)) > 0
+    counts = first | (of != (former.under(at) if former is not None else 0))
+    chosen = np.maximum.accumulate(np.where(counts, np.arange(len(at)), 0))
+    return Voxels(shape, at[last], of[chosen[last]]), True
 
 
 def ids(node) -> dict[int, str]:
@@ -168,22 +175,35 @@ def _free_id(segmentation, wanted: str) -> str:
     return wanted if segmentation.GetSegment(wanted) is None else segmentation.GenerateUniqueSegmentID(wanted)
 
 
-def _voxels(node, segment_id: str, grid: sitk.Image) -> tuple[tuple[slice, ...], np.ndarray]:
-    """A segment's voxels (bool, z y x) in a box of `grid`; read as they lie there when they can be."""
-    segment, shape = node.GetSegmentation().GetSegment(segment_id), grid.GetSize()[::-1]
+def _voxels(node, segment_id: str, grid: sitk.Image, labelmaps: dict) -> np.ndarray:
+    """Flat indices in `grid` of a segment's voxels, rising; read as they lie there when they can be.
+
+    labelmaps: what was read of those that segments share, which is a look at each of their voxels.
+    """
+    segment = node.GetSegmentation().GetSegment(segment_id)
     labelmap = segment.GetRepresentation(LABELMAP)
-    whole = tuple(slice(0, n) for n in shape)
     if labelmap is None or labelmap.IsEmpty():
-        return whole, np.zeros(shape, bool)
-    matrix = vtk.vtkMatrix4x4()
+        return np.empty(0, np.int64)
+    if labelmap not in labelmaps:
+        labelmaps[labelmap] = _marked(labelmap, grid)
+    if labelmaps[labelmap] is None:
+        return np.flatnonzero(_resampled(node, segment_id, grid))
+    at, values = labelmaps[labelmap]
+    return at[values == segment.GetLabelValue()]
+
+
+def _marked(labelmap, grid: sitk.Image) -> tuple[np.ndarray, np.ndarray] | None:
+    """Flat indices in `grid` of a labelmap's voxels that are not 0, and their values; None where it lies otherwise."""
+    matrix, shape = vtk.vtkMatrix4x4(), grid.GetSize()[::-1]
     labelmap.GetImageToWorldMatrix(matrix)
     extent = np.reshape(labelmap.GetExtent(), (3, 2))[::-1]
     fits = (extent[:, 0] >= 0).all() and (extent[:, 1] < shape).all()
     if not fits or not np.allclose(slicer.util.arrayFromVTKMatrix(matrix), volumes.matrix_of(grid), atol=1e-6):
-        return whole, _resampled(node, segment_id, grid)
-    box = tuple(slice(low, high + 1) for low, high in extent.tolist())
-    values = vtk_to_numpy(labelmap.GetPointData().GetScalars()).reshape([part.stop - part.start for part in box])
-    return box, values == segment.GetLabelValue()
+        return None
+    values = vtk_to_numpy(labelmap.GetPointData().GetScalars())
+    at = np.flatnonzero(values != 0)
+    index = np.unravel_index(at, extent[:, 1] - extent[:, 0] + 1)
+    return np.ravel_multi_index([i + low for i, low in zip(index, extent[:, 0], strict=True)], shape), values[at]
 
 
 def _resampled(node, segment_id: str, grid: sitk.Image) -> np.ndarray:
@@ -196,13 +216,14 @@ def _resampled(node, segment_id: str, grid: sitk.Image) -> np.ndarray:
     return vtk_to_numpy(merged.GetPointData().GetScalars()).reshape(grid.GetSize()[::-1]) != 0
 
 
-def _labelmap(numbers: np.ndarray, grid: sitk.Image):
+def _labelmap(voxels: Voxels, grid: sitk.Image):
     """Lesion numbers in one labelmap that all segments share, cropped to what they need."""
-    boxes = [box for box in ndimage.find_objects(numbers) if box is not None]
-    box = tuple(slice(min(b[axis].start for b in boxes), max(b[axis].stop for b in boxes)) for axis in range(3))
-    inside = numbers[box].astype(np.uint8 if numbers.max() < 256 else np.uint16)
+    index = np.array(np.unravel_index(voxels.at, voxels.shape))
+    low, high = index.min(axis=1), index.max(axis=1)
+    inside = np.zeros(high - low + 1, np.uint8 if voxels.highest < 256 else np.uint16)
+    inside[tuple(index - low[:, None])] = voxels.of
     labelmap = slicer.vtkOrientedImageData()
-    labelmap.SetExtent(*(value for axis in reversed(box) for value in (axis.start, axis.stop - 1)))
+    labelmap.SetExtent(*np.stack([low, high], axis=1)[::-1].ravel().tolist())
     labelmap.GetPointData().SetScalars(numpy_to_vtk(inside.ravel(), deep=True))
     labelmap.SetGeometryFromImageToWorldMatrix(slicer.util.vtkMatrixFromArray(volumes.matrix_of(grid)))
     return labelmap

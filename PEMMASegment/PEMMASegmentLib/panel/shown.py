@@ -63,7 +63,7 @@ class Shown:
         """Segments of this drawing; the surfaces of lesions that have other voxels than before wait for `make_surfaces`."""
         self._keep_surfaces(drawing, before)
         self.placed = placed(self.places, drawing, before.touched if before is not None else ())
-        segments.draw(self.node, drawing.numbers, self._grid, lesions, self._model, reviewed, self.looks)
+        segments.draw(self.node, drawing.voxels, self._grid, lesions, self._model, reviewed, self.looks)
 
     def describe(self, lesions: Sequence[Lesion], reviewed: Set[int]) -> None:
         """Figures and marks of segments whose voxels stay."""
@@ -90,6 +90,6 @@ class Shown:
         known = segments.surfaces(self.node)
         if self._surfaces is None and segments.ids(self.node):
             self._in_3d = bool(known)
-        differ = changed(before.numbers, drawing.numbers) if before is not None else ()
+        differ = changed(before.voxels, drawing.voxels) if before is not None else ()
         known = {n: surface for n, surface in (known | (self._surfaces or {})).items() if n not in differ}
         self._surfaces = known if self._in_3d else None

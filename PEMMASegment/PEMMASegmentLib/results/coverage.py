@@ -20,9 +20,9 @@ COVERAGE_CODES = tuple(_CUT)
 
 
 def coverage(
-    lesions: Iterable[Lesion], segmentation: Segmentation, pet: sitk.Image | None
+    lesions: Iterable[Lesion], segmentation: Segmentation, pet: sitk.Image | None, drawn: np.ndarray | None = None
 ) -> tuple[PemmaWarning, ...]:
-    """Warnings about the lesions of `segmentation`.
+    """Warnings about the lesions of `segmentation`. drawn: the lesion of each voxel (z, y, x) as a user made them of it.
 
     "pet-coverage": lesions without PET figures, and lesions at a face of the PET beyond which the CT goes on: the network
     ends its contour about there, so that nearly all of it lies inside. "ct-coverage": lesions at a face of the label's grid,
@@ -31,20 +31,23 @@ def coverage(
     numbers = {lesion.number: lesion for lesion in lesions}
     unseen = [n for n, lesion in numbers.items() if pet is not None and lesion.suv_max is None]
     found = [PemmaWarning("pet-coverage", f"{_reach(unseen)} {_UNSEEN}")] if unseen else []
-    for code, reached in _reached(segmentation, pet).items():
+    for code, reached in _reached(segmentation, pet, drawn).items():
         told = [n for n in numbers if n in reached and not (code == "pet-coverage" and n in unseen)]
         found += [PemmaWarning(code, f"{_reach(told)} {_CUT[code]}")] if told else []
     return tuple(found)
 
 
-def _reached(segmentation: Segmentation, pet: sitk.Image | None) -> dict[str, frozenset[int]]:
+def _reached(segmentation: Segmentation, pet: sitk.Image | None, drawn: np.ndarray | None) -> dict[str, frozenset[int]]:
     """Numbers of the lesions at each end. Where none is marked no lesion is looked for: it takes seconds in a whole body."""
-    label = segmentation.label if segmentation.numbers is None else segmentation.numbers
-    ends = {} if pet is None else {"pet-coverage": at_end_of_pet(label, pet), "ct-coverage": at_end_of_grid(label, pet)}
+    grid = segmentation.label
+    marked = sitk.GetArrayViewFromImage(grid) if drawn is None else drawn
+    ends = {}
+    if pet is not None:
+        ends = {"pet-coverage": at_end_of_pet(marked, grid, pet), "ct-coverage": at_end_of_grid(marked, grid, pet)}
     if segmentation.roi_mm is not None:
-        ends["roi-coverage"] = at_end_of_region(label, segmentation.roi_mm)
+        ends["roi-coverage"] = at_end_of_region(marked, grid, segmentation.roi_mm)
     ends = {code: at for code, at in ends.items() if len(at)}
-    voxels = lesion_numbers(segmentation)[0] if ends else None
+    voxels = drawn if drawn is not None or not ends else lesion_numbers(segmentation)[0]
     return {code: frozenset(np.unique(voxels[tuple(at.T)]).tolist()) for code, at in ends.items()}
 
 

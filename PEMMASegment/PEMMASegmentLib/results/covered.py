@@ -3,6 +3,7 @@
 Parallel are also grids whose axes stand in another order: an axial and a coronal series of one patient.
 """
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -83,11 +84,11 @@ def _exact(lesion, matrix, shift, low, high) -> Iterator[np.ndarray]:
     along_z, along_y, along_x = (
         _overlaps(matrix[a, a], shift[a], lesion.shape[a], low[a], high[a]) for a in range(3)
     )  # each sparse, (PET voxels, label voxels)
-    for k in range(along_z.shape[0]):
-        row = along_z[[k]]
+    back_x = along_x.T
+    for start, stop in itertools.pairwise(along_z.indptr):
         share = np.zeros((along_y.shape[0], along_x.shape[0]))
-        for j, weight in zip(row.indices, row.data, strict=True):
-            share += weight * ((along_y @ lesion[j].astype(float)) @ along_x.T)
+        for j, weight in zip(along_z.indices[start:stop], along_z.data[start:stop], strict=True):
+            share += weight * ((along_y @ lesion[j].astype(float)) @ back_x)
         yield share
 
 

@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import SimpleITK as sitk
-from scipy import ndimage
 
 from ..core import Lesion, PemmaError
 from ..core.components import Box, components
 from ..core.images import voxel_ml, voxels_in
 from ..core.types import MTV_RULES, SMALLEST_ML, USUAL_RULE
+from ..core.voxels import Voxels
 from .covered import TIE, covered_voxels, share_inside, within
 from .uids import uid_of
 
@@ -54,27 +54,24 @@ def measure(
     Raises PemmaError "mtv-rule" for a rule that is not in MTV_RULES.
     """
     numbers, boxes = components(label, max(voxels_in(min_volume_ml, label), 1))
-    return _measured(numbers, boxes, label, pet, mtv_rule, key)
+    found = ((number, box, numbers[box] == number) for number, box in enumerate(boxes, start=1))
+    return _measured(found, label, pet, mtv_rule, key)
 
 
 def measure_edited(
-    numbers: sitk.Image, pet: sitk.Image | None, *, mtv_rule: str = USUAL_RULE, key: str = ""
+    voxels: Voxels, grid: sitk.Image, pet: sitk.Image | None, *, mtv_rule: str = USUAL_RULE, key: str = ""
 ) -> list[Lesion]:
-    """As `measure` for lesions that a user has edited: voxels of n are lesion n, in one piece or not, however small."""
-    voxels = sitk.GetArrayFromImage(numbers)
-    return _measured(voxels, ndimage.find_objects(voxels), numbers, pet, mtv_rule, key)
+    """As `measure` for lesions as a user sees them, on `grid`: in one piece or not, however small."""
+    return _measured(voxels.boxes(), grid, pet, mtv_rule, key)
 
 
-def _measured(numbers: np.ndarray, boxes: list[Box | None], grid: sitk.Image, pet, mtv_rule: str, key: str) -> list[Lesion]:
-    """numbers: (z, y, x), on `grid`."""
+def _measured(found: Iterable[tuple[int, Box, np.ndarray]], grid: sitk.Image, pet, mtv_rule: str, key: str) -> list[Lesion]:
+    """found: each lesion, its box (z, y, x) on `grid`, and its voxels (bool) in there."""
     if mtv_rule not in _RULES:
         raise PemmaError("mtv-rule", f"there is no MTV rule {mtv_rule!r}", f"choose one of {', '.join(MTV_RULES)}")
     suv = None if pet is None else sitk.GetArrayViewFromImage(pet)
     lesions = []
-    for number, box in enumerate(boxes, start=1):
-        if box is None:
-            continue
-        inside = numbers[box] == number  # (z, y, x)
+    for number, box, inside in found:
         lesion = _contour(number, inside, box, grid, key)
         if pet is not None:
             lesion.mtv_rule = mtv_rule

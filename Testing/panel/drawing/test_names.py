@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from ..conftest import at
+from ..conftest import at, lesions_in
 from .places import BLADDER, METASTASIS, ONLY_PET, TUMOUR, lesion_at, paint, state_of
 
 pytest.importorskip("slicer", reason="needs the package slicer-core", exc_type=ImportError)
@@ -93,7 +93,7 @@ def test_a_look_goes_to_the_lesion_at_its_place_that_has_none_of_several_that_of
     gone = looks.Place(bladder, np.arange(2, 5)), looks.Place(colon, np.arange(8, 14))
     numbers = np.zeros((1, 1, 40), np.uint16)
     numbers[:, :, 1:15], numbers[:, :, 20:30] = 1, 2
-    after = drawing.Drawing(numbers, 0.5)
+    after = drawing.Drawing(lesions_in(numbers), 0.5)
     found = looks.placed(gone, after)
     assert looks.looks_of(gone, found) == {1: colon}
     named = looks.seen(gone, found, after, {1: colon})

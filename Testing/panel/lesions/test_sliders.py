@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from ..conftest import at, click
+from ..conftest import at, click, lesions_in
 from .acts import IN_TUMOUR, SEEN, millilitres, new_run, numbers_of
 
 pytest.importorskip("slicer", reason="needs the package slicer-core", exc_type=ImportError)
@@ -56,7 +56,7 @@ def test_a_component_that_runs_into_a_touched_lesion_keeps_what_is_nearer_to_the
     before = drawing.at_threshold(None, image, 0.5, 1)
     numbers = before.numbers.copy()
     numbers[0, 0, 28] = 2
-    mine = drawing.drawn(before, numbers, {2: "2.25.1"}, frozenset())
+    mine = drawing.drawn(before, lesions_in(numbers), {2: "2.25.1"}, frozenset())
     for threshold in (0.3, 0.95, 0.3):
         after = drawing.at_threshold(mine, image, threshold, 1)
     assert np.array_equal(after.numbers == 2, numbers == 2)
@@ -87,7 +87,7 @@ def test_what_was_trimmed_off_a_lesion_is_no_lesion_of_its_own_at_a_higher_thres
     before = drawing.at_threshold(None, image, 0.5, 1)
     numbers = before.numbers.copy()
     numbers[:, :, 15:] = 0
-    mine = drawing.drawn(before, numbers, {}, frozenset())
+    mine = drawing.drawn(before, lesions_in(numbers), {}, frozenset())
     assert len(mine.erased) and np.array_equal(drawing.unpacked(drawing.packed(mine.erased)), mine.erased)
     assert np.array_equal(drawing.at_threshold(mine, image, 0.8, 1).numbers, numbers)
 

@@ -1,0 +1,45 @@
+"""Lesions as a list of voxels: the same components, boxes and numbers as in an array of the whole grid."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from PEMMASegmentLib.core.components import components
+from PEMMASegmentLib.core.voxels import Voxels, largest_first, union
+
+sizes = st.tuples(*[st.integers(1, 7)] * 3)
+
+
+def listed(numbers: np.ndarray) -> Voxels:
+    return Voxels(numbers.shape, np.flatnonzero(numbers), numbers[numbers > 0].astype(np.uint16))
+
+
+@settings(max_examples=300, deadline=None)
+@given(arrays(np.uint8, sizes, elements=st.sampled_from([0, 0, 1])), st.integers(0, 3))
+def test_components_and_their_boxes_are_those_of_the_array(marked, smallest):
+    numbers, boxes = components(sitk.GetImageFromArray(marked), smallest)
+    found = Voxels(marked.shape, *largest_first(np.flatnonzero(marked), marked.shape, smallest))
+    assert np.array_equal(found.array(), numbers) and found.highest == len(boxes) and len(found.lesions) == len(boxes)
+    for (number, box, inside), expected in zip(found.boxes(), boxes, strict=True):
+        assert box == expected and np.array_equal(inside, numbers[box] == number)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.3])
+def test_components_of_larger_grids_are_the_same(share):
+    marked = (np.random.default_rng(3).random((20, 31, 27)) < share).astype(np.uint8)
+    numbers, _ = components(sitk.GetImageFromArray(marked))
+    assert np.array_equal(Voxels(marked.shape, *largest_first(np.flatnonzero(marked), marked.shape)).array(), numbers)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data(), sizes)
+def test_lesions_over_others_take_their_voxels(data, size):
+    below, above = (data.draw(arrays(np.uint16, size, elements=st.integers(0, 3))) for _ in range(2))
+    expected = np.where(above > 0, above, below)
+    assert np.array_equal(listed(below).below(listed(above)).array(), expected)
+    assert np.array_equal(listed(below).with_lesion(9, (slice(0, 1),) * 3, np.ones((1, 1, 1), bool)).array()[0, 0, 0], 9)
+    assert np.array_equal(listed(below).under(np.arange(below.size)), below.ravel())
+    assert union(np.flatnonzero(below), np.flatnonzero(above)).tolist() == np.flatnonzero(expected).tolist()
