@@ -200,7 +200,8 @@ def test_a_card_of_a_later_version_or_with_values_that_can_not_be(library):
     raw = json.loads(file.read_text("utf-8"))
     file.write_text(json.dumps(raw | {"schema": 2}), "utf-8")
     refused("case-schema", library.card, card.id)
-    for wrong in ({"patient": "Anna Berg"}, {"lesions": 0}, {"inputs": "mr"}, {"note": "a\nb"}, {"volume_ml": float("nan")}):
+    for wrong in ({"patient": "Anna Berg"}, {"lesions": 0}, {"inputs": "mr"}, {"note": "a\nb"}, {"volume_ml": float("nan")},
+                  {"volumes": {name: replace(one, content="of Anna") for name, one in card.volumes.items()}}):  # fmt: skip
         spoilt = replace(card, **wrong)
         try:
             file.write_text(cards.to_text(replace(spoilt, sha256=cards.hash_of(spoilt))), "utf-8")

@@ -24,7 +24,8 @@ def test_accepted_needs_five_patients_a_clear_gain_and_nobody_harmed():
     assert of(0.10, 0.11, 0.09, 0.12).word == "not shown"
     assert of(0.015, 0.016, 0.014, 0.017, 0.013).word == "not shown"  # below 0.02, however sure
     assert of(0.10, 0.11, 0.09, 0.12, 0.08, missed=1).word == "harm seen"
-    assert of(0.30, 0.31, 0.29, 0.32, 0.28, -0.06).word == "harm seen"
+    said = of(0.30, 0.31, 0.29, 0.32, 0.28, -0.06)
+    assert said.word == "harm seen" and "1 of 6 patients worse" in said.sentence and "in a study" not in said.sentence
     assert of(0.30, 0.01, 0.02, 0.02, 0.01).word == "not shown"  # one patient makes the mean
     assert of(-0.03, -0.031, -0.029, -0.03, -0.032).word == "harm seen"  # small, but sure
     assert of(-0.006, -0.0061, -0.0059, -0.006).word == "harm seen"

@@ -113,7 +113,7 @@ def sagittal(pair):
 def scout_in_series(pair):
     scout = clone(pair.ct[0], ROOT + ".6.2")
     scout.ImageOrientationPatient = [1, 0, 0, 0, 0, -1]
-    pair.ct.append(scout)
+    pair.ct.insert(0, scout)
 
 
 @case(52, "W", "localizer-dropped")
@@ -155,12 +155,12 @@ def imager_spacing_only(pair):
 
 @case(59, "R", "invalid-spacing")
 def spacing_zero(pair):
-    for_all(pair.ct, PixelSpacing=[0, 0])
+    for_all(pair.ct, PixelSpacing=[4, 0])
 
 
 @case(59, "R", "invalid-spacing")
 def spacing_huge(pair):
-    for_all(pair.ct, PixelSpacing=[1e9, 1e9])
+    for_all(pair.ct, PixelSpacing=[1e9, 4])
 
 
 @case(60, "L")

@@ -150,6 +150,16 @@ def test_structure_without_area_gives_an_empty_label_and_says_so(outcome, patch)
     assert not label.any() and codes[-1] == "annotation-empty"
 
 
+def test_a_contour_of_three_points_has_an_area(outcome, truth):
+    def triangles(dataset):
+        for contour in contours(dataset):
+            points = np.array(contour.ContourData).reshape(-1, 3)
+            contour.ContourData = points[[0, len(points) // 3, 2 * len(points) // 3]].ravel().tolist()
+
+    label, codes = outcome(triangles)
+    assert 0.2 < label.sum() / truth.sum() < 0.6 and codes == []
+
+
 @pytest.mark.parametrize("steps", [0.4, -0.4])
 def test_contours_between_slices_take_the_nearest(outcome, truth, steps):
     label, codes = outcome(lambda d: shifted(d, 2, steps * 3.27))

@@ -233,3 +233,20 @@ def test_apart_in_space_but_only_ct_needed(tmp_path):
         header.ImagePositionPatient[2] += 500
     folder = pair.write(tmp_path)
     assert study.load(folder, need="ct").pet is None and study.load(folder, need="pet").ct is None
+
+
+@pytest.mark.parametrize("count, is_told", [(8, True), (5, False)])
+def test_a_series_that_can_not_be_used_is_told_where_it_is_as_long_as_the_chosen_one(count, is_told, tmp_path):
+    pair = Pair()
+    pair.pet += another(pair.pet[:count], 5, DecayCorrection="PERHAPS")
+    assert ("series-refused" in codes(study.load(pair.write(tmp_path)))) == is_told
+
+
+def test_beside_another_patients_pet_the_ct_alone_can_be_read(tmp_path):
+    pair = Pair()
+    for header in pair.pet:
+        header.PatientID, header.PatientName = "OTHER", "Roe^John"
+    folder = pair.write(tmp_path)
+    with pytest.raises(PemmaError, match="several-patients"):
+        study.load(folder)
+    assert study.load(folder, need="ct").pet is None

@@ -1,9 +1,10 @@
-"""Padding: what lies outside a CT's field of view becomes air, and nothing of the patient does, nor of a PET's activity."""
+"""Stored values: metal stays dense, and padding becomes air, but nothing of the patient does, nor of a PET's activity."""
 
 import numpy as np
 import pytest
 
 from PEMMASegmentLib import study
+from PEMMASegmentLib.core import PemmaError
 from PEMMASegmentLib.core.images import array
 
 from .phantom import FACTOR, Pair, stored
@@ -42,7 +43,9 @@ def test_padding_that_is_a_value_of_the_patient_turns_nothing_into_air(tmp_path)
     assert np.all(found[0] == 0) and np.all(found[1] == -1000) and found[8, 10] == 40
 
 
-@pytest.mark.parametrize("padding, there, codes", [(20000, 20000, ["pet-padding-kept"]), (32767, 20000, []), (-5, -5, [])])
+@pytest.mark.parametrize("padding, there, codes", [
+    (20000, 20000, ["pet-padding-kept"]), (32767, 20000, []), (-5, -5, []), (0, 0, []),
+])  # fmt: skip
 def test_padding_of_a_pet_takes_no_activity(padding, there, codes, tmp_path):
     pair = Pair(ct=[])
     for header in pair.pet:
@@ -53,3 +56,13 @@ def test_padding_of_a_pet_takes_no_activity(padding, there, codes, tmp_path):
     loaded = study.load(pair.write(tmp_path))
     assert array(loaded.pet)[0, 3, 4] == pytest.approx(20000 * FACTOR) and [w.code for w in loaded.warnings] == codes
     assert array(loaded.pet)[0, 0, 0] == pytest.approx(max(there, 0) * FACTOR)
+
+
+def test_metal_beyond_what_hu_hold_stays_the_densest(tmp_path):
+    assert hounsfield(tmp_path, -2000, "SS", 30000, RescaleSlope="2")[0].min() == 32767
+
+
+def test_a_high_bit_that_would_shift_the_values_is_refused(tmp_path):
+    with pytest.raises(PemmaError) as refusal:
+        hounsfield(tmp_path, -2000, "SS", 0, BitsStored=12, HighBit=15)
+    assert (refusal.value.code, refusal.value.place) == ("pixel-format", "(0028,0102)")

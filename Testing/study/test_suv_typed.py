@@ -117,6 +117,9 @@ def test_of_an_emptied_tracer_all_can_be_typed():
         plan(**EMPTIED)
     options = ("--weight-kg", "--dose-bq", "--injection-time", "--isotope", "--inputs ct")
     assert all(option in refusal.value.way_out for option in options)
+    with pytest.raises(PemmaError) as refusal:
+        plan(Typed(weight_kg=70.0, dose_bq=350e6, injection_time="110000"), **EMPTIED)
+    assert "--isotope" in refusal.value.way_out and "--injection-time" not in refusal.value.way_out
     made = plan(Typed(weight_kg=70.0, dose_bq=350e6, injection_time="110000", isotope="18F"), **EMPTIED)
     assert made.summary.factor == pytest.approx(FACTOR) and made.summary.typed == ("weight", "dose", "isotope", "injection time")
 

@@ -129,16 +129,14 @@ def _hounsfield(series: Series, _: Typed, progress: Progress) -> tuple[np.ndarra
     return voxels, plausible.check_ct(voxels)
 
 
-def _suv(
-    series: Series, typed: Typed, progress: Progress, doubted: bool = False
-) -> tuple[np.ndarray, list[PemmaWarning]]:
+def _suv(series: Series, typed: Typed, progress: Progress) -> tuple[np.ndarray, list[PemmaWarning]]:
     """SUVbw and what is odd about it. Where no body has it the header must be wrong, and what was typed goes before it."""
     voxels = pixels.volume(series, progress)
     try:
         return voxels, plausible.check_pet(voxels, OTHER_PET, "(0054,1001)")
     except PemmaError as problem:
-        if not doubted and series.doubt(typed):
-            return _suv(series, typed, progress, doubted=True)
+        if series.doubt(typed):
+            return _suv(series, typed, progress)
         if not series.plan.options:
             raise
         sentence = "; ".join([problem.sentence, *(told.sentence for told in series.plan.warnings)])
