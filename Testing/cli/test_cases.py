@@ -321,8 +321,9 @@ def test_the_worker_keeps_cases_too(named, nifti, library, tmp_path, even):
         shutil.copy(nifti / f"{name}.nii.gz", tmp_path / f"{copy}.nii.gz")
     made_by = {"model": {"name": "starter", "version": "1", "sha256": "ab" * 32}, "adapter": None}
     scene = {"folder": str(tmp_path), "volumes": {"ct": "ct.nii.gz", "pet": "pet.nii.gz"}, "label": "drawn.nii.gz"}
-    added = asked("add", **scene, made_by=made_by, patient="Erika", note="corrected at the rim", model=str(even))
+    added = asked("add", **scene, made_by=made_by, patient="Erika", note="corrected at the rim", model=str(even), inputs="pet")
     assert added["case"]["origin"]["model"]["name"] == "starter" and added["warnings"] == []
+    assert added["case"]["inputs"] == "ct+pet"  # the chosen inputs are those of the blind scores
     found = asked("add", study=str(named), no_blind="too long", origin="imported", patient="Erika")
     assert found["case"]["blind_left_out"] == "too long" and found["case"]["patient"] == added["case"]["patient"]
     assert "patient-named-otherwise" in [told["code"] for told in found["warnings"]]  # its headers say 4711-0815

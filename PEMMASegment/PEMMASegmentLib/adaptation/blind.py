@@ -47,14 +47,14 @@ def add(
     There are none when the contour began as a model's output, when `blind` is None (`why_not` says why), and when the
     segmentation is refused; none of an adapter that was trained on this very study. A contour that is almost the blind
     output (Dice 0.98) is taken for one that began so, unless its origin is "scratch". Raises what `CaseLibrary.add`,
-    `progress` and `blind.load` raise; all but "cannot-write" comes before the segmentation.
+    `progress` and `blind.load` raise, and "inputs"; all but "cannot-write" comes before the segmentation.
     """
     library.check_new(study, label, patient, (note, why_not))
     found: tuple[Score, ...] = ()
     if not origin.independent:
         why_not = "the contour began as the output of a model"
     elif blind is not None:
-        blind.load()  # a model that is not there is the user's to put right, no reason for a case without a record
+        _refuse_unfit(blind, study)
         found, why_not = scores_or_why_not(study, label, blind, part(progress, 0.0, _SEGMENTED))
         alike = like_output(found)
         if alike is not None and origin.kind != "scratch":
@@ -63,6 +63,16 @@ def add(
     return library.add(
         study, label, patient=patient, origin=origin, note=note, blind=found, blind_left_out=why_not
     )
+
+
+def _refuse_unfit(blind: Blind, study: PetCtStudy) -> None:
+    """A model that is not there, or inputs that the study lacks, are the user's to put right: no reason for a case without a
+    record. Raises PemmaError."""
+    from ..inference.segment import choose_inputs
+
+    model, _ = blind.load()
+    if blind.inputs != "auto":
+        choose_inputs(study, model.card.modalities, blind.inputs)
 
 
 def like_output(found: Sequence[Score]) -> Score | None:

@@ -15,6 +15,8 @@ from .terminal import Terminal, base_name, for_each, name_among, table
 if TYPE_CHECKING:
     from ..adaptation.cards import CaseCard
     from ..adaptation.library import CaseLibrary
+    from ..core import Progress
+    from ..study.types import PetCtStudy
 
 
 def add_to(commands) -> None:
@@ -76,11 +78,13 @@ def run_add(options: argparse.Namespace, terminal: Terminal) -> bool:
         model = segmenting.load_model(given)
         return model, segmenting.load_adapter(given.adapter, model)
 
+    def read(folder: Path, progress: "Progress") -> "PetCtStudy":
+        return adding.with_inputs(load_study(folder, given, given.need, progress), given.inputs)
+
     def one(folder: Path) -> dict:
         with terminal.progress(base_name(folder)) as progress:
             file = options.annotation or annotation.find(folder)
-            read = partial(load_study, folder, given, given.need)
-            card, warnings = adding.add_case(library, read, file, given, load, progress)
+            card, warnings = adding.add_case(library, partial(read, folder), file, given, load, progress)
         terminal.warnings(warnings, name_among(options.studies, folder))
         if not terminal.as_json:
             streams.answer(f"{base_name(folder)}: {in_words(card)}")

@@ -26,9 +26,10 @@ def add_case(
 ) -> tuple[CaseCard, list[PemmaWarning]]:  # fmt: skip
     """Adds the study that `read` gives with the annotation in `file`; its card and what to tell the user.
 
-    origin: where the caller knows better than file and options whose contour it is.
+    options.inputs is what it is segmented blind with; the case has all images of the study. origin: where the caller knows
+    better than file and options whose contour it is.
     """
-    study = with_inputs(read(part(progress, 0, 0.2)), options.inputs)
+    study = read(part(progress, 0, 0.2))
     if file is None:
         raise PemmaError("no-annotation", "the study has no RTSTRUCT, SEG or mask", "give one with --annotation FILE")
     label, told = annotation.read(file, study, roi_name=options.annotation_roi)
@@ -44,7 +45,7 @@ def add_case(
 
 
 def with_inputs(study: PetCtStudy, inputs: str) -> PetCtStudy:
-    """The study without the image that --inputs leaves out; the case then has no such image."""
+    """The study without the image that --inputs leaves out: the command's case then has no such image."""
     if inputs == "pet":
         return replace(study, ct=None, ct_headers=())
     return replace(study, pet=None, pet_headers=(), suv=None) if inputs == "ct" else study

@@ -21,6 +21,8 @@ _WAYS_OUT = {
     "adapter-exists": _("choose another name, or delete the other one (Adapt locally, Adapters)"),
     "adapter-not-finite": _("train it again with Effort quick, or with another method"),
     "adapter-missing": _("choose another adapter, or none"),
+    "case-contour-elsewhere": _("choose a contour of this study; if its PET doesn't show the tumour, load the study and add it "
+                                "with no PET chosen"),
     "no-annotation": _("put an RTSTRUCT, a DICOM-SEG or mask.nii.gz into the folder"),
     "out-exists": _("name a new file"),
     "not-a-library": _("choose a new or an empty folder"),

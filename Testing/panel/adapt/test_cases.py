@@ -98,15 +98,22 @@ def test_what_was_typed_for_a_case_holds_for_one_study(module, inside, sts_008):
         assert [edit.text for edit in edits] == [""] * 3
 
 
-def test_of_the_current_study_only_the_chosen_inputs_become_a_case(app, module, inside, tmp_path):
-    ui, panel = inside.ui, module.panel
-    panel.chosen.inputs = "ct"
+def test_the_chosen_inputs_are_those_of_the_blind_scores_alone(app, module, inside, tmp_path):
+    """The case keeps all images of the study, whose grid its contour was drawn on; inputs it hasn't got are told."""
+    ui, panel, said = inside.ui, module.panel, module.panel.ui.messageLabel
+    pet, panel.chosen.inputs = panel.chosen.pet, "pet"
     ui.caseLibraryPathEdit.currentPath = str(tmp_path / "ours")
     ui.caseContourSelector.setCurrentNode(drawn(panel.chosen.ct))
+    user_chooses(panel.ui.petSelector, None)
     click(ui.addCaseButton)
-    wait(app, lambda: "was added" in panel.ui.messageLabel.text)
+    wait(app, lambda: ui.addCaseButton.enabled)
+    assert "The study has no PET" in said.text and "choose Inputs ct" in said.text
+    user_chooses(panel.ui.petSelector, pet)
+    click(ui.addCaseButton)
+    wait(app, lambda: "was added" in said.text)
     [card] = inside.cases.cards
-    assert card["inputs"] == "ct" and [score["inputs"] for score in card["blind"]] == ["ct"]
+    assert card["inputs"] == "ct+pet" and [score["inputs"] for score in card["blind"]] == ["pet"]
+    assert "resampled" not in said.text
 
 
 def refuses_what_is_not_of_the_study(panel, inside) -> None:
