@@ -48,7 +48,7 @@ class AdapterList:
             self._host.refill()
             self._host.say(words)
         else:
-            self._ask("list", words)
+            self._ask("list", words, quiet=True)
 
     def delete(self, folder: Path, words: str) -> None:
         """Deletes an adapter, asked for or not."""
@@ -71,7 +71,8 @@ class AdapterList:
         table.resizeColumnsToContents()
         self._host.refill()
         self._on_selected()
-        self._host.say(words)
+        if words:
+            self._host.say(words)
 
     def _rename(self) -> None:
         row, name = self._changeable(), self._ui.adapterNameEdit.text.strip()

@@ -1,6 +1,6 @@
 """The list of a site's cases with thumbnails: add the current study or a folder, import, export, remove."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,10 +27,13 @@ class CaseList:
     def __init__(self, ui, host: Host, on_changed: Callable[[], None]):
         self._ui, self._host, self._on_changed = ui, host, on_changed
         self._chosen: parameters.Parameters | None = None
+        self._picked = False  # whether the user has chosen a contour for this study since a run began
+        self._left = 0  # how many studies were left
         self.cards: list[dict] = []
         self._settled = polling.timer(host.parent, self._open, SETTLED_MS, once=True)
         ui.caseLibraryPathEdit.currentPath = _kept_library()
         ui.caseLibraryPathEdit.connect("currentPathChanged(QString)", self._on_library)
+        ui.caseContourSelector.connect("nodeActivated(vtkMRMLNode*)", self._on_contour)
         ui.caseList.connect("itemSelectionChanged()", self._on_selected)
         for button, act in (
             (ui.addCaseButton, self._add), (ui.addFolderButton, self._add_folder), (ui.removeCasesButton, self._remove),
@@ -56,13 +59,20 @@ class CaseList:
             self.use_contour(chosen.result)
 
     def forget(self) -> None:
-        """What was typed for a case was of the former study: another patient must not get its name."""
-        for edit in (self._ui.casePatientEdit, self._ui.caseNoteEdit, self._ui.caseRoiEdit):
-            edit.text = ""
+        """What was typed and chosen for a case was of the former study: another patient must not get its name."""
+        self._picked = False
+        self._left += 1
+        self._fill_in()
+
+    def await_contour(self) -> None:
+        """A result is to come, which the user wants to be the contour, unless another is chosen from now on."""
+        self._picked = False
 
     def use_contour(self, node) -> None:
-        """Chooses the contour to add: a segmentation node."""
-        self._ui.caseContourSelector.setCurrentNode(node)
+        """Chooses the contour to add, a segmentation node, unless the user has chosen another one."""
+        selector = self._ui.caseContourSelector
+        if not self._picked or selector.currentNode() is None:
+            selector.setCurrentNode(node)
 
     def close(self) -> None:
         """The panel is not used any more."""
@@ -71,18 +81,30 @@ class CaseList:
     def refresh(self, words: str = "") -> None:
         """Reads the library anew and says `words` then; one that is not there yet is empty."""
         if self._ui.caseLibraryPathEdit.currentPath and self.library.is_dir():
-            self._ask("list", partial(self._fill, words), on_error=lambda _error: self._show([], []))
+            fill, empty = partial(self._fill, self.library, words), partial(self._show_of, self.library, [], [])
+            self._ask("list", fill, on_error=lambda _error: empty(), quiet=True)
         else:
             self._show([], [])
+            self._say(words)
 
     def _ask(self, action: str, on_answer: Callable, on_error: Callable | None = None, **fields) -> None:
         if self._settled.active:  # a library that was chosen a moment ago is read first, so that the words of the act stay
             self._open()
-        self._host.ask("cases", on_answer, on_error=on_error, action=action, library=self.library, **fields)
+        self._host.ask("cases", on_answer, on_error=on_error, action=action, **{"library": self.library, **fields})
 
-    def _fill(self, words: str, answer: Result) -> None:
-        self._show(answer.fields["cases"], answer.fields["damaged"])
-        self._host.say(words)
+    def _fill(self, library: Path, words: str, answer: Result) -> None:
+        self._show_of(library, answer.fields["cases"], answer.fields["damaged"])
+        self._say(words)
+
+    def _show_of(self, library: Path, cards: list[dict], damaged: list[dict]) -> None:
+        """Nothing where another library was chosen while this one was read: its cases would pass for the other's."""
+        if self._ui.caseLibraryPathEdit.currentPath and library == self.library:
+            self._show(cards, damaged)
+
+    def _say(self, words: str) -> None:
+        """Nothing to say leaves what is said."""
+        if words:
+            self._host.say(words)
 
     def _show(self, cards: list[dict], damaged: list[dict]) -> None:
         self.cards = cards
@@ -101,49 +123,74 @@ class CaseList:
         self._on_selected()
         self._on_changed()
 
+    @property
+    def _edits(self) -> tuple:
+        """The fields for what is typed for one case."""
+        return self._ui.casePatientEdit, self._ui.caseNoteEdit, self._ui.caseRoiEdit
+
+    def _fill_in(self, typed: Sequence[str] = ("", "", "")) -> None:
+        for edit, text in zip(self._edits, typed, strict=True):
+            edit.text = text
+
     def _add(self) -> None:
-        chosen, node = self._chosen, self._ui.caseContourSelector.currentNode()
+        chosen, node, about = self._chosen, self._ui.caseContourSelector.currentNode(), self._about()
         if node is None:
             raise PemmaError("no-contour", "no contour is chosen", "segment and correct the study, or choose a segmentation")
         adapt_contours.refuse_other_study(node, chosen.ct, chosen.pet)
         study = self._host.study()
         label, origin = adapt_contours.label_of(node, chosen.ct or chosen.pet, study.grid), adapt_contours.origin_of(node)
         fields = adapt_contours.request_fields(study, label, self._host.private_folder())
-        self._ask("add", self._added, on_error=self._not_added, **fields, **origin, **self._about())
-        self._ui.addCaseButton.enabled = False
+        self._send(self._ui.addCaseButton, self._added, **fields, **origin, **about)
 
     def _add_folder(self) -> None:
         folder = self._ui.caseStudyPathEdit.currentPath
         if not folder:
             raise PemmaError("no-study", "no folder of an annotated study is chosen", "choose one")
-        roi, on_answer = self._ui.caseRoiEdit.text.strip() or None, partial(self._added, advice=for_folder)
-        self._ask("add", on_answer, on_error=self._folder_not_added, study=folder, annotation_roi=roi, **self._about())
-        self._ui.addFolderButton.enabled = False
+        fields = {"study": folder, "annotation_roi": self._ui.caseRoiEdit.text.strip() or None, **self._about()}
+        self._send(self._ui.addFolderButton, partial(self._folder_added, folder), self._say_of_folder, **fields)
+
+    def _send(self, button, on_answer: Callable, on_error: Callable | None = None, **fields) -> None:
+        """Asks for a new case. What was typed goes with it, so that the next one's can be typed meanwhile."""
+        typed, left = [edit.text for edit in self._edits], (self._left, self._ui.caseStudyPathEdit.currentPath)
+
+        def answered(answer: Result) -> None:
+            button.enabled = True
+            on_answer(answer)
+
+        def failed(error: Error) -> None:
+            button.enabled = True
+            untouched = not any(edit.text for edit in self._edits)
+            if untouched and left == (self._left, self._ui.caseStudyPathEdit.currentPath):  # else it would be the next one's
+                self._fill_in(typed)
+            if on_error is not None:
+                on_error(error)
+
+        self._ask("add", answered, on_error=failed, **fields)
+        self._fill_in()
+        button.enabled = False
 
     def _about(self) -> dict:
-        """What the user says of the case, which of its images it has, and with what it is segmented blind."""
+        """Where the case goes, what the user says of it, and with what it is segmented blind. Raises as `library`."""
         chosen, patient = self._chosen, self._ui.casePatientEdit.text.strip()
         return {
-            "patient": patient or None, "note": self._ui.caseNoteEdit.text.strip() or None, "model": chosen.model or None,
-            "adapter": chosen.adapter or None, "inputs": chosen.inputs, "device": chosen.device,
-            "whole_study": chosen.wholeStudy,
+            "library": self.library, "patient": patient or None, "note": self._ui.caseNoteEdit.text.strip() or None,
+            "model": chosen.model or None, "adapter": chosen.adapter or None, "inputs": chosen.inputs,
+            "device": chosen.device, "whole_study": chosen.wholeStudy,
         }  # fmt: skip
 
     def _added(self, answer: Result, advice: Callable[[str], str] = str) -> None:
         """advice(way_out): what to do about a warning."""
-        self._not_added(None)
-        self.forget()
-        self._ui.caseStudyPathEdit.currentPath = ""
         warnings = [PemmaWarning(**told) for told in answer.fields["warnings"]]
         told = [warning(one.sentence, advice(one.way_out)) for one in warnings]
         self.refresh("\n".join([_("Case {id} was added.").format(id=answer.fields["case"]["id"]), *told]))
 
-    def _not_added(self, _error: Error | None) -> None:
-        self._ui.addCaseButton.enabled = self._ui.addFolderButton.enabled = True
+    def _folder_added(self, folder: str, answer: Result) -> None:
+        if self._ui.caseStudyPathEdit.currentPath == folder:
+            self._ui.caseStudyPathEdit.currentPath = ""
+        self._added(answer, for_folder)
 
-    def _folder_not_added(self, error: Error) -> None:
+    def _say_of_folder(self, error: Error) -> None:
         """The panel has said it in the words for the current study, and shown its details."""
-        self._not_added(error)
         self._host.say_error(replace(error, way_out=for_folder(error.way_out), details=""))
 
     def _remove(self) -> None:
@@ -172,6 +219,9 @@ class CaseList:
 
     def _selected(self) -> list[str]:
         return [item.data(qt.Qt.UserRole) for item in self._ui.caseList.selectedItems()]
+
+    def _on_contour(self, _node) -> None:
+        self._picked = True
 
     def _on_selected(self) -> None:
         self._ui.removeCasesButton.enabled = bool(self._selected())

@@ -34,8 +34,13 @@ class AdaptSection:
         if self.inside is not None:
             self.inside.use(chosen)
 
+    def run_begins(self) -> None:
+        """The result that comes of it will be the contour to add, unless another is chosen meanwhile."""
+        if self.inside is not None:
+            self.inside.cases.await_contour()
+
     def use_contour(self, segmentation_node) -> None:
-        """A new result of the chosen study: the contour to add, until another is chosen."""
+        """The result that is shown: the contour to add, until another is chosen."""
         if self.inside is not None:
             self.inside.cases.use_contour(segmentation_node)
 

@@ -15,7 +15,8 @@ from . import library
 class Host:
     """ui, parent: the panel's widgets. resource_path("UI/Name.ui"): where a file of the module lies.
 
-    ask(do, on_answer, on_error=None, **fields): a request to the panel's process. guarded(act, *arguments): does it and
+    ask(do, on_answer, on_error=None, quiet=False, **fields): a request to the panel's process; of a quiet one, which nobody
+    asked for with a button, what the panel says at the time stays. guarded(act, *arguments): does it and
     says errors. private_folder(worker=the panel's): a new one of its process. study(): the chosen one, read. model(): the
     one that will run. refill(): lists models and adapters anew. forget_view(): what the views show is no longer the
     chosen pair.

@@ -51,6 +51,7 @@ class Panel:
         self.worker = Worker(temporary=Path(slicer.app.temporaryPath))
         self.chosen: parameters.Parameters | None = None
         self._asked: _Asked | None = None
+        self._passing = ""  # what was said last of how far a request is
         self._bound: parameters.Parameters | None = None
         self._binding = None
         export = ExportSection(ui, self._guarded, self._say)
@@ -146,9 +147,10 @@ class Panel:
             self._show_idle()
             self._not_segmented(asked, event) if isinstance(event, Error) else self._guarded(self._finish, asked, event)
 
-    def _ask(self, do: str, on_answer: Callable, *, on_error: Callable | None = None, **fields) -> None:
+    def _ask(self, do: str, on_answer: Callable, *, on_error: Callable | None = None, quiet: bool = False, **fields) -> None:
         """Asks the background process for something else than a segmentation; on_answer(Result) is called later."""
-        self._say("")
+        if not quiet:
+            self._say("")
         self._answers[self.worker.request(do, **fields)] = on_answer, on_error
         self._timer.start()
 
@@ -160,11 +162,11 @@ class Panel:
 
     def _answer(self, event) -> None:
         if isinstance(event, Progress):
-            self._say(event.words)
+            self._say_in_passing(event.words)
             return
         on_answer, on_error = self._answers.pop(event.id)
         if isinstance(event, Result):
-            self._say("")
+            self._say_in_passing("")
             self._guarded(on_answer, event)
         else:
             self._say_error(event)
@@ -205,6 +207,7 @@ class Panel:
         options = parameters.options_of(self.chosen)
         fields = logic.request_fields(study, self._private_folder(), options)
         id = self.worker.request("segment", **fields)
+        self._adapt_section.run_begins()
         typed = parameters.given(self.chosen)
         self._asked = _Asked(id, study, *self._chosen_ids(), time.monotonic(), Remaining(time.monotonic), options, typed)
         self._show_busy()
@@ -252,6 +255,12 @@ class Panel:
 
     def _say(self, words: str) -> None:
         self.ui.messageLabel.text = words
+
+    def _say_in_passing(self, words: str) -> None:
+        """How far a request is: what else was said meanwhile, such as a result's warnings, stays to be read."""
+        if self.ui.messageLabel.text in ("", self._passing):
+            self._passing = words
+            self._say(words)
 
     def _not_segmented(self, asked: _Asked, error: Error) -> None:
         """A study that reaches too far can be segmented in a box, which nothing else takes, and no other study."""

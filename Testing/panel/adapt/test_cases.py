@@ -200,3 +200,43 @@ def refused(app, inside, folder: Path) -> None:
     inside.ui.caseStudyPathEdit.currentPath = str(folder)
     click(inside.ui.addFolderButton)
     wait(app, lambda: inside.ui.addFolderButton.enabled)
+
+
+def test_what_is_typed_and_chosen_while_a_case_is_added_is_of_the_next(app, module, inside, site, tmp_path):
+    """Neither its end nor its refusal takes it, and the cases of one library don't stand under another's path."""
+    ui, panel, said, other = inside.ui, module.panel, module.panel.ui.messageLabel, tmp_path / "other"
+    edits, idle = (ui.casePatientEdit, ui.caseNoteEdit), lambda: not panel.worker.busy and not inside.cases._settled.active
+    ui.caseContourSelector.setCurrentNode(drawn(panel.chosen.ct))
+    ui.caseLibraryPathEdit.currentPath = ""
+    click(ui.addCaseButton)
+    assert "No folder for the case library" in said.text and left_behind(module) == []
+    ui.caseLibraryPathEdit.currentPath = str(other)
+    for note, path in (("this is STS_008", site), ("first visit", other)):  # that names the patient
+        for edit, text in zip(edits, ("kn-12", note), strict=True):
+            edit.text = text
+        click(ui.addCaseButton)
+        assert [edit.text for edit in edits] == ["", ""]
+        if path is other:
+            ui.caseNoteEdit.text, ui.caseStudyPathEdit.currentPath = "second", "next"
+            ui.caseLibraryPathEdit.currentPath = str(site)
+        wait(app, idle)
+        assert [edit.text for edit in edits] == (["", "second"] if path is other else ["kn-12", note])
+    assert "was added" in said.text and ui.caseStudyPathEdit.currentPath == "next" and ui.caseList.count == 3
+    inside.cases.refresh()
+    ui.caseLibraryPathEdit.currentPath = str(tmp_path / "not there")
+    wait(app, idle)
+    assert ui.caseList.count == 0 and inside.cases.cards == [] and "was added" in said.text
+
+
+def test_a_list_that_is_read_meanwhile_leaves_what_a_run_told_and_the_chosen_contour(app, module, inside, site):
+    ui, main, idle = inside.ui, module.panel.ui, lambda: not module.panel.worker.busy
+    ours = drawn(module.panel.chosen.ct)
+    for chosen in (True, False):
+        user_chooses(ui.caseContourSelector, None if chosen else ours)
+        click(main.segmentButton)
+        main.adaptSection.collapsed = True
+        main.adaptSection.collapsed = ui.adaptersGroupBox.collapsed = False
+        if chosen:
+            user_chooses(ui.caseContourSelector, ours)
+        wait(app, idle)
+        assert " s." in main.messageLabel.text and (ui.caseContourSelector.currentNode() is ours) is chosen
