@@ -128,8 +128,9 @@ def _build(study, segmentation, lesions, segments, numbers, parameters) -> "hd.s
         **({} if match_slices(study.grid, study.grid_headers) else own_planes(study.grid)),
     )
     _fix_organization_uid(seg, uid_of("organization", *content))
-    if "BodyPartExamined" in sources[0]:
-        seg.BodyPartExamined = sources[0].BodyPartExamined
+    for keyword in ("BodyPartExamined", "SpecificCharacterSet"):  # the first highdicom never copies, the second from 0.28 on
+        if keyword in sources[0]:
+            setattr(seg, keyword, sources[0][keyword].value)
     return seg
 
 

@@ -26,8 +26,11 @@ _CODED = {
     "QualityControlSubject": ("YES", "NO"),
     "LossyImageCompression": ("00", "01"),
 }
+#: numbers of the character sets of one byte a letter, alone ("ISO_IR n") or with code extensions ("ISO 2022 IR n")
+_SETS = (100, 101, 109, 110, 144, 127, 126, 138, 148, 203, 13, 166)
+_ALONE = ("ISO_IR 192", "GB18030", "GBK", *(f"ISO_IR {number}" for number in _SETS))
+_EXTENDED = tuple(f"ISO 2022 IR {number}" for number in (6, *_SETS, 87, 159))
 _MORE_BYTES = ("ISO 2022 IR 87", "ISO 2022 IR 159")  # a letter
-_CHINESE = "ISO 2022 IR 58"
 _JUDGED = ("SH", "LO", "CS", "PN", "DA", "TM", "AS", "DS", "IS")  # UIDs stay: they tie the objects together
 _WORDS = ("SH", "LO", "PN", "ST", "LT", "UT", "UC")
 _ONE_LINE = ("SH", "LO", "PN")
@@ -225,18 +228,14 @@ def _as_stored(value) -> str:
 
 def _known_characters(source: "Dataset") -> bool:
     """Whether highdicom takes the character set as it is: one term without code extensions, or several that all have them,
-    the first of one byte a letter. It knows neither an empty first term nor, among several, Chinese."""
-    from highdicom.enum import SpecificCharacterSetValues
-
+    the first of one byte a letter. It knows neither an empty first term nor Korean nor, among several, Chinese."""
     if "SpecificCharacterSet" not in source:
         return all(str(element.value).isascii() for element in source if element.VR in _WORDS)
     element = source["SpecificCharacterSet"]
     terms = list(element.value) if element.VM > 1 else [element.value]
-    known = {value.value for value in SpecificCharacterSetValues} - {_CHINESE}
-    extended = {term for term in known if term.startswith("ISO 2022 ")}
     if len(terms) == 1:
-        return terms[0] in known - extended
-    return set(terms) <= extended and terms[0] not in _MORE_BYTES
+        return terms[0] in _ALONE
+    return set(terms) <= set(_EXTENDED) and terms[0] not in _MORE_BYTES
 
 
 def match_slices(grid: sitk.Image, headers: Sequence["Dataset"]) -> bool:
