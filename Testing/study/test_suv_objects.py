@@ -124,6 +124,7 @@ def test_enhanced_pet_is_refused_by_its_own_tags(change, place, word, enhanced):
 
 @pytest.mark.parametrize("name", ["d02_bqml_start_slope_per_slice", "d05_cnts_philips_activity_factor"])
 def test_legacy_converted_pet_equals_its_slices(name, expected, unpack, tmp_path):
+    pytest.importorskip("highdicom", "0.28", reason="highdicom converts these PETs from 0.28 on")
     slices = [pydicom.dcmread(p) for p in sorted(unpack(f"suv/{name}.zip").rglob("PT/*")) if p.is_file()]
     for header in slices:
         header.StudyID = "1"
