@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from PEMMASegmentLib.adaptation.adapt import checked
 from PEMMASegmentLib.adaptation.library import CaseLibrary
 from PEMMASegmentLib.adapters import read_card
 from PEMMASegmentLib.cli import main
-from PEMMASegmentLib.core import PemmaError
+from PEMMASegmentLib.core import Cancelled, PemmaError, no_progress
 from PEMMASegmentLib.core.images import like
 from PEMMASegmentLib.core.progress import reached
 from PEMMASegmentLib.jobs import adapting
@@ -136,6 +137,27 @@ main(sys.argv[1:])"""
     assert answers[0]["cases"] == answers[1]["cases"] and answers[0]["reference"] == answers[1]["reference"]
     assert read_card(tmp_path / "out").sha256 == read_card(tmp_path / "straight").sha256
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_run_keeps_others_from_its_place_and_what_it_had_trained_is_left_to_it(place, tmp_path):
+    """Under way, and stopped before another method is tried in the same place."""
+    model, out, trained = load_model(place / "tiny"), tmp_path / "out", []
+    options = Adapting(studies=(place / "Doe_Jane_0", place / "Doe_Jane_1"), method="lora", effort="quick")
+    other = replace(options, method="flips", effort="standard")
+
+    def stopping(fraction, words):
+        if words.startswith("what is forgotten"):
+            with pytest.raises(PemmaError, match="run-busy"):
+                adapt(model, other, out, no_progress)
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        adapt(model, options, out, stopping)
+    kept = {file: file.read_bytes() for file in (tmp_path / ".out.unfinished").rglob("*") if file.is_file()}
+    adapt(model, other, out, no_progress)
+    assert kept and {file: file.read_bytes() for file in kept} == kept and read_card(out).flips
+    adapt(model, options, out, lambda fraction, words: "loss" in words and trained.append(words))
+    assert not trained and read_card(out).targets and not list(tmp_path.glob(".*"))
 
 
 def test_what_a_study_is_loaded_with_is_told(place, tmp_path, own_home, capsys):

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .files import STALE_S, folder_made, write_text
+from .locks import held
 
 WRITING = ".writing-"  # then the process's id, a dash and anything; `worker.folders` knows these names
 _LITTER = {".ds_store", "thumbs.db", "desktop.ini", ".directory"}  # what file managers leave in any folder
@@ -80,6 +81,14 @@ def can_replace(out: Path) -> bool:
 def unfinished_folder(out: Path) -> Path:
     """Where work for `out` (absolute) is kept until it is done; `replace_folder` leaves it alone."""
     return out / f"{WRITING}unfinished" if _stays(out) else out.parent / f".{out.name}.unfinished"
+
+
+@contextmanager
+def work_held(out: Path) -> Iterator[bool]:
+    """Whether this program alone works for `out` (absolute) until it is done, as `locks.held`. Raises OSError."""
+    work = unfinished_folder(out)
+    with folder_made(work.parent), held(work.with_name(f"{work.name}.lock")) as ours:
+        yield ours
 
 
 def _beside(out: Path) -> Path:

@@ -1,6 +1,10 @@
 """A small adapter from a site's few annotated cases with its proof on patients held out, or how long that would take."""
 
+import hashlib
+import json
 import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ..adaptation import adapt as adaptation
@@ -15,8 +19,8 @@ from ..adaptation.proof import Seen, dealt
 from ..adaptation.types import Procedure, SiteCase
 from ..adaptation.verdict import FEWEST
 from ..adapters import method
-from ..core import Progress
-from ..core.folders import unfinished_folder
+from ..core import PemmaError, Progress
+from ..core.folders import unfinished_folder, work_held
 from ..core.progress import part
 from ..network.files import Model
 from . import adapt_studies
@@ -30,15 +34,54 @@ def adapt(
     model: Model, options: Adapting, out: Path, progress: Progress, seen: Seen = lambda *_: None,
     warn: Warn = lambda *_: None,
 ) -> dict:  # fmt: skip
-    """Reads the cases, adapts and proves; the keys of the answer. An unfinished run is kept until it is done.
+    """Reads the cases, adapts and proves; the keys of the answer. An unfinished run is kept until it is done, whatever else is
+    done for the same `out`.
 
     seen: given the held-out cases with both labels. warn: given what is to be told of a study when it is read, long before
-    the answer, and the study's name where there are several.
+    the answer, and the study's name where there are several. Raises PemmaError "run-busy" while another run is at work there.
     """
+    with _alone_for(out.resolve()):
+        work = _work_of(model, options, out.resolve())
+        answer = _adapted(model, options, out, work, progress, seen, warn)
+        if "proof_unwritten" not in answer:  # else the same run can give the adapter again, without its trainings
+            _forget(work)
+    return answer
+
+
+@contextmanager
+def _alone_for(out: Path) -> Iterator[None]:
+    """Keeps other runs from `out` (absolute), its adapter and its unfinished work."""
+    with ExitStack() as stack:
+        try:
+            ours = stack.enter_context(work_held(out))
+        except OSError as error:
+            raise PemmaError("cannot-write", f"the adapter can't be written there: {error.strerror or type(error).__name__}",
+                             "name another folder with --out", out.name) from error
+        if not ours:
+            raise PemmaError("run-busy", "another run is at work on this adapter", "wait until it is done, or name another --out",
+                             out.name)
+        yield
+
+
+def _work_of(model: Model, options: Adapting, out: Path) -> Path:
+    """Where this run's trainings are kept. With other cases it is the same run, though not one of them is of use any more."""
+    asked = (model.identity.sha256, options.method, options.targets, options.effort, options.minutes, options.seed,
+             options.inputs)
+    return unfinished_folder(out) / hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
+
+
+def _forget(work: Path) -> None:
+    """Removes what was kept of a run, and all that lies beside it where no other run has left anything."""
+    shutil.rmtree(work, ignore_errors=True)
+    if not any(one.is_dir() for one in work.parent.glob("*")):
+        shutil.rmtree(work.parent, ignore_errors=True)
+
+
+def _adapted(model: Model, options: Adapting, out: Path, work: Path, progress: Progress, seen: Seen, warn: Warn) -> dict:
+    """As `adapt`. work: where the trainings are kept."""
     adaptation.check_out(out)
     adaptation.check_given_name(options.name)
     cases, facts, ledger, warnings = _given(options, part(progress, 0.0, READ), warn)
-    work = unfinished_folder(out.resolve())
     cases, inputs = adaptation.checked(model, cases, out, options.inputs, options.name, options.whole_study)
     if options.inputs == "auto":
         warnings += adapt_studies.tell("", adaptation.left_out(model, cases, inputs), "", warn)
@@ -54,8 +97,6 @@ def adapt(
         answer = adaptation.climb(model, cases, rungs, out, ledger, **told)
     else:
         answer = adaptation.adapt(model, cases, how, out, ledger, seen=seen, **told)
-    if "proof_unwritten" not in answer:  # else the same run can give the adapter again, without its trainings
-        shutil.rmtree(work, ignore_errors=True)
     return answer | {"warnings": warnings}
 
 

@@ -12,7 +12,7 @@ from ..core.folders import is_plain_name, unfinished_folder
 from ..core.resources import user_folder
 from . import library
 
-RUN = "run.json"  # in the folder of the unfinished work: which run it belongs to
+RUN = "run.json"  # in the folder of the unfinished work, beside that of its trainings: which run it belongs to
 #: Fields of a request that change where and how it computes, or what it says, but not which adapter it makes.
 _BESIDE = {"library", "model", "device", "whole_study"}
 
@@ -52,7 +52,7 @@ def _taken(out: Path, run: dict) -> bool:
 def _goes_on(out: Path, run: dict) -> bool:
     """Whether this run made what is there and was stopped; with words of the user's own it is the user's."""
     work, there = unfinished_folder(out), library.told_of(out)
-    made = {library.told_of(folder).get("sha256") for folder in work.glob("*/")}
+    made = {library.told_of(folder).get("sha256") for folder in work.glob("*/*/")}
     return _noted(work) == run and bool(there.get("sha256")) and there["sha256"] in made and not there.get("note")
 
 

@@ -10,7 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..core import PemmaError
-from ..core.folders import unfinished_folder
+from ..core.folders import unfinished_folder, work_held
 from . import library, parameters
 from .adapt_adapters import AdapterList
 from .adapt_cases import CaseList
@@ -117,14 +117,14 @@ class AdaptLocally:
 
     def _on_done(self, out: Path, record: dict) -> None:
         if self._discarding == out:  # the answer was under way already
-            self._throw_away(out)
+            self._host.guarded(self._throw_away, out)
             return
         self.proof.show(out, record)
         self.adapters.refresh(_("The proof of {name} is done: {verdict}.").format(name=out.name, verdict=record["verdict"]))
 
     def _on_stopped(self, out: Path, there: bool) -> None:
         if self._discarding == out:
-            self._throw_away(out)
+            self._host.guarded(self._throw_away, out)
         else:
             self.proof.show_stopped(out, there)
             self._host.refill()
@@ -149,7 +149,10 @@ class AdaptLocally:
 
     def _throw_away(self, out: Path) -> None:
         self._discarding = None
-        shutil.rmtree(unfinished_folder(out), ignore_errors=True)
+        with work_held(out) as ours:
+            if not ours:
+                raise PemmaError("adapter-busy", "another run is at work on this adapter", "stop it first, or wait")
+            shutil.rmtree(unfinished_folder(out), ignore_errors=True)
         self.proof.clear()
         if out.is_dir():
             self.adapters.delete(out, _("Discarded: {name}.").format(name=out.name))

@@ -18,6 +18,7 @@ _WAYS_OUT = {
     "model-missing": _("choose the folder or zip that holds model.json"),
     "package-missing": _("press Install what is missing (Setup and models)"),
     "no-cuda": _("choose auto or cpu as device, or Check my system"),
+    "run-busy": _("wait until it is done, or choose another name"),
     "adapter-exists": _("choose another name, or delete the other one (Adapt locally, Adapters)"),
     "adapter-not-finite": _("train it again with Effort quick, or with another method"),
     "adapter-missing": _("choose another adapter, or none"),

@@ -71,6 +71,7 @@ def test_what_is_decided_is_done_and_no_held_out_case_stays_in_the_views(
     import SimpleITK as sitk
 
     from PEMMASegmentLib.adaptation.library import CaseLibrary
+    from PEMMASegmentLib.core.folders import work_held
 
     ui, panel, said = inside.ui, module.panel, module.panel.ui.messageLabel
     case, one = inside.cases.cards[0]["id"], home / "adapters" / "one"
@@ -132,6 +133,11 @@ def test_what_is_decided_is_done_and_no_held_out_case_stays_in_the_views(
     unfinished.mkdir()
     inside._on_stopped(home / "adapters" / "another", False)
     assert unfinished.is_dir() and "goes on where it stopped" in ui.verdictText.toPlainText()
+    with work_held(home / "adapters" / "another"):  # in another window
+        click(ui.discardAdapterButton)
+        assert unfinished.is_dir() and "nother run is at work" in said.text
+    click(ui.discardAdapterButton)
+    assert not unfinished.exists() and "Discarded: another" in said.text
 
     wait(app, lambda: "on this computer" in ui.estimateLabel.text)
     full_disk(monkeypatch, inside.training.worker)

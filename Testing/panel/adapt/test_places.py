@@ -58,7 +58,7 @@ def test_only_the_run_that_made_an_adapter_may_write_it_again(place):
     """Not another run, not where another adapter has taken the place meanwhile, not over words of the user's own."""
     run, other = run_of("cd"), run_of("cd", effort="standard")
     out = adapt_places.take("", "salt", run)
-    write(place / ".salt.unfinished" / "key", sha256="12")
+    write(place / ".salt.unfinished" / "run" / "key", sha256="12")
     write(out, sha256="12")
     assert adapt_places.take("", "salt", run) == out and adapt_places.take("", "salt", other).name == "salt-2"
     for card in ({"sha256": "34"}, {"sha256": "12", "note": "ours"}, {"sha256": ""}, {}):
