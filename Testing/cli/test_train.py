@@ -77,7 +77,7 @@ def test_of_a_bundled_models_name_is_told_and_it_can_be_changed_when_the_run_is_
 def test_a_selection_patient_without_tumour_is_judged_uncut_and_told_of_once(tmp_path, capsys):
     data, config = tmp_path / "data", write_config(tmp_path / "run", steps=(1, 1))
     (config.parent / "split.json").write_text(json.dumps({"train": ["a"], "select": ["b", "healthy"]}))
-    for seed, name in enumerate(("a", "b", "healthy")):
+    for seed, name in enumerate(("a_2001-01-31", "b_2001-01-31", "healthy")):
         write_case(data / name, seed)
     mask = data / "healthy" / "mask.nii.gz"
     sitk.WriteImage(sitk.ReadImage(str(mask)) * 0, str(mask))
@@ -90,6 +90,7 @@ def test_a_selection_patient_without_tumour_is_judged_uncut_and_told_of_once(tmp
         assert all(len(dice) == 2 and dice[1] in (0.0, 1.0) for dice in judged["dice"].values())
         assert all(len(dice) == 2 and dice[0] is not None and dice[1] is None for dice in judged["dice_cut"].values())
     rows = (tmp_path / "out" / "model" / "README.md").read_text("utf-8").splitlines()
+    assert not any(b"2001" in file.read_bytes() for file in (tmp_path / "out" / "model").iterdir())  # the split's names alone
     assert [row.split()[1] for row in rows if row.endswith("| - |")] == ["ct", "ct+pet", "pet"]
 
 
@@ -108,9 +109,10 @@ def test_selection_patients_are_in_memory_one_at_a_time(tmp_path):
 
         return replace(ref, read=read)
 
+    (tmp_path / "data" / "c").rename(tmp_path / "data" / "b_2001-01-31")
     selection = [(counted(ref), ref.name != "b") for ref in cases(tmp_path / "data")]
     judged = on_selection_patients(config_file)(*untrained(config), "ct", selection)
-    assert len(held) == 3 and max(held) <= 1
+    assert len(held) == 3 and max(held) <= 1 and judged["cases"] == ["a", "b", "b (2)"]
     assert [dice is None for dice in judged["dice_cut"]["ct"]] == [False, True, False] and len(judged["dice"]["ct"]) == 3
 
 

@@ -1,6 +1,7 @@
 """What the training of a base model needs around it: a sound place for the run, and what judges a stage."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,10 +48,18 @@ def on_selection_patients(config_file: Path):
         tables = {inputs: list(_in_turn(model, selection, inputs, config.seed)) for inputs in INPUTS.get(stage, ())}
         found = {inputs: best_threshold(table) for inputs, table in tables.items()}
         dice = {inputs: _in_pairs(each, selection) for inputs, (_, each) in found.items()}
-        return {"cases": [ref.name for ref, _ in selection], "threshold": {k: t for k, (t, _) in found.items()},
+        return {"cases": list(_patients(selection)), "threshold": {k: t for k, (t, _) in found.items()},
                 "dice": {k: whole for k, (whole, _) in dice.items()}, "dice_cut": {k: cut for k, (_, cut) in dice.items()}}
 
     return validate
+
+
+def _patients(selection: Selection) -> Iterator[str]:
+    """The split's name of each case's patient, numbered from a second case on: the case's own may hold a date."""
+    count = Counter()
+    for ref, _ in selection:
+        count[ref.patient] += 1
+        yield ref.patient if count[ref.patient] == 1 else f"{ref.patient} ({count[ref.patient]})"
 
 
 def _in_turn(model: Model, selection: Selection, inputs: str, seed: int) -> Iterator[list[float]]:
