@@ -94,6 +94,17 @@ def test_files_and_folders_come_out(tmp_path):
     assert (tmp_path / "into/a/b").read_bytes() == b"text" and (tmp_path / "into/c").is_file()
 
 
+@pytest.mark.parametrize("outer", ["", "./", "outer/", "outer/inner/"])
+def test_what_packing_again_adds_does_not_come_out(outer, tmp_path):
+    """By the Finder and the Explorer, which open a zip as a folder and make a zip of that folder."""
+    (tmp_path / "into").mkdir()
+    names = ["__MACOSX/._outer", "__MACOSX/outer/a/._b", ".DS_Store"]
+    names += [f"{outer}{name}" for name in ("a/", "a/Thumbs.db", "a/._b", "desktop.ini", "a/b", "c")]
+    unpack(written(tmp_path / "good.zip", *((name, b"") for name in names)), tmp_path / "into", 0, refusal)
+    found = {file.relative_to(tmp_path / "into").as_posix() for file in (tmp_path / "into").rglob("*") if file.is_file()}
+    assert found == {"a/b", "c"}
+
+
 def test_a_full_disk_is_not_the_fault_of_the_zip(tmp_path, monkeypatch):
     (tmp_path / "into").mkdir()
     file = written(tmp_path / "good.zip", ("a", b"text"))

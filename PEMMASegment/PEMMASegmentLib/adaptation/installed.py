@@ -198,12 +198,11 @@ def _zip(folder: Path, called: str, file: Path) -> None:
 
 
 def _adapter_in(refused: Callable[[str], PemmaError], folder: Path) -> Path:
-    """Where the adapter of an unpacked zip lies, at the top or in one folder; a zip that holds anything else is refused."""
-    files = [one for one in folder.rglob("*") if one.is_file()]
-    places = {one.parent for one in files}
-    if len(places) != 1 or not places <= {folder, *folder.iterdir()} or not {f.name for f in files} <= {CARD, WEIGHTS}:
+    """The folder of an unpacked zip, which is an adapter's; a zip that holds anything else is refused."""
+    files = {one.relative_to(folder).as_posix() for one in folder.rglob("*") if one.is_file()}
+    if not files or not files <= {CARD, WEIGHTS}:
         raise refused("it holds something else than one adapter")
-    return places.pop()
+    return folder
 
 
 def _no_zip(file: str, why: str) -> PemmaError:

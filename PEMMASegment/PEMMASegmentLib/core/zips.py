@@ -2,6 +2,7 @@
 
 import errno
 import os
+import posixpath
 import shutil
 import stat
 import tempfile
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from .errors import PemmaError
+from .folders import is_litter
 
 _MOST_FILES, _LONGEST_JSON = 100_000, 4 << 20  # number, bytes
 _USUAL = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -19,18 +21,20 @@ _DAMAGED = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, NotI
 
 
 def unpack(file: Path, into: Path, most_bytes: int, refused: Callable[[str], PemmaError]) -> None:
-    """Unpacks a zip into an empty folder. Raises what `refused` makes of the reason why not, a clause like "it is damaged".
+    """Unpacks a zip into an empty folder, without what file managers put into it, and without a folder around all the rest.
 
+    Raises what `refused` makes of the reason why not, a clause like "it is damaged".
     Raises PemmaError "zip-unpack" where the file can't be read or the disk takes no more. No member is checked while it is
     read: zipfile reads no more of it than its stated length, and compares its CRC.
     """
     try:
         with zipfile.ZipFile(file) as archive:
-            if why := _objection(archive.infolist(), most_bytes):
+            entries = [entry for entry in archive.infolist() if not _is_litter(entry)]
+            if why := _objection(entries, most_bytes):
                 raise refused(why)
-            if sum(entry.file_size for entry in archive.infolist()) > shutil.disk_usage(into).free:
+            if sum(entry.file_size for entry in entries) > shutil.disk_usage(into).free:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            archive.extractall(into)
+            archive.extractall(into, _without_outer_folder(entries))
     except _DAMAGED as error:
         raise refused("it is no zip, or damaged") from error
     except OSError as error:
@@ -61,6 +65,19 @@ def opened(
 def entry(name: str) -> zipfile.ZipInfo:
     """For a file to be packed under this name; it tells no date of this site."""
     return zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+
+
+def _is_litter(entry: zipfile.ZipInfo) -> bool:
+    return any(part == "__MACOSX" or is_litter(part) for part in PurePosixPath(entry.filename).parts)
+
+
+def _without_outer_folder(entries: Sequence[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
+    """The files, to be unpacked under names that begin below the innermost folder that all of them lie in."""
+    files = [entry for entry in entries if not entry.is_dir()]
+    outer = posixpath.commonpath([posixpath.dirname(entry.filename) for entry in files]) if files else ""
+    for entry in files:
+        entry.filename = str(PurePosixPath(entry.filename).relative_to(outer))
+    return files
 
 
 def _objection(entries: Sequence[zipfile.ZipInfo], most_bytes: int) -> str:
