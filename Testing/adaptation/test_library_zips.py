@@ -62,6 +62,14 @@ def with_change(card_of: str, **changes):
     return change
 
 
+def test_a_zip_that_was_packed_again_is_the_same(library, tmp_path):
+    card = small.add(library, 0)
+    library.export([card.id], tmp_path / "good.zip")
+    file = spoilt_zip(tmp_path / "good.zip", tmp_path / "again.zip", lambda name, data: [
+        (f"cases/{name}", data), (f"__MACOSX/cases/{name}", b"x"), (f"cases/{Path(name).parent}/._{Path(name).name}", b"x")])
+    assert CaseLibrary(tmp_path / "other").import_(file) == [card]
+
+
 def told_of(one: dict):
     return lambda name, data: [(name, json.dumps([one]).encode() if name == "tries.json" else data)]
 
@@ -108,7 +116,8 @@ def test_a_zip_that_is_not_as_it_was_exported_is_refused_whole(library, tmp_path
     for words, (code, change) in spoilt.items():
         with pytest.warns(UserWarning, match="Duplicate") if words == "twice" else nullcontext():
             file = spoilt_zip(good, tmp_path / "spoilt.zip", change)
-        refused(code, other.import_, file)
+        said = refused(code, other.import_, file)
+        assert "export" in said.way_out and "library" not in said.way_out and said.place == file.name, words
         assert not other.folder.parent.exists(), words  # no new library for a zip that is none
     (tmp_path / "cut.zip").write_bytes(good.read_bytes()[:-100])
     (tmp_path / "empty.zip").write_bytes(b"PK\5\6" + bytes(18))

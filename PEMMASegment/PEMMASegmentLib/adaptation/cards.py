@@ -16,7 +16,7 @@ SCHEMA = 1
 LONGEST_TEXT = 200
 _HASH = re.compile(r"[0-9a-f]{64}")
 _ID, _PATIENT = re.compile(r"[0-9a-f]{12}"), re.compile(r"P-[0-9a-f]{12}")
-_WAY_OUT = "remove the case and add its study again, or bring the library back from a copy"
+WAY_OUT = "remove the case and add its study again, or bring the library back from a copy"
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def from_text(text: str | bytes, id: str) -> CaseCard:
     if schema != SCHEMA:
         newer = isinstance(schema, int) and schema > SCHEMA
         raise PemmaError("case-schema", f"case {id} has schema {schema!r}, this version reads {SCHEMA}",
-                         "update PEMMASegment" if newer else _WAY_OUT, id)
+                         "update PEMMASegment" if newer else WAY_OUT, id)
     try:
         card = _card(raw)
         _check(card, id)
@@ -147,7 +147,7 @@ def from_text(text: str | bytes, id: str) -> CaseCard:
 
 def damaged(id: str, why: str) -> PemmaError:
     """The refusal of one case, told by its name."""
-    return PemmaError("case-damaged", f"case {id} is damaged: {why}", _WAY_OUT, id)
+    return PemmaError("case-damaged", f"case {id} is damaged: {why}", WAY_OUT, id)
 
 
 def _card(raw: dict) -> CaseCard:

@@ -2,6 +2,8 @@
 
     <id>/case.json ...    a case, as the library keeps it
     tries.json            how often the patients' scores were looked at (`tries.of_cases`)
+
+Packed again, it may lie in one more folder, beside what file managers put there (`zips.unpack`).
 """
 
 import shutil
@@ -56,7 +58,12 @@ def unpack(file: Path, into: Path) -> tuple[list[CaseCard], list[dict]]:
     files = {_CARD, *volumes.FILES.values()}
     if not all(cards.is_id(f.name) and f.is_dir() and {one.name for one in f.iterdir()} <= files for f in folders):
         raise _not_ours(file.name, "it holds something else than cases")
-    return [_case(folder) for folder in folders], _tries_in(into, file.name)
+    try:
+        return [_case(folder) for folder in folders], _tries_in(into, file.name)
+    except PemmaError as error:
+        if error.way_out != cards.WAY_OUT:  # which is that of a case in a library
+            raise
+        raise PemmaError(error.code, error.sentence, "export the cases again; yours here stay as they are", file.name) from error
 
 
 def _tries_in(folder: Path, file: str) -> list[dict]:

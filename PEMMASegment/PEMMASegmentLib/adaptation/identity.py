@@ -38,7 +38,7 @@ def check_note(text: str, of: str, words: Collection[str] = (), what: str = "not
         check_text(text)
     except ValueError:
         sentence = f"a {what} must be one line of at most {LONGEST_TEXT} characters"
-        raise PemmaError(f"{of}-text", sentence, "shorten it") from None
+        raise PemmaError(f"{of}-text", sentence, "write one line, not longer") from None
     if tells(text, words):
         raise PemmaError(f"{of}-identity", f"a {what} holds a date, a UID, or something that names the patient",
                          "write it without: neither library nor adapter holds anything of a patient's identity")
