@@ -80,20 +80,45 @@ def test_a_small_region_in_tissue_is_looked_at_to_its_borders(turn, sides):
     assert body.longest_mm <= max(sides)
 
 
-@pytest.mark.parametrize("roi", [(30, 70, 30, 70, 30, 70), (40, 60, 40, 60, 40, 60), (0, 100, 0, 80, 0, 100), None])
-def test_a_nodule_with_lung_around_it_is_looked_at(roi):
+@pytest.mark.parametrize("roi", [(30, 70, 30, 70, 30, 70), (40, 60, 40, 60, 40, 60), (0, 100, 0, 80, 0, 100)])
+@pytest.mark.parametrize("wall", [45, 50])
+def test_a_nodule_with_lung_around_it_is_looked_at(roi, wall):
     """It is no part of what looks like a body: the box went by chest wall or liver, or the region was refused."""
     voxels = np.full((50, 50, 50), -850, np.int16)
     voxels[20:30, 20:30, 20:30] = 35
-    if roi is not None:
-        voxels[:, 45:] = 40
+    voxels[:, wall:] = 40
     image = sitk.GetImageFromArray(voxels)
     image.SetSpacing((2, 2, 2))
     body = region.find_body(image, "ct", roi)
     assert (body.box[:, 0] <= 20).all() and (body.box[:, 1] >= 29).all()
-    if roi is not None:  # all that was asked for
-        assert region.index_box(region.roi_corners(roi), image).tolist() == region.index_box(
-            region.box_corners(image, body.box), image).tolist()  # fmt: skip
+
+
+def test_air_of_a_wide_region_is_not_searched():
+    body = region.find_body(_person(40), "ct", (-500, 500, -500, 500, 0, 200))
+    assert body.box.tolist() == region.find_body(_person(40), "ct").box.tolist()
+
+
+def test_a_thin_region_on_a_turned_grid_is_tissue():
+    """Its voxels touch by edges alone, so that each was a part of its own, and too small."""
+    image = _person(40)
+    image.SetDirection(np.array(sitk.Euler3DTransform((0, 0, 0), 0.5, 0.5, 0.3).GetMatrix()).tolist())
+    middle = image.TransformIndexToPhysicalPoint((30, 30, 30))
+    sides = (20, 20, 1.5)
+    region.find_body(image, "ct", tuple(m + side for m, half in zip(middle, sides, strict=True) for side in (-half, half)))
+
+
+@pytest.mark.parametrize("roi", [None, (0, 400, 0, 400, 0, 400)])
+def test_a_long_pet_in_other_units_is_not_taken_for_a_short_one(roi):
+    """Scaled to 0..1 only a bladder of 9 ml is above the threshold: no body was seen, and nothing was said of its length."""
+    voxels = np.full((100, 100, 250), 0.05, np.float32)
+    voxels[50:54, 50:54, 50:54] = 1.0
+    image = sitk.GetImageFromArray(voxels)
+    image.SetSpacing((4, 4, 4))
+    if roi is None:
+        with pytest.raises(PemmaError, match="no-body"):
+            region.find_body(image, "pet")
+    else:
+        assert region.find_body(image, "pet", roi).longest_mm == 0
 
 
 def test_a_small_region_beside_the_body_is_refused():

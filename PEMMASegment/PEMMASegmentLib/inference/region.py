@@ -36,35 +36,41 @@ class Body:
 
 
 def find_body(image: sitk.Image, modality: str, roi_mm: Roi | None = None) -> Body:
-    """The body on a CT (HU) or PET (SUVbw), inside the region of interest if there is one.
+    """The body on a CT (HU) or PET (SUVbw): its parts of at least 20 ml, or a tenth of what is looked at.
 
-    Of a region all is searched: in the lung a nodule is no part of what looks like a body. So is an image without a larger
-    part. Raises PemmaError "no-body" when no part as large as the smallest lesion, or a tenth of what is looked at, is above the
-    threshold there, "roi" when the region of interest holds no voxel.
+    In a region of interest all is searched that lies between parts as large as the smallest lesion: amid lung a nodule is no part
+    of what looks like a body. Raises PemmaError "no-body" when there is no such part, and "roi" when the region of interest holds
+    no voxel.
     """
-    part, start, apart_mm = (image, np.zeros(3, int), COARSE_MM) if roi_mm is None else _cropped(image, roi_mm)
-    steps = [max(1, round(apart_mm / s)) for s in part.GetSpacing()]
-    voxels = sitk.GetArrayViewFromImage(part)[tuple(slice(None, None, n) for n in reversed(steps))]
-    looked_at = np.ones(voxels.shape, bool) if roi_mm is None else voxels_inside(part, roi_mm, steps)
+    if roi_mm is not None:
+        return _inside(image, modality, roi_mm)
+    steps = _steps(image, COARSE_MM)
+    parts = _parts(_above(image, modality, steps), SMALLEST_PART_ML / _step_ml(image, steps))
+    if parts is None:
+        raise PemmaError("no-body", f"nothing of a body is to be seen on the {modality.upper()}",
+                         "check the series and its units, or choose what to search with --roi")
+    body, largest = (_full_box(extent, steps, image.GetSize()) for extent in parts)
+    return Body(body, _longest(largest, image))
+
+
+def _inside(image: sitk.Image, modality: str, roi_mm: Roi) -> Body:
+    """The same in a region of interest."""
+    part, apart_mm = _cropped(image, roi_mm)
+    steps = _steps(part, apart_mm)
+    looked_at = voxels_inside(part, roi_mm, steps)
     if not looked_at.any():
-        raise PemmaError("roi", "the region of interest holds no voxel of the study",
+        raise PemmaError("roi", f"the region of interest holds no voxel of the {modality.upper()}",
                          "give X0,X1,Y0,Y1,Z0,Z1 in mm in DICOM's axes (LPS)")
-    above = (voxels > BODY_ABOVE[modality]) & looked_at
-    least, enough = (min(ml / (voxel_ml(part) * np.prod(steps)), SMALLEST_SHARE * np.count_nonzero(looked_at))
-                     for ml in (SMALLEST_ML, SMALLEST_PART_ML))  # fmt: skip
-    if _parts(above, least) is None:
-        where = "inside the region of interest " if roi_mm is not None else ""
-        raise PemmaError("no-body", f"nothing of a body is to be seen {where}on the {modality.upper()}",
-                         "choose another region with --roi" if roi_mm is not None else "check the series and its units")
-    box, longest = whole_box(part), 0.0
-    parts = _parts(above, enough)
-    if parts is not None:
-        body, solid = (_full_box(extent, steps, part.GetSize()) for extent in parts)
-        longest = float(((solid[:, 1] - solid[:, 0]) * part.GetSpacing()).max())
-        box = body if roi_mm is None else box
-    if roi_mm is not None:  # a box turned against the image is never longer than itself
-        longest = min(longest, float(_sides(roi_mm).max()))
-    return Body(box + start[:, None], longest)
+    above = _above(part, modality, steps) & looked_at
+    if above.sum() < min(SMALLEST_ML / _step_ml(part, steps), SMALLEST_SHARE * looked_at.sum()):
+        raise PemmaError("no-body", f"nothing of a body is to be seen inside the region of interest on the {modality.upper()}",
+                         "choose another region with --roi")
+    parts = _parts(above, SMALLEST_PART_ML / _step_ml(part, steps))
+    # a box turned against the image is never longer than itself
+    longest = 0.0 if parts is None else min(_longest(_full_box(parts[1], steps, part.GetSize()), part), _sides(roi_mm).max())
+    steps = _steps(image, COARSE_MM)
+    all_parts = _parts(_above(image, modality, steps), SMALLEST_ML / _step_ml(image, steps))
+    return Body(whole_box(image) if all_parts is None else _full_box(all_parts[0], steps, image.GetSize()), float(longest))
 
 
 def check_roi(roi_mm: Roi | None) -> None:
@@ -134,8 +140,8 @@ def index_box(points_mm: np.ndarray, grid: sitk.Image, margin_mm: float = 0.0) -
     return np.stack([np.maximum(start, 0), np.minimum(stop, grid.GetSize())], axis=1)
 
 
-def _cropped(image: sitk.Image, roi_mm: Roi) -> tuple[sitk.Image, np.ndarray, float]:
-    """The part of an image that a box needs, its first voxel (x, y, z), and how far apart to look, mm: a thin box is not missed.
+def _cropped(image: sitk.Image, roi_mm: Roi) -> tuple[sitk.Image, float]:
+    """The part of an image that a box needs, and how far apart to look, mm: a thin box is not missed.
 
     Of an image that lies beside the box some voxel.
     """
@@ -143,7 +149,25 @@ def _cropped(image: sitk.Image, roi_mm: Roi) -> tuple[sitk.Image, np.ndarray, fl
     start = np.clip(box[:, 0], 0, np.array(image.GetSize()) - 1)
     stop = np.maximum(box[:, 1], start + 1)
     part = image[tuple(slice(int(low), int(high)) for low, high in zip(start, stop, strict=True))]
-    return part, start, min(COARSE_MM, float(_sides(roi_mm).min()) / 3)
+    return part, min(COARSE_MM, float(_sides(roi_mm).min()) / 3)
+
+
+def _steps(image: sitk.Image, apart_mm: float) -> list[int]:
+    """Every how manieth voxel (x, y, z) is looked at."""
+    return [max(1, round(apart_mm / spacing)) for spacing in image.GetSpacing()]
+
+
+def _step_ml(image: sitk.Image, steps: list[int]) -> float:
+    return voxel_ml(image) * float(np.prod(steps))
+
+
+def _above(image: sitk.Image, modality: str, steps: list[int]) -> np.ndarray:
+    """Where there is body, of every steps-th voxel: bool (z, y, x)."""
+    return sitk.GetArrayViewFromImage(image)[tuple(slice(None, None, n) for n in reversed(steps))] > BODY_ABOVE[modality]
+
+
+def _longest(box: np.ndarray, image: sitk.Image) -> float:
+    return float(((box[:, 1] - box[:, 0]) * image.GetSpacing()).max())
 
 
 def _sides(roi_mm: Roi) -> np.ndarray:
@@ -151,14 +175,14 @@ def _sides(roi_mm: Roi) -> np.ndarray:
 
 
 def _parts(inside: np.ndarray, smallest: float) -> tuple[tuple[slice, ...], tuple[slice, ...]] | None:
-    """Extents (slices z, y, x) of all parts of at least `smallest` voxels, and of the largest; None if there is none.
+    """Extents (slices z, y, x) of all parts of at least `smallest` voxels, or a tenth of all, and of the largest; None if none.
 
     Which is the largest is asked after an opening, so that a table's rim under the patient does not lengthen the body.
     """
     parts, count = ndimage.label(inside)
     sizes = np.bincount(parts.ravel(), minlength=count + 1)
     sizes[0] = 0
-    kept = (sizes >= smallest)[parts]
+    kept = (sizes >= min(smallest, SMALLEST_SHARE * inside.size))[parts]
     if not kept.any():
         return None
     solid, count = ndimage.label(ndimage.binary_opening(np.pad(kept, 1, mode="edge"))[1:-1, 1:-1, 1:-1])
