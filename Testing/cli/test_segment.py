@@ -16,6 +16,7 @@ import torch
 from PEMMASegmentLib import inference
 from PEMMASegmentLib.cli import main
 from PEMMASegmentLib.core import PemmaError
+from PEMMASegmentLib.core.files import sha256_of
 from PEMMASegmentLib.jobs.places import nothing_stale
 from PEMMASegmentLib.results import SCHEMA
 
@@ -237,14 +238,16 @@ def test_an_earlier_result_held_open_stays_whole_and_the_refusal_names_it(tmp_pa
     out = tmp_path / "out"
     out.mkdir()
     for name in FILES:
-        (out / name).write_text(json.dumps({"schema": SCHEMA, "files": [{"name": file} for file in FILES]}))
+        (out / name).write_text(name)
+    files = [{"name": name, "sha256": sha256_of(out / name)} for name in FILES - {"result.json"}]
+    (out / "result.json").write_text(json.dumps({"schema": SCHEMA, "files": files}))
     hold_open(out, monkeypatch)
     refused = PemmaError("pet-units", "no SUV", "choose --inputs ct")
     for error in (refused, OSError("a bug")):
         with pytest.raises(type(error)) as told, nothing_stale(out):
             raise error
         assert told.value is error and names(out) == FILES
-    stale = "close the files of the earlier result in out in other programs: it is still there"
+    stale = "the earlier result in out is still there: a file of it was changed, or is open elsewhere"
     assert refused.way_out == f"choose --inputs ct; {stale}"
     monkeypatch.undo()
     with pytest.raises(OSError), nothing_stale(out):

@@ -15,7 +15,7 @@ from PEMMASegmentLib.core import Identity, PemmaError, PemmaWarning
 from PEMMASegmentLib.core.files import sha256_of
 from PEMMASegmentLib.core.folders import replace_folder
 from PEMMASegmentLib.jobs.places import places_of
-from PEMMASegmentLib.results import check_out, measure, write_all, write_label_nifti, write_seg
+from PEMMASegmentLib.results import check_out, drop, measure, write_all, write_label_nifti, write_seg
 from PEMMASegmentLib.results.sources import why_no_seg
 from PEMMASegmentLib.study.annotation.author import Author, author_of
 from PEMMASegmentLib.study.types import PetCtStudy
@@ -157,6 +157,15 @@ def test_a_result_with_a_foreign_file_added_is_refused_but_not_for_what_file_man
     (tmp_path / "out" / "thesis.docx").write_text("")
     with pytest.raises(PemmaError, match="thesis.docx"):
         check_out(tmp_path / "out")
+
+
+def test_a_result_that_its_user_changed_is_refused_and_untouched(study, label, tmp_path):
+    write(tmp_path, study, label)
+    with (tmp_path / "lesions.csv").open("a") as table:
+        table.write("my remark\n")
+    with pytest.raises(PemmaError, match="lesions.csv, changed since it was written.*out-not-empty"):
+        write(tmp_path, study, label)
+    assert not drop(tmp_path) and "my remark" in (tmp_path / "lesions.csv").read_text()
 
 
 def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):

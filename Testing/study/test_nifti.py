@@ -228,6 +228,23 @@ def test_two_places_are_told_and_which_is_used(case, shared, codes, used, only):
         assert len(doubts) == (only is None) and all(f"10 mm apart, and the {used} is used" in words for words in doubts)
 
 
+def test_voxel_sizes_that_place_voxels_elsewhere_than_the_only_form_are_told(case, capfd):
+    """Each within a hundredth, which over many slices is centimetres."""
+    image = sitk.ReadImage(str(case / "ct.nii.gz"))
+    sitk.WriteImage(sitk.ConstantPad(image, (0, 0, 0), (0, 0, 200), -1000), str(case / "ct.nii.gz"))
+    patch(case / "ct.nii.gz", ("h", 252, (0, 1)), ("f", 88, (image.GetSpacing()[2] * 1.008,)))
+    [told] = [told for told in nifti.load(case).warnings if told.code == "image-place-doubtful"]
+    assert "voxel sizes (pixdim, used) and its sform" in told.sentence and capfd.readouterr().err == ""
+
+
+def test_a_pet_of_another_name_is_not_passed_over_in_silence(case):
+    (case / "pet.nii.gz").rename(case / "SUV.nii.gz")
+    [told] = nifti.load(case).warnings
+    assert told.code == "nifti-names" and "has no pet.nii.gz; other NIfTI images in the folder are not used: 1" in told.sentence
+    shutil.copy(case / "SUV.nii.gz", case / "pet.nii.gz")
+    assert nifti.load(case).warnings == ()
+
+
 @pytest.mark.parametrize("axes", ["LPS", "RAS", "PIR", "LPI"])
 def test_a_turned_image_has_one_place(case, axes):
     """Oblique, and right- or left-handed: the qform says it with a quaternion, the sform with a matrix."""

@@ -64,6 +64,6 @@ def nothing_stale(*places: Path) -> Iterator[None]:
             raise
         left = [place.name for place in places if not results.drop(place)]
         if left and isinstance(error, PemmaError):
-            stale = f"close the files of the earlier result in {', '.join(left)} in other programs: it is still there"
+            stale = f"the earlier result in {', '.join(left)} is still there: a file of it was changed, or is open elsewhere"
             error.way_out = f"{error.way_out}; {stale}" if error.way_out else stale
         raise

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..core import Lesion, PemmaError, PemmaWarning, Segmentation
+from ..core.files import sha256_of
 from ..core.folders import can_replace, is_litter, recover_folder, replace_folder
 from ..study.types import PetCtStudy
 from .preview import write_preview
@@ -47,7 +48,7 @@ def write_all(
 
 
 def check_out(out: Path) -> None:
-    """Raises PemmaError unless `out` is new, empty, or an earlier result of ours, and can be written.
+    """Raises PemmaError unless `out` is new, empty, or an earlier result of ours that nobody changed, and can be written.
 
     An earlier result that a killed program had put aside is put back first.
     """
@@ -85,21 +86,26 @@ def _unwritable(out: Path, sentence: str) -> PemmaError:
 
 
 def _foreign(out: Path) -> str:
-    """Name of a file that no result of ours brought here, "" if there is none."""
-    present = {entry.name for entry in out.iterdir() if not is_litter(entry.name)}
-    ours = _listed(out / RECORD) if present else set()
-    return min(present - ours, default="")
+    """What no result of ours brought here, or is no longer as it did: a file's name in words, "" if there is none."""
+    present = sorted(entry.name for entry in out.iterdir() if not is_litter(entry.name))
+    ours = _listed(out / RECORD) if present else {}
+    for name in present:
+        if name not in ours:
+            return name
+        if not (out / name).is_file() or ours[name] not in (None, sha256_of(out / name)):
+            return f"{name}, changed since it was written"
+    return ""
 
 
-def _listed(record: Path) -> set[str]:
-    """Names of the files that belong to the result with this record."""
+def _listed(record: Path) -> dict[str, str | None]:
+    """The files that belong to the result with this record: name -> sha256, which the record does not know of itself."""
     try:
         content = json.loads(record.read_text("utf-8"))
         if content["schema"] != SCHEMA:
-            return set()
-        return {RECORD, *(str(file["name"]) for file in content["files"])}
+            return {}
+        return {RECORD: None} | {str(file["name"]): str(file["sha256"]) for file in content["files"]}
     except (OSError, ValueError, KeyError, TypeError):  # no record of ours: every file is foreign
-        return set()
+        return {}
 
 
 def _files(folder: Path, study, segmentation, lesions, segments, options) -> None:

@@ -51,7 +51,7 @@ def not_finite(file: Path) -> PemmaError:
 
 
 def check_place(header: np.void, image: sitk.Image, name: str) -> tuple[PemmaWarning, ...]:
-    """A warning for a place that is not given, or given twice (qform and sform) and half a voxel or more apart.
+    """A warning for a place that is not given, or given twice (qform, sform, voxel sizes) and half a voxel or more apart.
 
     image: as ITK read it, which takes its spacing from pixdim and its place, by rules of its own, from one of the two forms.
     name: of the file. Raises PemmaError when the sform has other voxel sizes than the image.
@@ -63,11 +63,13 @@ def check_place(header: np.void, image: sitk.Image, name: str) -> tuple[PemmaWar
     if "sform" in forms:
         _check_size(np.linalg.norm(forms["sform"][:, :3], axis=0), np.array(image.GetSpacing()), name)
     apart = {which: _apart(form, image) for which, form in forms.items()}  # mm, voxels
-    if len(forms) < 2 or max(voxels for _, voxels in apart.values()) <= _LIKE_PLACES:
+    if max(voxels for _, voxels in apart.values()) <= _LIKE_PLACES:
         return ()
     used = min(apart, key=apart.get)
     mm = max(mm for mm, _ in apart.values())
     sentence = f"{name} gives two places: its qform and sform lie up to {mm:.0f} mm apart, and the {used} is used"
+    if len(forms) < 2:
+        sentence = f"{name} gives two places: its voxel sizes (pixdim, used) and its {used} are up to {mm:.0f} mm apart"
     return (PemmaWarning("image-place-doubtful", sentence, "write it again with the right one in both"),)
 
 

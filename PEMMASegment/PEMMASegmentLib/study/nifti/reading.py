@@ -2,6 +2,7 @@
 
 import hashlib
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from ...core.images import extent_mm
 from ..checks import overlap, plausible, registration
 from ..types import Candidate, PetCtStudy, Suv, left_out
 from .header import check_bytes, check_place, not_finite
-from .names import CT_FILE, PET_FILE
+from .names import CT_FILE, PET_FILE, unused_others
 
 _MOST_VOXELS = 2**31  # a 512 x 512 x 2000 CT has a quarter of this
 _OTHER_PET = "give a PET in SUVbw, or the DICOM series"
@@ -25,7 +26,8 @@ def load(folder: Path, need: str | None = None) -> PetCtStudy:
     Raises PemmaError with the file's name.
     """
     ct, pet = (Path(folder) / name for name in (CT_FILE, PET_FILE))
-    return from_files(ct if ct.is_file() else None, pet if pet.is_file() else None, need)
+    study = from_files(ct if ct.is_file() else None, pet if pet.is_file() else None, need)
+    return replace(study, warnings=(*study.warnings, *unused_others(Path(folder))))
 
 
 def from_files(ct_file: Path | None, pet_file: Path | None, need: str | None = None) -> PetCtStudy:
@@ -95,6 +97,8 @@ def read_volume(file: Path, pixel_type: int) -> tuple[sitk.Image, tuple[PemmaWar
     reader.SetFileName(as_utf8(file))
     reader.SetOutputPixelType(pixel_type)
     header = None
+    shown = reader.GetGlobalWarningDisplay()
+    reader.SetGlobalWarningDisplay(False)  # ITK's lines on the place: `check_place` says it in words, and to the caller
     try:
         reader.ReadImageInformation()
         _check_shape(reader, file)
@@ -103,6 +107,8 @@ def read_volume(file: Path, pixel_type: int) -> tuple[sitk.Image, tuple[PemmaWar
         image = reader.Execute()
     except (RuntimeError, OSError, EOFError, zlib.error) as error:  # SimpleITK: RuntimeError, also for sheared geometry
         raise PemmaError("image-unreadable", "the image file can't be read", "write it again", file.name) from error
+    finally:
+        reader.SetGlobalWarningDisplay(shown)
     image = _only_geometry(image[:, :, :, 0] if image.GetDimension() == 4 else image)
     return image, () if header is None else check_place(header, image, file.name)
 
