@@ -5,12 +5,16 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 SHARED = CHECKOUT.parent / "shared"
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # one core for each process of tests: threads that wait for each other's cores spin
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+# the same examples in each run, and no time limit on one: a busy machine makes no test fail
+settings.register_profile("project", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("project")
 
 
 @pytest.fixture(scope="session")

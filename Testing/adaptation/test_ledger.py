@@ -46,7 +46,7 @@ _json = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | s
                      | st.dictionaries(st.sampled_from(["try", "lost", "held_out", "images", "x"]), one))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(entry=_json | st.fixed_dictionaries({"about": _json, "number": _json}))
 @example(entry={"about": {}, "number": 1})
 @example(entry={"about": {"try": "x", "held_out": None}, "number": 1})

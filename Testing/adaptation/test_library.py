@@ -111,7 +111,7 @@ def test_the_same_study_twice_is_refused_and_told_which_it_is(library):
     assert first.id in error.sentence
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 999), origin=st.tuples(*[st.floats(-600, 600)] * 3), side=st.floats(3.0, 5.0))
 def test_the_same_study_saved_as_nifti_is_the_same_study(seed, origin, side):
     """NIfTI holds the geometry in float32, and whatever it is rounded to, some geometry lies between two such numbers."""

@@ -116,7 +116,7 @@ def test_surface_dice_of_real_tumours_agrees_with_monai(shared, patient):
 masks = arrays(bool, (5, 6, 7))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(masks, masks, st.floats(0.1, 9))
 def test_laws_of_the_measures(a, b, tolerance):
     one, two = image(a), image(b)
@@ -129,7 +129,7 @@ def test_laws_of_the_measures(a, b, tolerance):
     assert metrics.missed_ml(one, two) == metrics.extra_ml(two, one)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(masks.filter(np.any), st.integers(0, 3), st.integers(0, 3))
 def test_place_in_the_image_does_not_matter(mask, before, after):
     small, padded = np.roll(mask, 1, 0), [np.pad(m, ((before, after),) * 3) for m in (mask, np.roll(mask, 1, 0))]

@@ -17,7 +17,7 @@ def listed(numbers: np.ndarray) -> Voxels:
     return Voxels(numbers.shape, np.flatnonzero(numbers), numbers[numbers > 0].astype(np.uint16))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(arrays(np.uint8, sizes, elements=st.sampled_from([0, 0, 1])), st.integers(0, 3))
 def test_components_and_their_boxes_are_those_of_the_array(marked, smallest):
     numbers, boxes = components(sitk.GetImageFromArray(marked), smallest)
@@ -34,7 +34,7 @@ def test_components_of_larger_grids_are_the_same(share):
     assert np.array_equal(Voxels(marked.shape, *largest_first(np.flatnonzero(marked), marked.shape)).array(), numbers)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.data(), sizes)
 def test_lesions_over_others_take_their_voxels(data, size):
     below, above = (data.draw(arrays(np.uint16, size, elements=st.integers(0, 3))) for _ in range(2))

@@ -172,7 +172,7 @@ def _turned(angles, flip) -> sitk.Image:
 
 
 @given(turns, st.booleans())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_region_on_a_turned_grid(angles, flip):
     """Voxels inside are those whose centres SimpleITK puts there, and the index box holds every one of them."""
     image = _turned(angles, flip)
@@ -190,7 +190,7 @@ def test_region_on_a_turned_grid(angles, flip):
 
 
 @given(turns, st.booleans(), st.tuples(*[st.integers(0, 8)] * 3))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_box_there_and_back(angles, flip, start):
     image = like(np.zeros((13, 9, 11), np.int16), _turned(angles, flip))
     box = np.array([(s - 0.5, s + 0.5) for s in start])

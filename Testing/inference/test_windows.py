@@ -38,7 +38,7 @@ def test_equals_monai_on_the_same_grid(shape):
 
 @given(st.lists(st.tuples(st.integers(1, 60), st.integers(0, 59), st.integers(1, 60), st.integers(4, 24)),
                 min_size=3, max_size=3))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_windows_have_one_size_and_cover_the_box(axes):
     shape, window = tuple(a[0] for a in axes), tuple(a[3] for a in axes)
     box = [(min(low, n - 1), min(n, min(low, n - 1) + length)) for n, low, length, _ in axes]

@@ -102,7 +102,7 @@ ODD = st.none() | st.booleans() | st.integers(-2, 40) | st.floats(-2, 40) | st.t
     ["ct", "pet", "keys", "a.b", "patch", "tanh", "out", "decoder2"])
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=st.sampled_from([field.name for field in fields(Architecture)]), value=ODD | st.lists(ODD, max_size=3))
 @example("modalities", ["pet", "pet"])
 @example("modalities", ["keys"])

@@ -28,7 +28,7 @@ def blob(size, spacing, direction, centre_mm=(10.0, -20.0, 30.0)):
     return out
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.tuples(*[st.floats(0.8, 5.5)] * 3), st.permutations([0, 1, 2]), st.tuples(*[st.sampled_from([-1.0, 1.0])] * 3))
 def test_a_blob_stays_where_it_is_for_any_spacing_and_axis_order(spacing, order, signs):
     direction = (np.eye(3)[list(order)] * np.array(signs)).reshape(-1).tolist()

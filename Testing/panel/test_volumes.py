@@ -18,7 +18,7 @@ length = st.floats(0.3, 9.0)
 
 
 @given(st.tuples(angle, angle, angle), st.tuples(length, length, length), st.booleans())
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_oblique_and_left_handed_volumes_go_there_and_back(scene, angles, spacing, mirrored):
     voxels = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
     image = sitk.GetImageFromArray(voxels)

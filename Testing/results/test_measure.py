@@ -83,7 +83,7 @@ spacings = st.tuples(*[st.floats(0.7, 3.0)] * 3)
 origins = st.tuples(*[st.floats(-3.0, 3.0)] * 3)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(0, 2**32 - 1), spacings, origins, st.tuples(*[st.sampled_from([1, -1])] * 3), st.permutations(range(3)),
     st.sampled_from([0.0, 0.004]),

@@ -17,7 +17,7 @@ from PEMMASegmentLib.study.dicom import geometry
 from .phantom import Pair, series, stored
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     angles=st.tuples(*[st.floats(-180, 180)] * 3),
     spacing=st.tuples(st.floats(0.5, 6), st.floats(0.5, 6)),

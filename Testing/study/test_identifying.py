@@ -39,7 +39,7 @@ def of(stated: dict[str, str]) -> set[str]:
     return words_of(SimpleNamespace(ct_headers=(header,), pet_headers=()))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.dates(datetime.date(1900, 1, 1), datetime.date(2099, 12, 31)), st.sampled_from(FORMS), st.data())
 def test_a_date_is_found_in_every_usual_form(date, form, data):
     written = form.format(y=date.year, yy=f"{date:%y}", m=date.month, mm=f"{date:%m}", d=date.day, dd=f"{date:%d}",

@@ -34,7 +34,7 @@ def ball(shape=(30, 26, 28), radius=6) -> TrainingCase:
     return TrainingCase("ball", t * 200 - 100, t * 6 + 0.5, t)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 10_000))
 def test_a_cut_keeps_the_whole_tumour_unless_asked_otherwise_and_a_window_lies_in_it(seed):
     case, rng = ball(), np.random.default_rng(seed)
@@ -49,7 +49,7 @@ def test_a_cut_keeps_the_whole_tumour_unless_asked_otherwise_and_a_window_lies_i
         assert inside
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.integers(-30, 30))
 def test_a_cut_study_keeps_tumour_and_place(seed, hundredths):
     angle = hundredths / 100

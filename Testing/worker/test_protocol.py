@@ -15,7 +15,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.dictionaries(st.text(), VALUES, max_size=4))
 def test_an_event_is_one_line_of_ascii_and_comes_back(event):
     line = protocol.event_line(event)
@@ -29,7 +29,7 @@ def test_any_other_text_is_log_text(text):
     assert not isinstance(protocol.read_event(protocol.PREFIX + text), list | str | int)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.binary() | st.text().map(str.encode) | VALUES.map(lambda value: json.dumps(value).encode()))
 def test_a_line_that_is_no_request_is_refused_by_value_error_alone(line):
     try:

@@ -19,7 +19,7 @@ rotations = st.integers(0, 2**32 - 1).map(lambda seed: Rotation.random(random_st
 spacings = st.tuples(*[st.floats(1.0, 4.0)] * 3)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(rotations, spacings, st.tuples(*[st.floats(-0.5, 0.5)] * 3), st.permutations(range(3)))
 def test_a_sphere_on_any_grid_lies_where_it_was_drawn(rotation, spacing, shift, order):
     """Also where the grid is stored with its axes in another order, so that the contours lie across its slices."""
@@ -105,7 +105,7 @@ polygons = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(polygons)
 def test_even_odd_equals_ray_casting_pixel_by_pixel(shapes):
     def inside(x, y):

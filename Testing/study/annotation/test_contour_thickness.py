@@ -45,7 +45,7 @@ def test_contours_on_very_fine_slices_do_not_cancel_each_other(drawn):
     assert warned == {"contour-other-slices"}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     drawn=st.sampled_from([0.2, 1 / 3, 0.4, 0.5, 0.7, 1.0]),
     count=st.integers(1, 9),
