@@ -1,5 +1,8 @@
 """Lesions as a list of voxels: the same components, boxes and numbers as in an array of the whole grid."""
 
+import tracemalloc
+from unittest import mock
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -7,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from PEMMASegmentLib.core import voxels
 from PEMMASegmentLib.core.components import components
 from PEMMASegmentLib.core.voxels import Voxels, largest_first, union
 
@@ -18,20 +22,42 @@ def listed(numbers: np.ndarray) -> Voxels:
 
 
 @settings(max_examples=300)
-@given(arrays(np.uint8, sizes, elements=st.sampled_from([0, 0, 1])), st.integers(0, 3))
-def test_components_and_their_boxes_are_those_of_the_array(marked, smallest):
+@given(arrays(np.uint8, sizes, elements=st.sampled_from([0, 0, 1])), st.integers(0, 3), st.sampled_from([0, 1]))
+def test_components_and_their_boxes_are_those_of_the_array(marked, smallest, dense_above):
     numbers, boxes = components(sitk.GetImageFromArray(marked), smallest)
-    found = Voxels(marked.shape, *largest_first(np.flatnonzero(marked), marked.shape, smallest))
+    with mock.patch.object(voxels, "DENSE", dense_above):  # both ways to find them
+        found = largest_first(marked != 0, smallest)
+        there = list(found.boxes())
     assert np.array_equal(found.array(), numbers) and found.highest == len(boxes) and len(found.lesions) == len(boxes)
-    for (number, box, inside), expected in zip(found.boxes(), boxes, strict=True):
+    for (number, box, inside), expected in zip(there, boxes, strict=True):
         assert box == expected and np.array_equal(inside, numbers[box] == number)
 
 
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.3])
-def test_components_of_larger_grids_are_the_same(share):
-    marked = (np.random.default_rng(3).random((20, 31, 27)) < share).astype(np.uint8)
-    numbers, _ = components(sitk.GetImageFromArray(marked))
-    assert np.array_equal(Voxels(marked.shape, *largest_first(np.flatnonzero(marked), marked.shape)).array(), numbers)
+@pytest.mark.parametrize("dense_above", [0, 1])
+def test_components_of_larger_grids_are_the_same(share, dense_above, monkeypatch):
+    monkeypatch.setattr(voxels, "DENSE", dense_above)
+    marked = np.random.default_rng(3).random((20, 31, 27)) < share
+    numbers, _ = components(sitk.GetImageFromArray(marked.astype(np.uint8)))
+    assert np.array_equal(largest_first(marked).array(), numbers)
+
+
+@pytest.mark.parametrize("dense_above", [0, 1])
+def test_of_more_components_than_numbers_the_smallest_are_left_out(dense_above, monkeypatch):
+    monkeypatch.setattr(voxels, "DENSE", dense_above)
+    marked = np.zeros((2, 600, 600), bool)
+    marked[0, ::2, ::2] = marked[1, -2, -2] = True  # 90000 specks, the last one of two voxels
+    found = largest_first(marked)
+    assert found.highest == len(found.lesions) == 65535 and found.array()[1, -2, -2] == 1
+
+
+def test_a_body_of_lesions_fits_into_memory():
+    marked = np.ones((32, 128, 128), bool)
+    tracemalloc.start()
+    assert [number for number, _, _ in largest_first(marked).boxes()] == [1]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 16 * marked.size  # bytes: an index of 64 bits, its lesion, and the array of all
 
 
 @settings(max_examples=100)

@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse
+from scipy import ndimage, sparse
 from scipy.sparse import csgraph
 
-from .components import Box
+from .components import Box, by_size, numbered
+
+DENSE = 1 / 16  # share of a grid above which its array takes less time and memory than the list of what is marked
+MOST = np.iinfo(np.uint16).max
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +73,11 @@ class Voxels:
 
     def boxes(self) -> Iterator[tuple[int, Box, np.ndarray]]:
         """Each lesion, the box (z, y, x) that just holds it, and its voxels (bool) in there."""
+        if len(self.at) > DENSE * np.prod(self.shape):
+            numbers = self.array()
+            found = enumerate(ndimage.find_objects(numbers), start=1)
+            yield from ((number, box, numbers[box] == number) for number, box in found if box is not None)
+            return
         for number, at in self.parts().items():
             index = np.array(np.unravel_index(at, self.shape))
             low, high = index.min(axis=1), index.max(axis=1) + 1
@@ -85,7 +93,7 @@ def union(*parts: np.ndarray) -> np.ndarray:
 
 
 def pieces(at: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The 26-connected component of each of these flat indices, which rise; from 0."""
+    """The 26-connected component of each of these flat indices, which rise; from 0, by their first ones."""
     z, y, x = np.unravel_index(at, shape)
     row = shape[2] + 2  # with a margin around the grid no voxel is beside one of another row
     plane = row * (shape[1] + 2)
@@ -102,13 +110,16 @@ def pieces(at: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return csgraph.connected_components(graph, directed=False)[1][np.cumsum(begins) - 1]
 
 
-def largest_first(at: np.ndarray, shape: tuple[int, ...], smallest: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Components of at least `smallest` voxels: their flat indices, and the numbers of each, as `components` gives them."""
-    found = pieces(at, shape)
-    _, firsts, counts = np.unique(found, return_index=True, return_counts=True)
-    order = np.lexsort((firsts, -counts))
-    new = np.zeros(len(order), np.int64)
-    new[order] = np.arange(1, len(order) + 1)
-    new[counts < smallest] = 0
-    of = new[found]
-    return at[of > 0], of[of > 0]
+def largest_first(marked: np.ndarray, smallest: int = 1) -> Voxels:
+    """Components of what is marked (bool; z, y, x) of at least `smallest` voxels, numbered as `components` does.
+
+    Of more than 65535 the smallest are left out: of specks of a threshold near zero nobody looks at that many.
+    """
+    if np.count_nonzero(marked) > DENSE * marked.size:
+        numbers = numbered(marked, smallest, MOST).astype(np.uint16)
+        at = np.flatnonzero(numbers)
+        return Voxels(marked.shape, at, numbers.ravel()[at])
+    at = np.flatnonzero(marked)
+    found = pieces(at, marked.shape)
+    voxels = Voxels(marked.shape, at, by_size(np.bincount(found), smallest, MOST).astype(np.uint16)[found])
+    return voxels.only(voxels.of > 0)

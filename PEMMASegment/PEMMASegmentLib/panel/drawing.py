@@ -23,12 +23,11 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from ..core.types import SMALLEST_ML
-from ..core.voxels import Voxels, largest_first, pieces, union
+from ..core.voxels import MOST, Voxels, largest_first, pieces, union
 
 VOXELS = ("erased", "ticked", "unticked", "known")  # members of a Drawing that the scene keeps as `packed`
 MARK = 40  # bits of a flat index; what is said of the voxel stands above them
 INDEX = (1 << MARK) - 1
-MOST = np.iinfo(np.uint16).max
 
 
 def _no_voxels() -> np.ndarray:
@@ -79,9 +78,7 @@ def at_threshold(before: Drawing | None, probability: sitk.Image, threshold: flo
     A network's lesion with more unticked than ticked voxels is dropped.
     """
     marked = sitk.GetArrayViewFromImage(probability) >= threshold
-    at, of = largest_first(np.flatnonzero(marked), marked.shape, max(smallest, 1))
-    looked_at = of <= MOST  # of specks of a threshold near zero nobody looks at that many
-    voxels = Voxels(marked.shape, at[looked_at], of[looked_at].astype(np.uint16))
+    voxels = largest_first(marked, max(smallest, 1))
     if before is None:
         return Drawing(voxels, threshold)
     if before.edited:
@@ -140,7 +137,7 @@ def holding(drawing: Drawing) -> list[int]:
 def outlines(voxels: Voxels) -> dict[int, str]:
     """Lesion -> a digest of its voxels."""
     parts = voxels.parts().items()
-    return {number: hashlib.blake2b(at.astype("<i8").tobytes(), digest_size=8).hexdigest() for number, at in parts}
+    return {number: hashlib.blake2b(at.astype("<i8", copy=False), digest_size=8).hexdigest() for number, at in parts}
 
 
 def continued(voxels: Voxels, known: np.ndarray) -> dict[int, int]:
@@ -183,8 +180,7 @@ def changed(one: Voxels, other: Voxels) -> frozenset[int]:
 def drawn_by_network(voxels: Voxels, label: sitk.Image) -> frozenset[int]:
     """Lesions that are, voxel for voxel, a component of the network's label."""
     marked = sitk.GetArrayViewFromImage(label) != 0
-    found = Voxels(marked.shape, *largest_first(np.flatnonzero(marked), marked.shape))
-    components = {at.tobytes() for at in found.parts().values()}
+    components = {at.tobytes() for at in largest_first(marked).parts().values()}
     return frozenset(number for number, at in voxels.parts().items() if at.tobytes() in components)
 
 
