@@ -105,23 +105,36 @@ def read(node, grid: sitk.Image, free_number: int, former: Voxels | None = None)
     and brings a number that another segment has. Where segments overlap one counts that has not had the voxel before,
     in `former`; of several the last.
     """
-    shape, known = grid.GetSize()[::-1], set()
-    found, labelmaps = [(np.empty(0, np.int64), np.empty(0, np.uint16))], {}
+    found, labelmaps, known = [], {}, set()
     segmentation = node.GetSegmentation()
     for segment_id in _all_ids(segmentation):
         segment = segmentation.GetSegment(segment_id)
         if tag(segment, NUMBER) in known:
             for name in (NUMBER, KEPT, TRACKING_ID, TRACKING_UID):
                 segment.RemoveTag(name)
-        at = _voxels(node, segment_id, grid, labelmaps)
-        if len(at):
+        at, values = _voxels(node, segment_id, grid, labelmaps)
+        if (values == segment.GetLabelValue()).any():
             if not segment.HasTag(NUMBER):
                 segment.SetTag(NUMBER, str(free_number))
                 segment.SetTerminology(TERMINOLOGY)
                 free_number += 1
-            found.append((at, np.full(len(at), int(tag(segment, NUMBER)), np.uint16)))
+            found.append((at, values, segment.GetLabelValue(), int(tag(segment, NUMBER))))
         known |= {tag(segment, NUMBER)} - {""}
-    at, of = map(np.concatenate, zip(*found, strict=True))
+    return _put_together(found, grid.GetSize()[::-1], former)
+
+
+def _put_together(found: Sequence[tuple], shape: tuple[int, ...], former: Voxels | None) -> tuple[Voxels, bool]:
+    """As `read`, of segments: `_voxels` of each, its label value and its lesion."""
+    if len({id(at) for at, *_ in found}) == 1 and len({value for _, _, value, _ in found}) == len(found):
+        at, values, *_ = found[0]  # of one labelmap, in which none overlap
+        of = np.zeros(len(at), np.uint16)
+        for _, _, value, number in found:
+            of[values == value] = number
+        voxels = Voxels(shape, at, of)
+        return (voxels if of.all() else voxels.only(of > 0)), False
+    parts = [at[values == value] for at, values, value, _ in found]
+    at = np.concatenate([np.empty(0, np.int64), *parts])
+    of = np.repeat(np.array([number for *_, number in found], np.uint16), list(map(len, parts)))
     order = np.argsort(at, kind="stable")
     at, of = at[order], of[order]
     first = np.diff(at, prepend=-1) > 0  # of the segments that have this voxel
@@ -175,21 +188,21 @@ def _free_id(segmentation, wanted: str) -> str:
     return wanted if segmentation.GetSegment(wanted) is None else segmentation.GenerateUniqueSegmentID(wanted)
 
 
-def _voxels(node, segment_id: str, grid: sitk.Image, labelmaps: dict) -> np.ndarray:
-    """Flat indices in `grid` of a segment's voxels, rising; read as they lie there when they can be.
+def _voxels(node, segment_id: str, grid: sitk.Image, labelmaps: dict) -> tuple[np.ndarray, np.ndarray]:
+    """Flat indices in `grid`, rising, and values of a segment's labelmap, as they lie there when they can be read so.
 
-    labelmaps: what was read of those that segments share, which is a look at each of their voxels.
+    Its own are those with its label value. labelmaps: what was read of those that segments share.
     """
     segment = node.GetSegmentation().GetSegment(segment_id)
     labelmap = segment.GetRepresentation(LABELMAP)
     if labelmap is None or labelmap.IsEmpty():
-        return np.empty(0, np.int64)
+        return np.empty(0, np.int64), np.empty(0, np.uint8)
     if labelmap not in labelmaps:
         labelmaps[labelmap] = _marked(labelmap, grid)
     if labelmaps[labelmap] is None:
-        return np.flatnonzero(_resampled(node, segment_id, grid))
-    at, values = labelmaps[labelmap]
-    return at[values == segment.GetLabelValue()]
+        at = np.flatnonzero(_resampled(node, segment_id, grid))
+        return at, np.broadcast_to(segment.GetLabelValue(), at.shape)
+    return labelmaps[labelmap]
 
 
 def _marked(labelmap, grid: sitk.Image) -> tuple[np.ndarray, np.ndarray] | None:
@@ -202,8 +215,12 @@ def _marked(labelmap, grid: sitk.Image) -> tuple[np.ndarray, np.ndarray] | None:
         return None
     values = vtk_to_numpy(labelmap.GetPointData().GetScalars())
     at = np.flatnonzero(values != 0)
-    index = np.unravel_index(at, extent[:, 1] - extent[:, 0] + 1)
-    return np.ravel_multi_index([i + low for i, low in zip(index, extent[:, 0], strict=True)], shape), values[at]
+    values, low, size = values[at], extent[:, 0], extent[:, 1] - extent[:, 0] + 1
+    if (size != shape).any():
+        z, y = np.ogrid[: size[0], : size[1]]
+        first = ((low[0] + z) * shape[1] + low[1] + y) * shape[2] + low[2]  # of each row along x
+        at += (first - (z * size[1] + y) * size[2]).ravel()[at // size[2]]
+    return at, values
 
 
 def _resampled(node, segment_id: str, grid: sitk.Image) -> np.ndarray:

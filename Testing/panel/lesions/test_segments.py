@@ -2,6 +2,7 @@
 
 import csv
 import importlib
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -77,6 +78,22 @@ def test_a_segment_of_another_geometry_is_read_where_it_lies(run):
     expected = (numbers_of(run) == 1) & (np.arange(numbers_of(run).shape[2]) < 70)
     run.node.GetSegmentation().GetSegment(segments.ids(run.node)[1]).AddRepresentation(segments.LABELMAP, labelmap)
     assert run.take_edits() and np.array_equal(numbers_of(run) == 1, expected)
+
+
+def test_a_segment_all_over_the_body_is_looked_at_without_copies(run):
+    import slicer
+
+    grid, array = run.segmentation.probability, np.ones(numbers_of(run).shape, np.uint8)
+    own = run.node.GetSegmentation().AddEmptySegment("", "mine")
+    slicer.util.updateSegmentBinaryLabelmapFromArray(array, run.node, own, run.reference)
+    run.node.GetSegmentation().RemoveSegment(segments.ids(run.node)[1])
+    assert run.take_edits() and numbers_of(run).all()
+    tracemalloc.start()
+    found, overlap = segments.read(run.node, grid, 9, run._drawing.voxels)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.array_equal(found.at, np.arange(array.size)) and set(found.of) == {2} and not overlap
+    assert peak < 16 * array.size  # bytes: an index of 64 bits, value and lesion
 
 
 def test_the_seg_of_an_edited_run_holds_what_is_kept_and_who_drew_it(run, case, tmp_path):
