@@ -250,3 +250,6 @@ def test_beside_another_patients_pet_the_ct_alone_can_be_read(tmp_path):
     with pytest.raises(PemmaError, match="several-patients"):
         study.load(folder)
     assert study.load(folder, need="ct").pet is None
+    pair.ct += another(pair.ct, 5, PatientID="OTHER", PatientName="Roe^John")
+    with pytest.raises(PemmaError, match="several-patients"):
+        study.load(pair.write(tmp_path), need="ct")
