@@ -46,6 +46,23 @@ def test_what_the_system_refuses_is_told_with_a_way_out(ask, code):
     assert told.value.code == code and told.value.way_out and told.value.__cause__ is not None
 
 
+def not_loaded(number: int) -> OSError:
+    """As Windows tells torch, and Python, that a library is not there."""
+    error = OSError(errno.EINVAL, "The specified module could not be found")
+    error.winerror = number
+    return error
+
+
+@pytest.mark.parametrize("error", [
+    not_loaded(126),
+    ImportError("DLL load failed while importing _multiarray_umath: The specified module could not be found."),
+])  # fmt: skip
+def test_a_library_that_windows_lacks_is_named(error):
+    with pytest.raises(PemmaError, match="Visual C") as told, system_told():
+        raise error
+    assert told.value.code == "library-failed"
+
+
 def test_a_link_that_leads_to_itself_is_no_bug(tmp_path):
     loop = tmp_path / "loop"
     loop.symlink_to(loop)

@@ -26,10 +26,8 @@ def run(arguments: Sequence[str] | None, stop_if_pressed: Callable[[], None]) ->
     options = parser().parse_args(ending_with_values(sys.argv[1:] if arguments is None else arguments))
     try:
         return _run(options, Terminal(options.json, options.quiet, stop_if_pressed))
-    except OSError as error:
-        if not streams.nobody_reads(error):
-            raise
-        return FAILED
+    except BrokenPipeError:
+        return FAILED  # without a word: nobody reads them
 
 
 def parser() -> argparse.ArgumentParser:

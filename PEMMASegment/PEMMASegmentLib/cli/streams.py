@@ -52,16 +52,13 @@ def tell(words: str) -> None:
 def answer(words: str) -> None:
     """Prints on stdout, at once. Raises OSError where that takes it not; then it takes nothing any more.
 
-    Else Python would try again when it ends, and tell that in its own words.
+    Else Python would try again when it ends, and tell that in its own words. BrokenPipeError where who read it, `head` or a
+    pager, has gone: Windows calls that an invalid argument.
     """
     try:
         print(words, flush=True)
-    except OSError:
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if sys.platform == "win32" and error.errno == errno.EINVAL:
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from error
         raise
-
-
-def nobody_reads(error: Exception) -> bool:
-    """Whether who read our output, `head` or a pager, has gone; Windows calls that an invalid argument, of no file."""
-    told = isinstance(error, OSError) and error.errno == errno.EINVAL and error.filename is None
-    return isinstance(error, BrokenPipeError) or sys.platform == "win32" and told

@@ -102,7 +102,7 @@ def for_each(studies: Sequence[Path], do: Callable[[Path], dict], terminal: Term
             terminal.error(error, name_among(studies, study))
             failed.append({"study": name, "error": error.as_json()})
         except Exception as error:
-            if len(studies) == 1 or streams.nobody_reads(error):
+            if len(studies) == 1 or isinstance(error, BrokenPipeError):
                 raise
             traceback.print_exc()
             failed.append({"study": name, "error": {"code": "bug", "sentence": type(error).__name__,

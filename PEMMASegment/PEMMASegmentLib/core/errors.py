@@ -19,6 +19,8 @@ from pathlib import Path
 _NO_MEMORY = ("DefaultCPUAllocator", "out of memory", "Failed to allocate memory", "bad_alloc")
 #: How Rust, which writes weights, ends the words of what is an OSError in Python.
 _OF_RUST = re.compile(r"\(os error (\d+)\)")
+#: Windows' numbers of a library that is missing, lacks a function, or does not start.
+_NOT_LOADED = (126, 127, 1114)
 
 
 class PemmaError(Exception):
@@ -102,8 +104,11 @@ def _of_the_system(error: Exception) -> PemmaError | None:
     if isinstance(error, MemoryError) or isinstance(error, RuntimeError) and any(word in str(error) for word in _NO_MEMORY):
         return PemmaError("memory", "there is too little free memory",
                           "close other programs, or look at a part of the study with --roi")
-    nobody_reads = isinstance(error, OSError) and error.errno == errno.EINVAL and not name  # Windows' word for a closed pipe
-    if type(error) is OSError and error.strerror and not nobody_reads:  # what a disk or share does, never a bug
+    if getattr(error, "winerror", None) in _NOT_LOADED or isinstance(error, ImportError) and "DLL load failed" in str(error):
+        return PemmaError("library-failed", "Windows can't load a part of torch or of another library",
+                          "install Microsoft's newest Visual C++ Redistributable, "
+                          "https://aka.ms/vs/17/release/vc_redist.x64.exe, and try again")
+    if type(error) is OSError and error.strerror:  # what a disk or share does, never a bug
         return PemmaError("file-failed", f"the system could not read or write a file: {error.strerror}",
                           "check the disk or the share, or name another place", name)
     return None
